@@ -8,6 +8,7 @@ import (
 
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
+	"supernats/schema/schematest"
 	"supernats/schema/stream/streamtest"
 )
 
@@ -26,13 +27,12 @@ autostart=false
 `+conf(t, "--nats-url", nats.URL, "--host", "big"))
 	js := nats.JetStream()
 	const subject = "supervisor.snapshot.big"
-	valid := validatorOf(t, "snapshot")
 	waitStored(t, js, subject, 2)
 	time.Sleep(time.Second)
 	msgs := stored(t, js, subject)
 	seen := map[string]bool{}
 	for i, m := range msgs {
-		valid(m.Data())
+		schematest.ValidateDocument(t, "snapshot", m.Data())
 		ce, err := schema.Unmarshal[*schema.Snapshot](m.Data())
 		if err != nil {
 			t.Fatal(err)

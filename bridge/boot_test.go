@@ -102,6 +102,29 @@ func (l *listener) oneLife(t *testing.T, js jetstream.JetStream) (boot string) {
 	return boot
 }
 
+// waitStarts waits until each listener has started n times.
+func waitStarts(t *testing.T, js jetstream.JetStream, listeners []listener, n int) {
+	t.Helper()
+	for _, l := range listeners {
+		waitStored(t, js, schema.BridgeSubject(l.host, schema.BridgeStarted), n)
+	}
+}
+
+// disturb kills each listener and restarts it, and waits for one more crash.
+func disturb(t *testing.T, s *supervisordtest.Supervisord, js jetstream.JetStream, listeners []listener) {
+	t.Helper()
+	waitStarts(t, js, listeners, 1)
+	for _, l := range listeners {
+		s.KillProgram(t, l.host)
+	}
+	waitStarts(t, js, listeners, 2)
+	for _, l := range listeners {
+		s.MustCtl(t, "restart", l.host)
+	}
+	waitStarts(t, js, listeners, 3)
+	s.WaitLog(t, "exited: crasher", strings.Count(s.Log(), "exited: crasher")+1)
+}
+
 // Whatever stands between supervisord and its listeners, and however often they are
 // killed and started again, they agree on the life that they listen to, lose nothing
 // and leave no file.
@@ -134,29 +157,11 @@ func TestWrappedListeners(t *testing.T) {
 		sections += l.section
 	}
 	s := supervisordtest.Start(t, sections)
-	starts := func(n int) {
-		t.Helper()
-		for _, l := range listeners {
-			waitStored(t, js, schema.BridgeSubject(l.host, schema.BridgeStarted), n)
-		}
-	}
-	starts(1)
-
-	for _, l := range listeners {
-		pid := strings.TrimSpace(s.MustCtl(t, "pid", l.host))
-		if out, err := exec.Command("kill", "-KILL", pid).CombinedOutput(); err != nil {
-			t.Fatalf("%v: %s", err, out)
-		}
-	}
-	starts(2)
-	for _, l := range listeners {
-		s.MustCtl(t, "restart", l.host)
-	}
-	starts(3)
-	s.WaitLog(t, "exited: crasher", strings.Count(s.Log(), "exited: crasher")+1)
+	disturb(t, s, js, listeners)
 
 	for i, l := range listeners {
-		supervisordtest.Wait(t, 20*time.Second, func() bool { return l.bridges(t) == 1 }, "one bridge of %s", wrappers[i])
+		supervisordtest.Wait(t, 20*time.Second, func() bool { return l.bridges(t) == 1 }, "one bridge of %s",
+			wrappers[i])
 	}
 	s.MustCtl(t, "stop", "crasher")
 	boot := listeners[0].oneLife(t, js)
@@ -210,30 +215,14 @@ func TestHiddenSupervisord(t *testing.T) {
 			}
 			s := supervisordtest.StartIn(t, dir)
 
-			starts := func(n int) {
-				t.Helper()
-				for _, l := range listeners {
-					waitStored(t, js, schema.BridgeSubject(l.host, schema.BridgeStarted), n)
-				}
-			}
-			starts(1)
-			for _, l := range listeners {
-				pid := strings.TrimSpace(s.MustCtl(t, "pid", l.host))
-				if out, err := exec.Command("kill", "-KILL", pid).CombinedOutput(); err != nil {
-					t.Fatalf("%v: %s", err, out)
-				}
-			}
-			starts(2)
-			for _, l := range listeners {
-				s.MustCtl(t, "restart", l.host)
-			}
-			starts(3)
-			s.WaitLog(t, "exited: crasher", strings.Count(s.Log(), "exited: crasher")+1)
+			disturb(t, s, js, listeners)
 			s.MustCtl(t, "stop", "crasher")
 
 			crashes := strings.Count(s.Log(), "exited: crasher")
 			for _, l := range listeners {
-				subject := schema.Subject{Host: l.host, Group: "crasher", Process: "crasher", Event: "PROCESS_STATE_EXITED"}.String()
+				subject := schema.Subject{
+					Host: l.host, Group: "crasher", Process: "crasher", Event: "PROCESS_STATE_EXITED",
+				}.String()
 				for _, m := range waitStored(t, js, subject, crashes) {
 					meta, err := m.Metadata()
 					if err != nil {
@@ -260,7 +249,7 @@ func TestHiddenSupervisord(t *testing.T) {
 				t.Fatal(err)
 			}
 			supervisordtest.StartIn(t, dir)
-			starts(4)
+			waitStarts(t, js, listeners, 4)
 			for _, l := range listeners {
 				msgs := stored(t, js, schema.BridgeSubject(l.host, schema.BridgeStarted))
 				if boot := bridgeRecord(t, msgs[len(msgs)-1]).Boot; boot == first {

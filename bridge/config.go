@@ -92,14 +92,18 @@ func (c Config) withDefaults() (Config, error) {
 		c.NATS.URL = natsconn.DefaultURL
 	}
 
-	if err := c.checkValues(); err != nil {
+	if err := c.CheckValues(); err != nil {
+		return c, err
+	}
+	if err := web.Check(c.Listen, c.WebConfig); err != nil {
 		return c, err
 	}
 	return c, c.NATS.Check()
 }
 
-// checkValues rejects values that cannot be. It returns the first one.
-func (c Config) checkValues() error {
+// CheckValues rejects values that cannot be, whatever the machine. It reads no files. It
+// returns the first one.
+func (c Config) CheckValues() error {
 	switch {
 	case strings.IndexFunc(c.Host, unicode.IsControl) >= 0, !utf8.ValidString(c.Host):
 		return fmt.Errorf("--host: invalid value %q: want a name of UTF-8 without control characters", c.Host)
@@ -110,10 +114,7 @@ func (c Config) checkValues() error {
 	case c.LogTail > maxLogTail:
 		return fmt.Errorf("--log-tail: invalid value %v: want 0 to %v", c.LogTail, schema.Size(maxLogTail))
 	}
-	if err := c.checkSkip(); err != nil {
-		return err
-	}
-	return web.Check(c.Listen, c.WebConfig)
+	return c.checkSkip()
 }
 
 // hostName is --host, or the machine's name.

@@ -27,26 +27,74 @@ func TestNewErrors(t *testing.T) {
 		change func(*Config)
 		text   string
 	}{
-		{name: "a host with a line break", change: func(c *Config) { c.Host = "web\n1" }, text: `--host: invalid value "web\n1": want a name`},
-		{name: "a host that is no text", change: func(c *Config) { c.Host = "web\xff" }, text: `--host: invalid value "web\xff": want a name`},
-		{name: "a spool too small", change: func(c *Config) { c.SpoolMax = 1<<20 - 1 }, text: "--spool-max: invalid value 1048575: want 1MiB or more"},
-		{name: "a negative drain", change: func(c *Config) { c.Drain = -1 }, text: "--drain: invalid value -1ns: want a duration of zero or more"},
-		{name: "a listen address without a port", change: func(c *Config) { c.Listen = "localhost" }, text: `--listen: invalid value "localhost": want HOST:PORT, :PORT or off: address localhost: missing port in address`},
-		{name: "an invalid port", change: func(c *Config) { c.Listen = ":metrics?" }, text: `--listen: invalid value ":metrics?": want HOST:PORT, :PORT or off: lookup tcp/metrics?: unknown port`},
-		{name: "a web configuration of nothing", change: func(c *Config) { c.WebConfig = "web.yaml" }, text: "--web-config web.yaml is set without --listen"},
-		{name: "a web configuration that is not there", change: webConfig("/no/web.yaml"), text: "--web-config /no/web.yaml: want Prometheus's web configuration file: open /no/web.yaml: no such file"},
-		{name: "a web configuration with a key too many", change: webConfig("testdata/web-unknown.yaml"), text: "line 2: field basic_auth_user not found"},
-		{name: "a password that is no hash", change: webConfig("testdata/web-plain.yaml"), text: "hashedSecret too short to be a bcrypted password"},
-		{name: "a TTL of nothing", change: func(c *Config) { c.TTL = map[string]schema.Duration{"TICK": 1} }, text: "--ttl: invalid value TICK=1ns: want 0, or 1s or more"},
-		{name: "a TTL of no event", change: func(c *Config) { c.TTL = map[string]schema.Duration{"TOCK": 0} }, text: "--ttl: invalid event \"TOCK\": want one of snapshot, "},
-		{name: "skipping no event", change: func(c *Config) { c.Skip = []string{"TICK", "TOCK"} }, text: `--skip: invalid value "TOCK": want one of EVENT, `},
-		{name: "two ways to log in", change: func(c *Config) { c.NATS = natsconn.Settings{User: "a", TokenFile: "b"} }, text: "user and token-file are set"},
-		{name: "a context and a URL", change: func(c *Config) { c.NATS = natsconn.Settings{URL: "a", Context: "b"} }, text: "url a and context b are set"},
+		{
+			name: "a host with a line break", change: func(c *Config) { c.Host = "web\n1" },
+			text: `--host: invalid value "web\n1": want a name`,
+		},
+		{
+			name: "a host that is no text", change: func(c *Config) { c.Host = "web\xff" },
+			text: `--host: invalid value "web\xff": want a name`,
+		},
+		{
+			name: "a spool too small", change: func(c *Config) { c.SpoolMax = 1<<20 - 1 },
+			text: "--spool-max: invalid value 1048575: want 1MiB or more",
+		},
+		{
+			name: "a negative drain", change: func(c *Config) { c.Drain = -1 },
+			text: "--drain: invalid value -1ns: want a duration of zero or more",
+		},
+		{
+			name: "a listen address without a port", change: func(c *Config) { c.Listen = "localhost" },
+			text: `--listen: invalid value "localhost": want HOST:PORT, :PORT or off: address localhost: missing port in address`,
+		},
+		{
+			name: "an invalid port", change: func(c *Config) { c.Listen = ":metrics?" },
+			text: `--listen: invalid value ":metrics?": want HOST:PORT, :PORT or off: lookup tcp/metrics?: unknown port`,
+		},
+		{
+			name: "a web configuration of nothing", change: func(c *Config) { c.WebConfig = "web.yaml" },
+			text: "--web-config web.yaml is set without --listen",
+		},
+		{
+			name: "a web configuration that is not there", change: webConfig("/no/web.yaml"),
+			text: "--web-config /no/web.yaml: want Prometheus's web configuration file: open /no/web.yaml: no such file",
+		},
+		{
+			name: "a web configuration with a key too many", change: webConfig("testdata/web-unknown.yaml"),
+			text: "line 2: field basic_auth_user not found",
+		},
+		{
+			name: "a password that is no hash", change: webConfig("testdata/web-plain.yaml"),
+			text: "hashedSecret too short to be a bcrypted password",
+		},
+		{
+			name: "a TTL of nothing", change: func(c *Config) { c.TTL = map[string]schema.Duration{"TICK": 1} },
+			text: "--ttl: invalid value TICK=1ns: want 0, or 1s or more",
+		},
+		{
+			name: "a TTL of no event", change: func(c *Config) { c.TTL = map[string]schema.Duration{"TOCK": 0} },
+			text: "--ttl: invalid event \"TOCK\": want one of snapshot, ",
+		},
+		{
+			name: "skipping no event", change: func(c *Config) { c.Skip = []string{"TICK", "TOCK"} },
+			text: `--skip: invalid value "TOCK": want one of EVENT, `,
+		},
+		{
+			name:   "two ways to log in",
+			change: func(c *Config) { c.NATS = natsconn.Settings{User: "a", TokenFile: "b"} },
+			text:   "user and token-file are set",
+		},
+		{
+			name:   "a context and a URL",
+			change: func(c *Config) { c.NATS = natsconn.Settings{URL: "a", Context: "b"} },
+			text:   "url a and context b are set",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			cfg := goodConfig()
 			tc.change(&cfg)
-			if _, err := New(cfg, testBoot, "test", zerolog.Nop()); err == nil || !strings.Contains(err.Error(), tc.text) {
+			if _, err := New(cfg, testBoot, "test", zerolog.Nop()); err == nil ||
+				!strings.Contains(err.Error(), tc.text) {
 				t.Errorf("New: %v; want %q", err, tc.text)
 			}
 		})
@@ -77,7 +125,10 @@ func TestSettings(t *testing.T) {
 	cfg.TTL = map[string]schema.Duration{"TICK": schema.Duration(48 * time.Hour)}
 	got := cfg.settings()
 	delete(got, "address") // the machine's
-	want := map[string]string{"host": "web1", "spool-dir": "/spool", "spool-max": "64MiB", "spool-sync": "always", "snapshot-every": "0s", "log-tail": "0", "length": "auto", "drain": "5s", "ttl TICK": "2d"}
+	want := map[string]string{
+		"host": "web1", "spool-dir": "/spool", "spool-max": "64MiB", "spool-sync": "always", "snapshot-every": "0s",
+		"log-tail": "0", "length": "auto", "drain": "5s", "ttl TICK": "2d",
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}

@@ -2,21 +2,19 @@ package bridge
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
 	"supernats/bridge/ledger"
+	"supernats/bridge/spool/spooltest"
 	"supernats/schema"
 	"supernats/schema/codec"
 	"supernats/schema/natsconn"
@@ -85,23 +83,9 @@ func (r *runningBridge) end() {
 // as lost, by cause.
 func inStream(t *testing.T, server *streamtest.Server, host string) (serials []uint64, lost map[string]uint64) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	c, err := server.JetStream().OrderedConsumer(ctx, stream.Events, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{"supervisor.event." + host + ".>", schema.BridgeSubject(host, schema.BridgeLoss)},
-	})
 	lost = map[string]uint64{}
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return nil, lost
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range c.CachedInfo().NumPending {
-		m, err := c.Next()
-		if err != nil {
-			t.Fatal(err)
-		}
+	for _, m := range streamtest.Stored(t, server.JetStream(), stream.Events,
+		"supervisor.event."+host+".>", schema.BridgeSubject(host, schema.BridgeLoss)) {
 		if strings.HasPrefix(m.Subject(), schema.BridgePrefix) {
 			ce, err := schema.Unmarshal[*schema.Loss](m.Data())
 			if err != nil {
@@ -134,40 +118,7 @@ func damage(t *testing.T, r *rand.Rand, dir string) string {
 			}
 		}
 	}
-	path := filepath.Join(dir, name)
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	how := []string{"flip", "flips", "zeros", "cut", "garbage", "double", "delete"}[r.IntN(7)]
-	at := r.IntN(max(1, len(b)))
-	switch how {
-	case "flip":
-		b[at] ^= 1 << r.IntN(8)
-	case "flips":
-		for range 40 {
-			b[r.IntN(len(b))] ^= 1 << r.IntN(8)
-		}
-	case "zeros":
-		clear(b[at:min(len(b), at+r.IntN(3000))])
-	case "cut":
-		b = b[:at]
-	case "garbage":
-		for range 1 + r.IntN(2000) {
-			b = append(b, byte(r.Uint32()))
-		}
-	case "double":
-		b = append(b, b[at:]...)
-	case "delete":
-		err = os.Remove(path)
-	}
-	if how != "delete" {
-		err = os.WriteFile(path, b, 0o600)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return how + " of " + name
+	return spooltest.Damage(t, r, dir, name)
 }
 
 // A bridge is killed with events in its spool, a file of that is damaged at random, and

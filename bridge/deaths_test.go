@@ -91,7 +91,8 @@ func dying() string {
 		if name == "later" {
 			counting = "" // there are several
 		}
-		fmt.Fprintf(&b, "\n[program:%s]\ndirectory=%%(here)s\ncommand=sh -c \"[ -e go ] || sleep 1000; %s%s\"\n", name, counting, script)
+		fmt.Fprintf(&b, "\n[program:%s]\ndirectory=%%(here)s\ncommand=sh -c \"[ -e go ] || sleep 1000; %s%s\"\n", name,
+			counting, script)
 		switch name {
 		case "never":
 			b.WriteString("startretries=2\n")
@@ -113,7 +114,16 @@ const (
 // begin lets them die, when the bridge is there.
 func begin(t *testing.T, nats *streamtest.Server, dir string, supervisord int) {
 	t.Helper()
-	waitStored(t, nats.JetStream(), "supervisor.event.*.*.*.process_state.starting", 6+dyingLater)
+	const programs = 6 + dyingLater
+	waitStored(t, nats.JetStream(), "supervisor.event.*.*.*.process_state.starting", programs)
+	// One that has been started, and has not looked for the file yet, would end by itself.
+	supervisordtest.Wait(t, time.Minute, func() bool {
+		asleep := 0
+		for _, pid := range childrenOf(t, supervisord, "sh") {
+			asleep += len(childrenOf(t, pid, "sleep"))
+		}
+		return asleep == programs
+	}, "%d programs to sleep", programs)
 	if err := os.WriteFile(dir+"/go", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +161,8 @@ func ends(t *testing.T, nats *streamtest.Server) (right, missing, wrong int, mos
 			t.Fatal(err)
 		}
 		e := ce.Data
-		if e.Event != schema.ProcessStateExited && e.Event != schema.ProcessStateBackoff && e.Event != schema.ProcessStateFatal {
+		if e.Event != schema.ProcessStateExited && e.Event != schema.ProcessStateBackoff &&
+			e.Event != schema.ProcessStateFatal {
 			continue
 		}
 		want := map[string]string{

@@ -15,6 +15,7 @@ import (
 	"supernats/bridge/deathreason"
 	"supernats/bridge/publish"
 	"supernats/bridge/record"
+	"supernats/bridge/record/recordtest"
 	"supernats/bridge/spool"
 	"supernats/bridge/spool/queue"
 	"supernats/schema"
@@ -72,18 +73,25 @@ func mustStream(b *testing.B, js jetstream.JetStream) jetstream.Stream {
 // drainRecords are the records of a round, of several events in turn.
 func drainRecords(round int) [][]byte {
 	kinds := []struct{ event, payload string }{
-		{"PROCESS_STATE_RUNNING", "processname:api_%02d groupname:api from_state:STARTING pid:11167"},
-		{"PROCESS_STATE_EXITED", "processname:api_%02d groupname:api from_state:RUNNING expected:1 pid:11167"},
-		{"PROCESS_LOG_STDOUT", "processname:api_%02d groupname:api pid:11167 channel:stdout\n127.0.0.1 - - [21/Nov/2026:19:00:31 +0000] \"GET / HTTP/1.1\" 200 612\n"},
-		{"TICK_5", "when:12010638%02d"},
+		{event: "PROCESS_STATE_RUNNING", payload: "processname:api_%02d groupname:api from_state:STARTING pid:11167"},
+		{
+			event:   "PROCESS_STATE_EXITED",
+			payload: "processname:api_%02d groupname:api from_state:RUNNING expected:1 pid:11167",
+		},
+		{
+			event:   "PROCESS_LOG_STDOUT",
+			payload: "processname:api_%02d groupname:api pid:11167 channel:stdout\n127.0.0.1 - - [21/Nov/2026:19:00:31 +0000] \"GET / HTTP/1.1\" 200 612\n",
+		},
+		{event: "TICK_5", payload: "when:12010638%02d"},
 	}
 	recs := make([][]byte, drainEvents)
 	for i := range recs {
 		k := kinds[i%len(kinds)]
 		payload := fmt.Sprintf(k.payload, i%100)
 		serial := round*drainEvents + i
-		header := fmt.Sprintf("ver:3.0 server:supervisor serial:%d pool:supernats poolserial:%d eventname:%s len:%d", serial, serial, k.event, len(payload))
-		recs[i] = record.AppendEvent(nil, readAt, testBoot, []byte(header), []byte(payload))
+		header := fmt.Sprintf("ver:3.0 server:supervisor serial:%d pool:supernats poolserial:%d eventname:%s len:%d",
+			serial, serial, k.event, len(payload))
+		recs[i] = record.AppendEvent(nil, recordtest.ReadAt, testBoot, []byte(header), []byte(payload))
 	}
 	return recs
 }
@@ -122,8 +130,8 @@ func drainSpool(b *testing.B, url string, recs [][]byte) time.Duration {
 		metrics: testMetrics(),
 	}
 	p, err := publish.New(publish.Config{
-		Source: r, Encode: r.Encode, Stream: stream.Events, Ensure: ensureStream, Log: zerolog.Nop(),
-		Lost:    func(_ []byte, err error) { b.Error(err) },
+		Source: r, Stream: stream.Events, Ensure: ensureStream, Log: zerolog.Nop(),
+		Lost:    func(_ publish.Record, err error) { b.Error(err) },
 		Connect: func(more ...nats.Option) (*nats.Conn, error) { return nats.Connect(url, more...) },
 	})
 	if err != nil {

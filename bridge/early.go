@@ -36,7 +36,7 @@ func (b *Bridge) publishEarly(ctx context.Context) (stop func()) {
 		p, err := publish.New(publish.Config{
 			Source: from, Stream: stream.Events,
 			Connect: b.nats.connect, JetStream: b.nats.jetStream, Ensure: ensureStream,
-			Encode: b.encoder.Encode, Lost: b.reportLost, Log: b.log,
+			Lost: b.reportLost, Log: b.log,
 		})
 		if err != nil {
 			b.log.Error().Err(err).Msg("troubles cannot be published")
@@ -62,7 +62,7 @@ func (b *Bridge) publishEarly(ctx context.Context) (stop func()) {
 type nothing struct{ end chan struct{} }
 
 // Next implements publish.Source.
-func (n *nothing) Next() ([]byte, bool, error) {
+func (n *nothing) Next() (publish.Record, bool, error) {
 	select {
 	case <-n.end:
 		return nil, false, io.EOF

@@ -13,6 +13,7 @@ import (
 
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
+	"supernats/schema/schematest"
 	"supernats/schema/stream/streamtest"
 )
 
@@ -42,14 +43,33 @@ func TestStartedOutside(t *testing.T) {
 		{name: "closed input", command: `"$0" <&-`, supervised: false, code: 2, text: message},
 		{name: "closed input and output", command: `"$0" <&- >&-`, supervised: false, code: 2, text: message},
 		{name: "a file", command: `printf hello >f; "$0" <f`, supervised: false, code: 2, text: message},
-		{name: "no input, with supervisord's variable", command: `"$0" </dev/null`, supervised: true, code: 2, text: message},
-		{name: "a pipe that is no supervisord's", command: `echo hello | "$0"`, supervised: false, code: 2, text: message},
+		{
+			name: "no input, with supervisord's variable", command: `"$0" </dev/null`, supervised: true, code: 2,
+			text: message,
+		},
+		{
+			name: "a pipe that is no supervisord's", command: `echo hello | "$0"`, supervised: false, code: 2,
+			text: message,
+		},
 		{name: "a pipe that says nothing", command: `: | "$0"`, supervised: false, code: 0, text: "stopped"},
-		{name: "a pipe that is no supervisord's, with its variable", command: `echo hello | "$0"`, supervised: true, code: 1, text: message},
-		{name: "a supervisord whose variable was taken away", command: `printf '` + event + `' | "$0"`, supervised: false, code: 0, text: "stopped"},
+		{
+			name: "a pipe that is no supervisord's, with its variable", command: `echo hello | "$0"`, supervised: true,
+			code: 1, text: message,
+		},
+		{
+			name: "a supervisord whose variable was taken away", command: `printf '` + event + `' | "$0"`,
+			supervised: false, code: 0, text: "stopped",
+		},
 		{name: "supervisord", command: `printf '` + event + `' | "$0"`, supervised: true, code: 0, text: "stopped"},
-		{name: "a supervisord that dies in an event", command: `printf '` + event + event[:len(event)-3] + `' | "$0"`, supervised: true, code: 0, text: "stopped"},
-		{name: "a supervisord that stops before the first event", command: `: | "$0"`, supervised: true, code: 0, text: "stopped"},
+		{
+			name:    "a supervisord that dies in an event",
+			command: `printf '` + event + event[:len(event)-3] + `' | "$0"`, supervised: true, code: 0,
+			text: "stopped",
+		},
+		{
+			name: "a supervisord that stops before the first event", command: `: | "$0"`, supervised: true, code: 0,
+			text: "stopped",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -101,18 +121,18 @@ func TestAnswerToNobody(t *testing.T) {
 // meant.
 func TestStopping(t *testing.T) {
 	t.Parallel()
-	nats := streamtest.Start(t)
-	s := supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--host", "web1"))
-	js := nats.JetStream()
-	started, stopping := schema.BridgeSubject("web1", schema.BridgeStarted), schema.BridgeSubject("web1", schema.BridgeStopping)
-	validate := validatorOf(t, "bridge")
+	s, js := startWeb1(t, "")
+	started, stopping := schema.BridgeSubject("web1", schema.BridgeStarted), schema.BridgeSubject("web1",
+		schema.BridgeStopping)
 	waitStored(t, js, started, 1)
 	s.MustCtl(t, "stop", "supernats:supernats")
 	waitStored(t, js, stopping, 1)
 	msgs := stored(t, js, "supervisor.>")
 	last := msgs[len(msgs)-2:]
-	if last[0].Subject() != schema.SnapshotSubject("web1") || !strings.Contains(string(last[0].Data()), `"reason":"stopping"`) || last[1].Subject() != stopping {
-		t.Errorf("the last messages are\n%s %s\n%s %s", last[0].Subject(), last[0].Data(), last[1].Subject(), last[1].Data())
+	if last[0].Subject() != schema.SnapshotSubject("web1") ||
+		!strings.Contains(string(last[0].Data()), `"reason":"stopping"`) || last[1].Subject() != stopping {
+		t.Errorf("the last messages are\n%s %s\n%s %s", last[0].Subject(), last[0].Data(), last[1].Subject(),
+			last[1].Data())
 	}
 	begun, err := schema.Unmarshal[*schema.Bridge](stored(t, js, started)[0].Data())
 	if err != nil {
@@ -122,9 +142,10 @@ func TestStopping(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	validate(stored(t, js, started)[0].Data())
-	validate(last[1].Data())
-	if ended.Type != "supernats.bridge.stopping" || ended.Data.PID != begun.Data.PID || ended.Data.Boot != begun.Data.Boot ||
+	schematest.ValidateDocument(t, "bridge", stored(t, js, started)[0].Data())
+	schematest.ValidateDocument(t, "bridge", last[1].Data())
+	if ended.Type != "supernats.bridge.stopping" || ended.Data.PID != begun.Data.PID ||
+		ended.Data.Boot != begun.Data.Boot ||
 		ended.Data.Pool != "supernats" || ended.Data.Server != "supervisor" || ended.Data.Settings["drain"] != "5s" {
 		t.Errorf("%s", last[1].Data())
 	}
@@ -137,12 +158,13 @@ func TestStopping(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitStored(t, js, started, 2)
-	pid := pidOf(s)
+	pid := s.ProcessID(t, "supernats")
 	if err := s.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	waitStored(t, js, stopping, 2)
-	supervisordtest.Wait(t, 10*time.Second, func() bool { return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }, "the end of the bridge")
+	supervisordtest.Wait(t, 10*time.Second, func() bool { return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) },
+		"the end of the bridge")
 }
 
 // While NATS is away a stop takes no longer than --drain, and what is not yet
@@ -195,12 +217,14 @@ func TestStrayByte(t *testing.T) {
 	s := supervisordtest.Start(t, section)
 	js := nats.JetStream()
 	s.WaitLog(t, "supernats: has entered the UNKNOWN state", 1)
-	pid := pidOf(s)
+	pid := s.ProcessID(t, "supernats")
 	subject := schema.Subject{Host: "web1", Event: schema.RemoteCommunication, Type: "n"}.String()
 	if err := s.SendRemote("n", "0", "1", "2"); err != nil {
 		t.Fatal(err)
 	}
-	supervisordtest.Wait(t, time.Minute, func() bool { return strings.Contains(s.Log(), "exited: supernats (exit status 1; not expected)") }, "the exit")
+	supervisordtest.Wait(t, time.Minute, func() bool {
+		return strings.Contains(s.Log(), "exited: supernats (exit status 1; not expected)")
+	}, "the exit")
 	for i, m := range waitStored(t, js, subject, 3) {
 		if e := event(t, m); *e.Data != string(rune('0'+i)) {
 			t.Errorf("event %d is %q", i, *e.Data)
@@ -209,7 +233,7 @@ func TestStrayByte(t *testing.T) {
 	if got := waitTrouble(t, js, "silent", false); !strings.Contains(got.Text, "no event for 30s") {
 		t.Errorf("trouble is %+v", got)
 	}
-	if now := pidOf(s); now == pid || now == 0 {
+	if now := s.ProcessID(t, "supernats"); now == pid {
 		t.Errorf("the bridge had pid %d and has %d", pid, now)
 	}
 	if lost := stored(t, js, schema.BridgeSubject("web1", schema.BridgeLoss)); len(lost) > 0 {
@@ -236,13 +260,14 @@ func TestStandstill(t *testing.T) {
 			pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
 			return pid
 		}, restarts: 1},
-		{name: "bridge", pid: pidOf, restarts: 0},
+		{
+			name: "bridge", pid: func(s *supervisordtest.Supervisord) int { return s.ProcessID(t, "supernats") },
+			restarts: 0,
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			nats := streamtest.Start(t)
-			s := supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--host", "web1"))
-			js := nats.JetStream()
+			s, js := startWeb1(t, "")
 			waitStored(t, js, schema.Subject{Host: "web1", Event: schema.Tick5}.String(), 1)
 			if err := s.SendRemote("n", "0"); err != nil {
 				t.Fatal(err)
@@ -272,7 +297,8 @@ func TestStandstill(t *testing.T) {
 
 func TestVersion(t *testing.T) {
 	for _, arg := range []string{"version", "--version"} {
-		if out, err := exec.Command(program, arg).CombinedOutput(); err != nil || string(out) != "supernats-bridge dev\n" {
+		if out, err := exec.Command(program, arg).CombinedOutput(); err != nil ||
+			string(out) != "supernats-bridge dev\n" {
 			t.Errorf("%s: %v %q", arg, err, out)
 		}
 	}

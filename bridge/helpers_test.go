@@ -1,87 +1,69 @@
 package bridge_test
 
 import (
-	"bytes"
 	"context"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
 	"supernats/schema/codec"
+	"supernats/schema/program/programtest"
 	"supernats/schema/stream"
+	"supernats/schema/stream/streamtest"
 )
 
 // program is supernats-bridge, built once for all tests.
 var program string
 
 func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "supernats")
-		if err != nil {
-			panic(err)
-		}
-		defer os.RemoveAll(dir)
-		program = filepath.Join(dir, "supernats-bridge")
-		if out, err := exec.Command("go", "build", "-o", program, "./cmd/supernats-bridge").CombinedOutput(); err != nil {
-			panic(string(out))
-		}
-		return m.Run()
-	}())
+	built := func(dir string) { program = filepath.Join(dir, "supernats-bridge") }
+	os.Exit(programtest.Main(m, built, "./cmd/supernats-bridge"))
 }
 
 // conf is the one section that `supernats-bridge conf` prints for the flags, with a
 // spool of its own.
 func conf(tb testing.TB, flags ...string) string {
 	tb.Helper()
-	out, err := exec.Command(program, append([]string{"conf", "--one-section", "--stderr-logfile", stderrFile, "--spool-dir", tb.TempDir()}, flags...)...).Output()
+	out, err := exec.Command(program, append([]string{
+		"conf", "--one-section", "--stderr-logfile", stderrFile, "--spool-dir", tb.TempDir(),
+	}, flags...)...).Output()
 	if err != nil {
 		tb.Fatal(err)
 	}
 	return string(out)
 }
 
-// stored reads all that the stream holds below subject; nothing if there is no
-// stream yet.
+// startWeb1 runs the host web1 for the length of a test: a supervisord with the bridge and
+// more sections, and a server of its own to which it publishes.
+func startWeb1(tb testing.TB, sections string, flags ...string) (*supervisordtest.Supervisord, jetstream.JetStream) {
+	tb.Helper()
+	server := streamtest.Start(tb)
+	flags = append([]string{"--nats-url", server.URL, "--host", "web1"}, flags...)
+	return supervisordtest.Start(tb, conf(tb, flags...)+sections), server.JetStream()
+}
+
+// stored reads all that the stream holds below subject; nothing if there is no stream yet.
 func stored(tb testing.TB, js jetstream.JetStream, subject string) []jetstream.Msg {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
-	defer cancel()
-	s, err := js.Stream(ctx, stream.Events)
-	if err != nil {
-		return nil
-	}
-	c, err := s.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{FilterSubjects: []string{subject}})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	n := int(c.CachedInfo().NumPending)
-	var msgs []jetstream.Msg
-	for len(msgs) < n {
-		batch, err := c.Fetch(min(n-len(msgs), 5000), jetstream.FetchMaxWait(10*time.Second))
-		if err != nil {
-			tb.Fatal(err)
-		}
-		for m := range batch.Messages() {
-			msgs = append(msgs, m)
-		}
-		if batch.Error() != nil {
-			tb.Fatal(batch.Error())
-		}
-	}
-	return msgs
+	return streamtest.Stored(tb, js, stream.Events, subject)
 }
 
 // waitStored waits until the stream holds n messages below subject.
 func waitStored(tb testing.TB, js jetstream.JetStream, subject string, n int) []jetstream.Msg {
 	tb.Helper()
-	supervisordtest.Wait(tb, 60*time.Second, func() bool { return pending(js, subject) >= n }, "%d messages on %s", n, subject)
+	supervisordtest.Wait(tb, 60*time.Second, func() bool { return pending(js, subject) >= n }, "%d messages on %s", n,
+		subject)
 	return stored(tb, js, subject)
 }
 
@@ -113,28 +95,6 @@ func event(tb testing.TB, m jetstream.Msg) *schema.Event {
 	return ce.Data
 }
 
-// validator checks events against the published schema with somebody else's
-// validator.
-func validator(tb testing.TB) func(payload []byte) { return validatorOf(tb, "event") }
-
-func validatorOf(tb testing.TB, name string) func(payload []byte) {
-	tb.Helper()
-	compiled, err := jsonschema.NewCompiler().Compile("../schema/" + name + ".schema.json")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return func(payload []byte) {
-		tb.Helper()
-		v, err := jsonschema.UnmarshalJSON(bytes.NewReader(payload))
-		if err == nil {
-			err = compiled.Validate(v)
-		}
-		if err != nil {
-			tb.Errorf("%v\n%s", err, payload)
-		}
-	}
-}
-
 // stderrFile is where the bridge's log is to be, for supervisord.
 const stderrFile = "%(here)s/supernats-stderr.log"
 
@@ -146,4 +106,66 @@ func stderrOf(tb testing.TB, s *supervisordtest.Supervisord) string {
 		tb.Fatalf("%v: logs of the bridge are %q", err, files)
 	}
 	return files[0]
+}
+
+// freeAddress returns an address that nobody listens on.
+func freeAddress(tb testing.TB) string {
+	tb.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// get returns status and body, 0 if nobody answers.
+func get(tb testing.TB, url string) (status int, body string) {
+	tb.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return resp.StatusCode, string(b)
+}
+
+// scrape returns the values whose names begin with prefix, by name and labels as
+// they are written; nil if nobody answers.
+func scrape(tb testing.TB, address, prefix string) map[string]float64 {
+	tb.Helper()
+	status, body := get(tb, "http://"+address+"/metrics")
+	if status == 0 {
+		return nil
+	}
+	if status != http.StatusOK {
+		tb.Fatalf("status %d\n%s", status, body)
+	}
+	values := map[string]float64{}
+	for line := range strings.Lines(body) {
+		line = strings.TrimSuffix(line, "\n")
+		if i := strings.LastIndexByte(line, ' '); strings.HasPrefix(line, prefix) {
+			v, err := strconv.ParseFloat(line[i+1:], 64)
+			if err != nil {
+				tb.Fatal(err)
+			}
+			values[line[:i]] = v
+		}
+	}
+	return values
+}
+
+// waitValue scrapes until a metric has a value.
+func waitValue(tb testing.TB, address, name string, want float64) {
+	tb.Helper()
+	var got map[string]float64
+	supervisordtest.Wait(tb, 30*time.Second, func() bool {
+		got = scrape(tb, address, name)
+		v, ok := got[name]
+		return ok && v == want
+	}, "%s to be %v", name, want)
 }

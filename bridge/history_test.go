@@ -13,6 +13,7 @@ import (
 
 	"supernats/bridge/eventlistener"
 	"supernats/bridge/record"
+	"supernats/bridge/record/recordtest"
 	"supernats/schema"
 )
 
@@ -74,7 +75,8 @@ func (s *simulated) emit(n int) {
 }
 
 func (e simEvent) header() []byte {
-	return fmt.Appendf(nil, "ver:3.0 server:s serial:%d pool:supernats poolserial:%d eventname:TICK_5 len:0", e.serial, e.poolSerial)
+	return fmt.Appendf(nil, "ver:3.0 server:s serial:%d pool:supernats poolserial:%d eventname:TICK_5 len:0", e.serial,
+		e.poolSerial)
 }
 
 // bridge is the listener that runs, which may be a new one.
@@ -106,7 +108,7 @@ func (s *simulated) deliver(shed bool) simEvent {
 		s.t.Fatal(err)
 	}
 	if shed && b.started {
-		b.journal.Shed(record.AppendEvent(nil, readAt, b.life.ID(), e.header(), nil), &h)
+		b.journal.Shed(record.AppendEvent(nil, recordtest.ReadAt, b.life.ID(), e.header(), nil), &h)
 	} else {
 		if err := b.accept(s.t.Context(), e.header(), nil); err != nil {
 			s.t.Fatal(err)
@@ -172,7 +174,9 @@ func TestLossesAddUp(t *testing.T) {
 		cfg.SpoolDir = newDir(t)
 		cfg.SpoolSync.every = -1
 		cfg.StartedTogether = true
-		s := &simulated{t: t, cfg: cfg, boots: 1, serial: firstSerial, size: rapid.IntRange(2, 8).Draw(t, "buffer_size")}
+		s := &simulated{
+			t: t, cfg: cfg, boots: 1, serial: firstSerial, size: rapid.IntRange(2, 8).Draw(t, "buffer_size"),
+		}
 		s.newPool()
 		waiting := func() {
 			if len(s.pool.buffer) == 0 {
@@ -198,7 +202,7 @@ func TestLossesAddUp(t *testing.T) {
 			},
 			"snapshot": func(*rapid.T) {
 				b := s.bridge()
-				if err := b.journal.AppendMessage(readAt, "supervisor.snapshot.web1", "id", []byte("{}")); err != nil {
+				if err := b.journal.AppendMessage(recordtest.ReadAt, "supervisor.snapshot.web1", "id", []byte("{}")); err != nil {
 					t.Fatal(err)
 				}
 			},

@@ -8,7 +8,6 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
 	"supernats/bridge/deathreason"
@@ -19,8 +18,6 @@ import (
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
-
-var orderedAll = jetstream.OrderedConsumerConfig{}
 
 // leave puts a record into a spool, as an earlier run does.
 func leave(tb testing.TB, dir string, rec []byte) {
@@ -54,10 +51,12 @@ func TestTableOverServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	sp.Finish()
-	from := &source{queue: sp, encoder: testEncoder(), reasons: deathreason.New(deathreason.Config{}), metrics: testMetrics()}
+	from := &source{
+		queue: sp, encoder: testEncoder(), reasons: deathreason.New(deathreason.Config{}), metrics: testMetrics(),
+	}
 	p, err := publish.New(publish.Config{
-		Source: from, Encode: from.Encode, Stream: stream.Events, Ensure: ensureStream, Log: zerolog.Nop(),
-		Lost:    func(_ []byte, err error) { t.Error(err) },
+		Source: from, Stream: stream.Events, Ensure: ensureStream, Log: zerolog.Nop(),
+		Lost:    func(_ publish.Record, err error) { t.Error(err) },
 		Connect: func(more ...nats.Option) (*nats.Conn, error) { return nats.Connect(server.URL, more...) },
 	})
 	if err == nil {
@@ -69,20 +68,8 @@ func TestTableOverServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := server.JetStream().Stream(ctx, stream.Events)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := s.OrderedConsumer(ctx, orderedAll)
-	if err != nil {
-		t.Fatal(err)
-	}
 	n := 0
-	for range c.CachedInfo().NumPending {
-		m, err := c.Next()
-		if err != nil {
-			t.Fatal(err)
-		}
+	for _, m := range streamtest.Stored(t, server.JetStream(), stream.Events) {
 		var ce struct {
 			Data struct{ Processes []json.RawMessage }
 		}
@@ -90,7 +77,8 @@ func TestTableOverServer(t *testing.T) {
 			t.Fatal(err)
 		}
 		n += len(ce.Data.Processes)
-		if sent, err := time.Parse(time.RFC3339, m.Headers().Get(stream.HeaderSent)); err != nil || time.Since(sent) > time.Minute || time.Since(sent) < -time.Minute {
+		if sent, err := time.Parse(time.RFC3339, m.Headers().Get(stream.HeaderSent)); err != nil ||
+			time.Since(sent) > time.Minute || time.Since(sent) < -time.Minute {
 			t.Errorf("header %s: %q", stream.HeaderSent, m.Headers().Get(stream.HeaderSent))
 		}
 	}

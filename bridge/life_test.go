@@ -34,7 +34,8 @@ func aRunOf(t *testing.T, own Config, e boot.Evidence, events ...[2]uint64) (b *
 		t.Fatal(err)
 	}
 	for _, n := range events {
-		header := fmt.Sprintf("ver:3.0 server:s serial:%d pool:supernats poolserial:%d eventname:TICK_5 len:6", n[0], n[1])
+		header := fmt.Sprintf("ver:3.0 server:s serial:%d pool:supernats poolserial:%d eventname:TICK_5 len:6", n[0],
+			n[1])
 		if err := b.accept(t.Context(), []byte(header), []byte("when:1")); err != nil {
 			t.Fatal(err)
 		}

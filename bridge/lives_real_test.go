@@ -16,6 +16,7 @@ import (
 
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
+	"supernats/schema/schematest"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -81,13 +82,9 @@ func (w world) program(name string, options ...string) string {
 }
 
 // startOf returns when a process was started, by the kernel.
-func startOf(t *testing.T, pid string) time.Time {
+func startOf(t *testing.T, pid int) time.Time {
 	t.Helper()
-	n, err := strconv.Atoi(strings.TrimSpace(pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := procfs.NewProc(n)
+	p, err := procfs.NewProc(pid)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,16 +104,14 @@ func startOf(t *testing.T, pid string) time.Time {
 // between.
 func TestRanAndLast(t *testing.T) {
 	t.Parallel()
-	nats := streamtest.Start(t)
 	w := newWorld(t)
-	s := supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--host", "web1")+w.program("hungry")+w.program("expected", "exitcodes=3")+w.program("stopped"))
-	js := nats.JetStream()
+	s, js := startWeb1(t, w.program("hungry")+w.program("expected", "exitcodes=3")+w.program("stopped"))
 	names := []string{"hungry", "expected", "stopped"}
 	ready, started := map[string]time.Time{}, map[string]time.Time{}
 	for _, name := range names {
 		ready[name] = w.wait("ready." + name)
 		waitStored(t, js, "supervisor.event.web1."+name+".*.process_state.running", 1)
-		started[name] = startOf(t, s.MustCtl(t, "pid", name))
+		started[name] = startOf(t, s.ProcessID(t, name))
 	}
 	s.MustCtl(t, "restart", "supernats")
 	time.Sleep(600 * time.Millisecond) // a look by the new one
@@ -129,10 +124,9 @@ func TestRanAndLast(t *testing.T) {
 	died["stopped"] = time.Now()
 	s.MustCtl(t, "stop", "stopped")
 
-	validate := validator(t)
 	for name, kind := range map[string]string{"hungry": "exited", "expected": "exited", "stopped": "stopped"} {
 		m := waitStored(t, js, "supervisor.event.web1."+name+".*.process_state."+kind, 1)[0]
-		validate(m.Data())
+		schematest.ValidateDocument(t, "event", m.Data())
 		e := event(t, m)
 		if e.Ran == nil || e.Last == nil {
 			t.Errorf("%s: ran %v, last %v\n%s", name, e.Ran, e.Last, m.Data())
@@ -141,20 +135,23 @@ func TestRanAndLast(t *testing.T) {
 		ran := time.Duration(*e.Ran * float64(time.Second))
 		// It has died between its last word and the event.
 		const tick = 15 * time.Millisecond // of /proc
-		if least, most := died[name].Sub(started[name]), at(t, m).Sub(started[name]); ran < least-tick || ran > most+tick {
+		if least, most := died[name].Sub(started[name]), at(t, m).Sub(started[name]); ran < least-tick ||
+			ran > most+tick {
 			t.Errorf("%s ran for %v, want between %v and %v", name, ran, least, most)
 		}
 		l := e.Last
 		if l.RSS < 50<<20 || l.RSS > 150<<20 || l.PeakRSS < l.RSS || l.Threads != 2 || l.CPU < 0.1 || l.CPU > 10 {
 			t.Errorf("%s: %+v", name, l)
 		}
-		if l.Descriptors < 13 || l.Descriptors > 30 || l.Age <= 0 || l.Age > *e.Ran+0.02 || l.Time.Before(ready[name]) || l.Time.After(at(t, m)) {
+		if l.Descriptors < 13 || l.Descriptors > 30 || l.Age <= 0 || l.Age > *e.Ran+0.02 ||
+			l.Time.Before(ready[name]) || l.Time.After(at(t, m)) {
 			t.Errorf("%s: %+v, ran %v", name, l, *e.Ran)
 		}
 	}
 	for _, m := range stored(t, js, stream.AllEvents) {
 		e := event(t, m)
-		if dead := e.Event == schema.ProcessStateExited || e.Event == schema.ProcessStateStopped; !dead && (e.Ran != nil || e.Last != nil) {
+		if dead := e.Event == schema.ProcessStateExited || e.Event == schema.ProcessStateStopped; !dead &&
+			(e.Ran != nil || e.Last != nil) {
 			t.Errorf("no death: %s", m.Data())
 		}
 	}
@@ -186,7 +183,8 @@ func TestLivesHidden(t *testing.T) {
 			// unshare does not pass a signal on.
 			wrapped := strings.NewReplacer("command=", "command="+wrapper+" ", "stopwaitsecs=10", "stopwaitsecs=1").Replace(section)
 			dir := supervisordtest.Dir(t)
-			if err := errors.Join(os.Chmod(dir, 0o755), supervisordtest.WriteConf(dir, "supervisor", wrapped+w.program("hungry"))); err != nil {
+			if err := errors.Join(os.Chmod(dir, 0o755),
+				supervisordtest.WriteConf(dir, "supervisor", wrapped+w.program("hungry"))); err != nil {
 				t.Fatal(err)
 			}
 			s := supervisordtest.StartIn(t, dir)
@@ -196,11 +194,11 @@ func TestLivesHidden(t *testing.T) {
 			var began, died time.Time
 			for n := 1; ; n++ {
 				waitStored(t, js, "supervisor.event.web1.hungry.hungry.process_state.running", n)
-				began = startOf(t, s.MustCtl(t, "pid", "hungry"))
+				began = startOf(t, s.ProcessID(t, "hungry"))
 				waitStored(t, js, tick5, pending(js, tick5)+1)
 				w.touch("go.hungry")
 				m := waitStored(t, js, exited, n)[n-1]
-				validator(t)(m.Data())
+				schematest.ValidateDocument(t, "event", m.Data())
 				e, died = event(t, m), at(t, m)
 				// On a busy machine ticks may be too late to say that events are not.
 				if e.Ran != nil || n == 4 {
@@ -232,7 +230,8 @@ func TestLastOverOutage(t *testing.T) {
 	nats := streamtest.Start(t)
 	w := newWorld(t)
 	spool := t.TempDir()
-	s := supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--host", "web1", "--spool-dir", spool)+w.program("hungry"))
+	s := supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--host", "web1", "--spool-dir", spool)+
+		w.program("hungry"))
 	waitStored(t, nats.JetStream(), "supervisor.event.web1.hungry.hungry.process_state.running", 1)
 	w.wait("ready.hungry")
 	time.Sleep(600 * time.Millisecond) // looks while it is young
@@ -243,9 +242,7 @@ func TestLastOverOutage(t *testing.T) {
 		out, _ := exec.Command(program, "spool", "--dump", "--spool-dir", spool).Output()
 		return strings.Contains(string(out), "PROCESS_STATE_EXITED")
 	}, "the death in the spool")
-	if out, err := exec.Command("kill", "-KILL", strings.TrimSpace(s.MustCtl(t, "pid", "supernats"))).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	s.KillProgram(t, "supernats")
 	nats.Restart()
 	m := waitStored(t, nats.JetStream(), "supervisor.event.web1.hungry.hungry.process_state.exited", 1)[0]
 	if e := event(t, m); e.Ran == nil || *e.Ran < 0.6 || e.Last == nil || e.Last.RSS < 50<<20 {
@@ -257,8 +254,7 @@ func TestLastOverOutage(t *testing.T) {
 func TestLastOfManyDeaths(t *testing.T) {
 	t.Parallel()
 	const programs = 100
-	nats := streamtest.Start(t)
-	s := supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--host", "web1")+fmt.Sprintf(`
+	s, js := startWeb1(t, fmt.Sprintf(`
 [program:sleeper]
 command=sleep 10%%(process_num)03d
 numprocs=%d
@@ -266,7 +262,6 @@ process_name=%%(program_name)s_%%(process_num)03d
 startsecs=0
 autorestart=false
 `, programs))
-	js := nats.JetStream()
 	waitStored(t, js, "supervisor.event.web1.sleeper.*.process_state.running", programs)
 	waitStored(t, js, tick5, pending(js, tick5)+1) // all were looked at before, as they were young
 
@@ -290,7 +285,8 @@ autorestart=false
 	}
 	for _, m := range waitStored(t, js, "supervisor.event.web1.sleeper.*.process_state.exited", programs) {
 		e := event(t, m)
-		if e.Ran == nil || *e.Ran < 0.1 || e.Last == nil || e.Last.RSS == 0 || e.Last.Threads != 1 || e.Last.Age > *e.Ran+0.02 || e.Last.CPU > 1 {
+		if e.Ran == nil || *e.Ran < 0.1 || e.Last == nil || e.Last.RSS == 0 || e.Last.Threads != 1 ||
+			e.Last.Age > *e.Ran+0.02 || e.Last.CPU > 1 {
 			t.Errorf("%s", m.Data())
 		}
 	}

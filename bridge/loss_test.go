@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,15 +15,9 @@ import (
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
 	"supernats/schema/codec"
+	"supernats/schema/schematest"
 	"supernats/schema/stream/streamtest"
 )
-
-// pidOf returns the process id of the bridge under s, 0 if there is none.
-func pidOf(s *supervisordtest.Supervisord) int {
-	out, _ := s.Ctl("pid", "supernats:supernats")
-	pid, _ := strconv.Atoi(strings.TrimSpace(out))
-	return pid
-}
 
 // While NATS is away the bridge is killed again and again: what it answered is in
 // its spool, and gets into the stream once and in order.
@@ -42,11 +35,7 @@ func TestKilledDuringAnOutage(t *testing.T) {
 		if err := s.SendRemote("n", data...); err != nil {
 			t.Fatal(err)
 		}
-		old := pidOf(s)
-		if err := syscall.Kill(old, syscall.SIGKILL); err != nil {
-			t.Fatal(err)
-		}
-		supervisordtest.Wait(t, 10*time.Second, func() bool { pid := pidOf(s); return pid > 0 && pid != old }, "the next bridge")
+		s.ReplaceProgram(t, "supernats")
 	}
 	nats.Restart()
 	subject := schema.Subject{Host: "web1", Event: schema.RemoteCommunication, Type: "n"}.String()
@@ -85,18 +74,18 @@ func TestOverflowIsCounted(t *testing.T) {
 }
 
 // addUp waits until what is stored of the events of one type, and what is reported
-// as lost, are all that was sent; supervisord's log knows too what it threw away.
+// as lost, are all that was sent; supervisord's log knows too what it dropped.
 func addUp(t *testing.T, s *supervisordtest.Supervisord, js jetstream.JetStream, typ string, sent uint64) (lost uint64) {
 	t.Helper()
 	subject := schema.Subject{Host: "web1", Event: schema.RemoteCommunication, Type: typ}.String()
-	validate := validatorOf(t, "bridge")
 	var kept uint64
 	supervisordtest.Wait(t, 60*time.Second, func() bool {
 		kept, lost = uint64(pending(js, subject)), 0
 		for _, m := range stored(t, js, schema.BridgeSubject("web1", schema.BridgeLoss)) {
-			validate(m.Data())
+			schematest.ValidateDocument(t, "bridge", m.Data())
 			ce, err := schema.Unmarshal[*schema.Loss](m.Data())
-			if err != nil || ce.Data.Cause != "supervisord-buffer" || ce.Data.Pool != "supernats" || ce.Data.LastPoolSerial == nil {
+			if err != nil || ce.Data.Cause != "supervisord-buffer" || ce.Data.Pool != "supernats" ||
+				ce.Data.LastPoolSerial == nil {
 				t.Fatalf("%v\n%s", err, m.Data())
 			}
 			lost += ce.Data.Count
@@ -131,34 +120,28 @@ func TestOverflowWhileAway(t *testing.T) {
 		name string
 		away func(t *testing.T, s *supervisordtest.Supervisord)
 	}{
-		{"stopped", func(t *testing.T, s *supervisordtest.Supervisord) {
+		{name: "stopped", away: func(t *testing.T, s *supervisordtest.Supervisord) {
 			s.MustCtl(t, "stop", "supernats:supernats")
 			if err := s.SendRemote("burst", burst...); err != nil {
 				t.Fatal(err)
 			}
 			s.MustCtl(t, "start", "supernats:supernats")
 		}},
-		{"killed", func(t *testing.T, s *supervisordtest.Supervisord) {
-			if err := syscall.Kill(pidOf(s), syscall.SIGKILL); err != nil {
-				t.Fatal(err)
-			}
+		{name: "killed", away: func(t *testing.T, s *supervisordtest.Supervisord) {
+			s.KillProgram(t, "supernats")
 			if err := s.SendRemote("burst", burst...); err != nil {
 				t.Fatal(err)
 			}
 		}},
-		{"killed while it is busy, again and again", func(t *testing.T, s *supervisordtest.Supervisord) {
+		{name: "killed while it is busy, again and again", away: func(t *testing.T, s *supervisordtest.Supervisord) {
 			for i := 0; i < sent; i += 100 {
-				pid := pidOf(s)
-				if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+				if err := syscall.Kill(s.ProcessID(t, "supernats"), syscall.SIGSTOP); err != nil {
 					t.Fatal(err)
 				}
 				if err := s.SendRemote("burst", burst[:100]...); err != nil {
 					t.Fatal(err)
 				}
-				if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-					t.Fatal(err)
-				}
-				supervisordtest.Wait(t, 10*time.Second, func() bool { now := pidOf(s); return now > 0 && now != pid }, "the next bridge")
+				s.ReplaceProgram(t, "supernats")
 			}
 		}},
 	} {
@@ -168,7 +151,9 @@ func TestOverflowWhileAway(t *testing.T) {
 			if err := s.SendRemote("first", "x"); err != nil {
 				t.Fatal(err)
 			}
-			waitStored(t, nats.JetStream(), schema.Subject{Host: "web1", Event: schema.RemoteCommunication, Type: "first"}.String(), 1)
+			waitStored(t, nats.JetStream(), schema.Subject{
+				Host: "web1", Event: schema.RemoteCommunication, Type: "first",
+			}.String(), 1)
 			tc.away(t, s)
 			addUp(t, s, nats.JetStream(), "burst", sent)
 		})
@@ -202,21 +187,20 @@ func TestOverflowAtStart(t *testing.T) {
 // supervisord buffers meanwhile.
 func TestSpoolComesLater(t *testing.T) {
 	t.Parallel()
-	nats := streamtest.Start(t)
 	dir := filepath.Join(t.TempDir(), "not", "yet")
 	if err := os.WriteFile(filepath.Dir(dir), nil, 0o600); err != nil { // a file is in the way
 		t.Fatal(err)
 	}
-	s := supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--host", "web1", "--spool-dir", dir))
+	s, js := startWeb1(t, "", "--spool-dir", dir)
 	if err := s.SendRemote("n", "0", "1", "2"); err != nil {
 		t.Fatal(err)
 	}
-	pid := pidOf(s)
+	pid := s.ProcessID(t, "supernats")
 	if err := os.Remove(filepath.Dir(dir)); err != nil {
 		t.Fatal(err)
 	}
-	waitStored(t, nats.JetStream(), schema.Subject{Host: "web1", Event: schema.RemoteCommunication, Type: "n"}.String(), 3)
-	if now := pidOf(s); now != pid {
+	waitStored(t, js, schema.Subject{Host: "web1", Event: schema.RemoteCommunication, Type: "n"}.String(), 3)
+	if now := s.ProcessID(t, "supernats"); now != pid {
 		t.Errorf("the bridge had pid %d and has %d", pid, now)
 	}
 }
@@ -254,13 +238,16 @@ func TestSpoolCommand(t *testing.T) {
 	if *events[0].Data != "first" || *events[1].Data != "last\nof two" {
 		t.Errorf("events %q and %q", *events[0].Data, *events[1].Data)
 	}
-	for _, want := range []string{"spool      " + dir + "\n", "segments   1\n", " waiting for JetStream\n", "oldest     1  20", "newest     "} {
+	for _, want := range []string{
+		"spool      " + dir + "\n", "segments   1\n", " waiting for JetStream\n", "oldest     1  20", "newest     ",
+	} {
 		if text := spool(); !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
 	}
 	none := exec.Command(program, "spool", "--spool-dir", dir+"/none")
-	if out, _ := none.CombinedOutput(); none.ProcessState.ExitCode() != 1 || !strings.Contains(string(out), "there is no spool") {
+	if out, _ := none.CombinedOutput(); none.ProcessState.ExitCode() != 1 ||
+		!strings.Contains(string(out), "there is no spool") {
 		t.Errorf("exit code %d\n%s", none.ProcessState.ExitCode(), out)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"supernats/bridge/oom/oomtest"
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
+	"supernats/schema/schematest"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -30,12 +31,12 @@ func caged(c *oomtest.Cage) string {
 		"stubborn": "trap '' TERM; echo up; while :; do sleep 1; done",
 		"early":    "sleep 0.1; exec " + oomtest.Hungry,
 	} {
-		sections += fmt.Sprintf("\n[program:%s]\ncommand=sh -c \"%s && %s\"\nautostart=false\nautorestart=false\nstopasgroup=true\nkillasgroup=true\nstopwaitsecs=1\n", name, c.Enter(), script)
+		start := "startsecs=0"
 		if name == "early" {
-			sections += "startretries=0\n"
-		} else {
-			sections += "startsecs=0\n"
+			start = "startretries=0"
 		}
+		sections += supervisordtest.Program(name, fmt.Sprintf(`sh -c "%s && %s"`, c.Enter(), script), start,
+			"autostart=false", "autorestart=false", "stopasgroup=true", "killasgroup=true", "stopwaitsecs=1")
 	}
 	return sections
 }
@@ -57,13 +58,12 @@ func TestOutOfMemory(t *testing.T) {
 			}
 			s := supervisordtest.Start(t, sections+caged(cage))
 			js := nats.JetStream()
-			valid := validator(t)
 			waitStored(t, js, stream.AllEvents, 1)
 			exit := func(state, name string) *schema.Exit {
 				t.Helper()
 				msgs := waitStored(t, js, "supervisor.event.web1."+name+"."+name+".process_state."+state, 1)
 				m := msgs[len(msgs)-1]
-				valid(m.Data())
+				schematest.ValidateDocument(t, "event", m.Data())
 				return event(t, m).Exit
 			}
 			ranOut := func(state, name string) {
@@ -72,20 +72,18 @@ func TestOutOfMemory(t *testing.T) {
 				if got == nil || got.OOM == nil {
 					t.Fatalf("%s: that memory ran out is not reported: %+v", name, got)
 				}
-				want := &schema.Exit{Signal: "SIGKILL", Source: tt.source, OOM: &schema.OOM{Cgroup: cage.Name, Limit: cage.Limit, Peak: got.OOM.Peak}}
-				if diff := cmp.Diff(want, got); diff != "" || got.OOM.Peak > cage.Limit || got.OOM.Peak < cage.Limit*9/10 {
+				want := &schema.Exit{
+					Signal: "SIGKILL", Source: tt.source,
+					OOM: &schema.OOM{Cgroup: cage.Name, Limit: cage.Limit, Peak: got.OOM.Peak},
+				}
+				if diff := cmp.Diff(want, got); diff != "" || got.OOM.Peak > cage.Limit ||
+					got.OOM.Peak < cage.Limit*9/10 {
 					t.Errorf("%s: peak %d; (-want +got)\n%s", name, got.OOM.Peak, diff)
 				}
 			}
 			kill := func(name string) {
 				t.Helper()
-				pid, err := strconv.Atoi(strings.TrimSpace(s.MustCtl(t, "pid", name)))
-				if err != nil {
-					t.Fatal(err)
-				}
-				if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-					t.Fatal(err)
-				}
+				pid := s.KillProgram(t, name)
 				if got := exit("exited", name); got == nil || got.Signal != "SIGKILL" || got.OOM != nil {
 					t.Errorf("%s: kill -9 is reported as %+v", name, got)
 				}
@@ -108,7 +106,8 @@ func TestOutOfMemory(t *testing.T) {
 
 			before := killed(t, cage)
 			s.MustCtl(t, "start", "parent")
-			supervisordtest.Wait(t, 20*time.Second, func() bool { return killed(t, cage) > before }, "the child to run out of memory")
+			supervisordtest.Wait(t, 20*time.Second, func() bool { return killed(t, cage) > before },
+				"the child to run out of memory")
 			time.Sleep(1500 * time.Millisecond) // by now nobody that is known has died of it
 			kill("parent")
 		})

@@ -29,8 +29,10 @@ func TestLossesAreCounted(t *testing.T) {
 	b.journal.Shed(eventRecord(schema.Tick5, ""), &eventlistener.Header{Event: schema.Tick5})
 	b.journal.SpoolLost(spool.Loss{Records: 3})
 	b.journal.SpoolLost(spool.Loss{Bytes: 100})
-	b.reportLost(nil, record.ErrMalformed)
-	for cause, want := range map[string]float64{ledger.CauseBuffer: 0, ledger.CauseFull: 1, ledger.CauseCorrupt: 4, metrics.CauseUnpublishable: 1} {
+	b.reportLost(&decoded{}, record.ErrMalformed)
+	for cause, want := range map[string]float64{
+		ledger.CauseBuffer: 0, ledger.CauseFull: 1, ledger.CauseCorrupt: 4, metrics.CauseUnpublishable: 1,
+	} {
 		if got := lostMetric(t, b, cause); got != want {
 			t.Errorf("%s: %v, want %v", cause, got, want)
 		}

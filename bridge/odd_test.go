@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
 	"supernats/schema/stream/streamtest"
 )
@@ -56,9 +57,10 @@ func TestReasonsInOddPlaces(t *testing.T) {
 				}
 				command = "unshare --mount sh -c '" + tt.setup + ` && exec "$0" "$@"' ` + command
 			}
-			section := strings.Replace(conf(t, "--nats-url", nats.URL, "--host", "web1"), "command="+program, "command="+command, 1)
+			section := strings.Replace(conf(t, "--nats-url", nats.URL, "--host", "web1"), "command="+program,
+				"command="+command, 1)
 			// It lives on when it is RUNNING, for which supervisord takes up to a second more.
-			silent(t, section+"\n[program:p]\ncommand=sh -c \"sleep 4; exit 3\"\nautorestart=true\nexitcodes=9\n")
+			silent(t, section+supervisordtest.Program("p", `sh -c "sleep 4; exit 3"`, "autorestart=true", "exitcodes=9"))
 			js := nats.JetStream()
 			ce, err := schema.Unmarshal[*schema.Bridge](waitStored(t, js, "supervisor.bridge.web1.started", 1)[0].Data())
 			if err != nil {
@@ -90,13 +92,16 @@ func TestReasonsInContainer(t *testing.T) {
 	t.Parallel()
 	nats := streamtest.Start(t)
 	section := conf(t, "--nats-url", nats.URL, "--host", "web1")
-	contained(t, section+"\n[program:p]\ncommand=sh -c \"sleep 1.2; kill -SEGV $$\"\nautorestart=true\n[program:never]\ncommand=sh -c \"sleep 0.3; exit 7\"\nstartretries=1\n")
+	contained(t, section+supervisordtest.Program("p", `sh -c "sleep 1.2; kill -SEGV $$"`, "autorestart=true")+
+		supervisordtest.Program("never", `sh -c "sleep 0.3; exit 7"`, "startretries=1"))
 	js := nats.JetStream()
 	ce, err := schema.Unmarshal[*schema.Bridge](waitStored(t, js, "supervisor.bridge.web1.started", 1)[0].Data())
 	if err != nil || ce.Data.Watch == nil || strings.Join(ce.Data.Watch.Exits, " ") != schema.WatchPidfd {
 		t.Errorf("%v %+v", err, ce.Data.Watch)
 	}
-	for subject, want := range map[string]string{"p.p.process_state.exited": "SIGSEGV", "never.never.process_state.fatal": "exit 7"} {
+	for subject, want := range map[string]string{
+		"p.p.process_state.exited": "SIGSEGV", "never.never.process_state.fatal": "exit 7",
+	} {
 		for _, m := range waitStored(t, js, "supervisor.event.*."+subject, 1) {
 			if e := event(t, m); !strings.HasPrefix(endText(e.Exit), want) {
 				t.Errorf("%s", m.Data())

@@ -17,6 +17,7 @@ import (
 
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
+	"supernats/schema/program/programtest"
 	"supernats/schema/stream/streamtest"
 )
 
@@ -34,7 +35,9 @@ const supervisordWork = 50 * time.Microsecond
 
 func play(b *testing.B, flags ...string) *player {
 	b.Helper()
-	p := &player{Cmd: exec.Command(program, append(flags, "--spool-dir", b.TempDir(), "--host", "bench", "--log-level", "error")...)}
+	p := &player{
+		Cmd: exec.Command(program, append(flags, "--spool-dir", b.TempDir(), "--host", "bench", "--log-level", "error")...),
+	}
 	p.Env = append(os.Environ(), "SUPERVISOR_ENABLED=1", "SUPERVISOR_SERVER_URL=")
 	p.Stderr = os.Stderr
 	stdin, in, err := os.Pipe()
@@ -113,12 +116,11 @@ func BenchmarkLatency(b *testing.B) {
 // natsServer is a server in a process of its own and returns its URL.
 func natsServer(b *testing.B) string {
 	b.Helper()
-	name := filepath.Join(b.TempDir(), "nats-server")
-	if out, err := exec.Command("go", "build", "-o", name, "github.com/nats-io/nats-server/v2").CombinedOutput(); err != nil {
-		b.Fatalf("%v\n%s", err, out)
-	}
+	bin := b.TempDir()
+	programtest.Build(b, bin, programtest.NATSServer)
 	ports := b.TempDir()
-	cmd := exec.Command(name, "-a", "127.0.0.1", "-p", "-1", "-js", "-sd", b.TempDir(), "--ports_file_dir", ports)
+	cmd := exec.Command(bin+"/nats-server", "-a", "127.0.0.1", "-p", "-1", "-js", "-sd", b.TempDir(),
+		"--ports_file_dir", ports)
 	if err := cmd.Start(); err != nil {
 		b.Fatal(err)
 	}
@@ -154,7 +156,9 @@ func BenchmarkOutage(b *testing.B) {
 		nats := streamtest.Start(b, func(o *server.Options) { o.Port = port })
 		begun := time.Now()
 		js := nats.JetStream()
-		subject := schema.Subject{Host: "bench", Group: "api", Process: "api_00", Event: schema.ProcessLogStdout}.String()
+		subject := schema.Subject{
+			Host: "bench", Group: "api", Process: "api_00", Event: schema.ProcessLogStdout,
+		}.String()
 		supervisordtest.Wait(b, 5*time.Minute, func() bool { time.Sleep(time.Second); return pending(js, subject) >= n }, "%d events", n)
 		b.ReportMetric(n/time.Since(begun).Seconds(), "drained-events/s")
 		b.ReportMetric(status(b, p.Process.Pid, "VmHWM"), "drain-peak-MiB")

@@ -10,9 +10,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"supernats/bridge/record/recordtest"
 	"supernats/schema/natsconn"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
@@ -43,23 +43,16 @@ func TestLargeEvent(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	c, err := server.JetStream().OrderedConsumer(ctx, stream.Events, jetstream.OrderedConsumerConfig{})
-	if err != nil {
-		t.Fatal(err)
-	}
 	var msgs []*nats.Msg
-	for range c.CachedInfo().NumPending {
-		m, err := c.Next()
-		if err != nil {
-			t.Fatal(err)
-		}
+	for _, m := range streamtest.Stored(t, server.JetStream(), stream.Events) {
 		if m.Subject() == "supervisor.bridge.web1.trouble" {
 			continue // past the spool, that there is no XML-RPC
 		}
 		msgs = append(msgs, &nats.Msg{Subject: m.Subject(), Header: m.Headers(), Data: m.Data()})
 	}
 	last := len(msgs) - 2 // the record of the stop follows it
-	if last < 5 || msgs[last+1].Subject != "supervisor.bridge.web1.stopping" || msgs[0].Subject != "supervisor.bridge.web1.started" || msgs[last].Subject != "supervisor.event.web1.-.-.tick.5" {
+	if last < 5 || msgs[last+1].Subject != "supervisor.bridge.web1.stopping" ||
+		msgs[0].Subject != "supervisor.bridge.web1.started" || msgs[last].Subject != "supervisor.event.web1.-.-.tick.5" {
 		for _, m := range msgs {
 			t.Log(m.Subject)
 		}
@@ -72,5 +65,5 @@ func TestLargeEvent(t *testing.T) {
 	if want := "supervisor.event.web1.-.-.remote_communication.a=20large=3A=20one"; parts[0].Subject != want {
 		t.Errorf("the event is on %s", parts[0].Subject)
 	}
-	checkParts(t, parts, "web1/0123456789abcdef/1", text, most)
+	recordtest.CheckParts(t, parts, "web1/0123456789abcdef/1", text, most)
 }

@@ -12,6 +12,7 @@ import (
 	"supernats/bridge/boot"
 	"supernats/bridge/metrics"
 	"supernats/bridge/publish"
+	"supernats/bridge/publish/rivals"
 	"supernats/bridge/record"
 	"supernats/bridge/section"
 	"supernats/bridge/snapshot"
@@ -40,7 +41,7 @@ func (b *Bridge) newPublisher() (*publish.Publisher, error) {
 
 	var publisher *publish.Publisher
 	publisher, err := publish.New(publish.Config{
-		Source: from, Encode: from.Encode, Left: int(left.Records), Seq: left.Seq,
+		Source: from, Left: int(left.Records), Seq: left.Seq,
 		Connect: b.nats.connect, JetStream: b.nats.jetStream, Ensure: ensureStream,
 		Stream: stream.Events, Fence: b.fence(),
 		Log: b.log, Raise: b.troubles.Raise, Clear: b.troubles.Clear,
@@ -82,9 +83,9 @@ func ensureStream(ctx context.Context, js jetstream.JetStream) error {
 }
 
 // reportLost reports a record that cannot become a message.
-func (b *Bridge) reportLost(rec []byte, err error) {
+func (b *Bridge) reportLost(rec publish.Record, err error) {
 	b.metrics.Loss(metrics.CauseUnpublishable, 1)
-	b.log.Error().Err(err).Int("record_bytes", len(rec)).Msg("event cannot be published and is lost")
+	b.log.Error().Err(err).Int("record_bytes", rec.Size()).Msg("event cannot be published and is lost")
 }
 
 // giveWay reports whether the publisher is to wait: there is a burst, and room for it.
@@ -102,20 +103,22 @@ func (b *Bridge) fence() *publish.Fence {
 			m, err := b.self.bridgeRecord(schema.BridgeReconnect, time.Now())
 			return record.NewMessage(m.subject, m.id, m.json, 0), err
 		},
-		Consumer:  stream.BridgeConsumer(b.cfg.Host),
-		Filter:    "supervisor.*." + schema.Token(b.cfg.Host) + ".>",
-		Replaced:  func(m *nats.Msg) bool { return strings.HasPrefix(m.Subject, schema.SnapshotPrefix) },
-		Passed:    func() { b.snapshots.Want(snapshot.Reconnect) },
-		Ours:      ours,
-		Listener:  b.roster.isListener,
-		Processes: b.roster.processes,
-		Boot: func(id string) string { // host/boot/…
-			rest, _ := strings.CutPrefix(id, b.cfg.Host+"/")
-			boot, _, _ := strings.Cut(rest, "/")
-			if boot == b.life.String() {
-				return ours // also if the first event shows another life
-			}
-			return boot
+		Consumer: stream.BridgeConsumer(b.cfg.Host),
+		Filter:   "supervisor.*." + schema.Token(b.cfg.Host) + ".>",
+		Replaced: func(m *nats.Msg) bool { return strings.HasPrefix(m.Subject, schema.SnapshotPrefix) },
+		Passed:   func() { b.snapshots.Want(snapshot.Reconnect) },
+		Self: rivals.Self{
+			Boot:       ours,
+			Processes:  b.roster.processes,
+			IsListener: b.roster.isListener,
+			BootOf: func(id string) string { // host/boot/…
+				rest, _ := strings.CutPrefix(id, b.cfg.Host+"/")
+				boot, _, _ := strings.Cut(rest, "/")
+				if boot == b.life.String() {
+					return ours // also if the first event shows another life
+				}
+				return boot
+			},
 		},
 	}
 }

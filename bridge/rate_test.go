@@ -63,7 +63,7 @@ func BenchmarkAnswer(b *testing.B) {
 				}
 			}
 		}
-		pid := bridgePID(b, supervisord)
+		pid := supervisord.ProcessID(b, "supernats")
 		b.ReportMetric(cpuOf(b, pid).Seconds()*1e6/(rateBurst*rateRounds), "CPU-µs/event")
 		b.ReportMetric(status(b, pid, "VmHWM"), "peak-MiB")
 		for name, r := range rates {
@@ -121,19 +121,6 @@ func ours(b *testing.B) (contender, *supervisordtest.Supervisord) {
 		msgs := waitStored(b, js, subject, sent)
 		return at(b, msgs[sent-1]).Sub(at(b, msgs[sent-rateBurst])).Seconds()
 	}}, s
-}
-
-func bridgePID(b *testing.B, s *supervisordtest.Supervisord) int {
-	b.Helper()
-	out, err := s.Ctl("pid", "supernats")
-	if err != nil {
-		b.Fatal(err)
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(out))
-	if err != nil {
-		b.Fatal(err)
-	}
-	return pid
 }
 
 // cpuOf is the processor time that a process has used so far.

@@ -12,6 +12,7 @@ import (
 
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
+	"supernats/schema/schematest"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -20,9 +21,7 @@ import (
 func TestBurst(t *testing.T) {
 	t.Parallel()
 	const n, size = 20_000, 200
-	nats := streamtest.Start(t)
-	s := supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--host", "web1"))
-	js := nats.JetStream()
+	s, js := startWeb1(t, "")
 	waitStored(t, js, stream.AllEvents, 1)
 	text := make([]string, n)
 	for i := range text {
@@ -124,7 +123,8 @@ func TestStreamMatchesLog(t *testing.T) {
 	s.WaitLog(t, "exited: killed", 1)
 	s.MustCtl(t, "stop", "worker:worker_00")
 	s.MustCtl(t, "start", "worker:worker_00")
-	if err := supervisordtest.WriteConf(s.Dir, "supervisor", lively+section+"\n[program:late]\ncommand=sleep 1000\n"); err != nil {
+	if err := supervisordtest.WriteConf(s.Dir, "supervisor",
+		lively+section+supervisordtest.Program("late", "sleep 1000")); err != nil {
 		t.Fatal(err)
 	}
 	s.MustCtl(t, "update")
@@ -138,15 +138,15 @@ func TestStreamMatchesLog(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	validate := validator(t)
 	count := map[string]int{}
 	serials := map[uint64]bool{}
 	var boots []string
 	var last uint64
 	for _, m := range stored(t, js, stream.AllEvents) {
-		validate(m.Data())
+		schematest.ValidateDocument(t, "event", m.Data())
 		e := event(t, m)
-		if e.Host != "web1.example.com" || !strings.HasPrefix(m.Subject(), "supervisor.event.web1=2Eexample=2Ecom.") || m.Subject() != e.Subject() {
+		if e.Host != "web1.example.com" || !strings.HasPrefix(m.Subject(), "supervisor.event.web1=2Eexample=2Ecom.") ||
+			m.Subject() != e.Subject() {
 			t.Errorf("event of host %q is on %s", e.Host, m.Subject())
 		}
 		if e.Serial <= last && last > 0 || serials[e.Serial] {
@@ -194,7 +194,9 @@ func TestStreamMatchesLog(t *testing.T) {
 			t.Errorf("the stream lacks %q, which supervisord's log has %d times", key, n)
 		}
 	}
-	for _, key := range []string{"exited crasher false", "gave up flapper", "success my.app-weird*>é", "success late", "exited killed false"} {
+	for _, key := range []string{
+		"exited crasher false", "gave up flapper", "success my.app-weird*>é", "success late", "exited killed false",
+	} {
 		if count[key] == 0 {
 			t.Errorf("the stream has no %q", key)
 		}
@@ -212,12 +214,14 @@ func quiet(t *testing.T, s *supervisordtest.Supervisord, js jetstream.JetStream,
 	if err := s.SendRemote("quiet", ""); err != nil {
 		t.Fatal(err)
 	}
-	waitStored(t, js, schema.Subject{Host: "web1.example.com", Event: schema.RemoteCommunication, Type: "quiet"}.String(), n)
+	waitStored(t, js, schema.Subject{
+		Host: "web1.example.com", Event: schema.RemoteCommunication, Type: "quiet",
+	}.String(), n)
 }
 
 var logLine = regexp.MustCompile(`(?m) (exited|gave up|success): (\S+) (?:\(.*; (not )?expected\))?`)
 
-// logged counts what supervisord's log says of deaths and starts.
+// logged counts deaths and starts in supervisord's log.
 func logged(log string) map[string]int {
 	count := map[string]int{}
 	for _, m := range logLine.FindAllStringSubmatch(log, -1) {

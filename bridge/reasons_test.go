@@ -1,7 +1,6 @@
 package bridge_test
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"os"
@@ -10,20 +9,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
-
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
+	"supernats/schema/schematest"
 	"supernats/schema/stream"
-	"supernats/schema/stream/streamtest"
 )
 
 // A death reports its reason and what the process wrote last; the process table
 // comes as a snapshot.
 func TestReasonsAndSnapshots(t *testing.T) {
 	t.Parallel()
-	nats := streamtest.Start(t)
-	supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--host", "web1", "--snapshot-every", "1s")+`
+	_, js := startWeb1(t, `
 [program:coded]
 command=sh -c "echo last words >&2; sleep 1.2; exit 3"
 [program:killed]
@@ -34,26 +30,28 @@ startretries=1
 [program:missing]
 command=/no/such/program
 startretries=1
-`)
-	js := nats.JetStream()
+`, "--snapshot-every", "1s")
 	want := map[string]func(e *schema.Event) bool{
 		"coded": func(e *schema.Event) bool {
-			return e.UnexpectedExit() && e.Exit != nil && e.Exit.Code != nil && *e.Exit.Code == 3 && e.Log != nil && strings.Contains(e.Log.Stderr, "last words")
+			return e.UnexpectedExit() && e.Exit != nil && e.Exit.Code != nil && *e.Exit.Code == 3 && e.Log != nil &&
+				strings.Contains(e.Log.Stderr, "last words")
 		},
-		"killed": func(e *schema.Event) bool { return e.UnexpectedExit() && e.Exit != nil && e.Exit.Signal == "SIGSEGV" },
+		"killed": func(e *schema.Event) bool {
+			return e.UnexpectedExit() && e.Exit != nil && e.Exit.Signal == "SIGSEGV"
+		},
 		"flapper": func(e *schema.Event) bool {
 			return e.Event == schema.ProcessStateFatal && e.Exit != nil && e.Exit.Code != nil && *e.Exit.Code == 7
 		},
 		"missing": func(e *schema.Event) bool {
-			return e.Event == schema.ProcessStateFatal && e.Exit != nil && strings.Contains(e.Exit.SpawnErr, "/no/such/program")
+			return e.Event == schema.ProcessStateFatal && e.Exit != nil &&
+				strings.Contains(e.Exit.SpawnErr, "/no/such/program")
 		},
 	}
-	validate := validator(t)
 	supervisordtest.Wait(t, 30*time.Second, func() bool {
 		missing := len(want)
 		seen := map[string]bool{}
 		for _, m := range stored(t, js, stream.AllEvents) {
-			validate(m.Data())
+			schematest.ValidateDocument(t, "event", m.Data())
 			e := event(t, m)
 			if is := want[e.Process]; is != nil && !seen[e.Process] && is(e) {
 				seen[e.Process] = true
@@ -63,20 +61,10 @@ startretries=1
 		return missing == 0
 	}, "four deaths with their reasons")
 
-	compiled, err := jsonschema.NewCompiler().Compile("../schema/snapshot.schema.json")
-	if err != nil {
-		t.Fatal(err)
-	}
 	reasons := map[string]bool{}
 	supervisordtest.Wait(t, 30*time.Second, func() bool {
 		for _, m := range stored(t, js, schema.SnapshotSubject("web1")) {
-			v, err := jsonschema.UnmarshalJSON(bytes.NewReader(m.Data()))
-			if err == nil {
-				err = compiled.Validate(v)
-			}
-			if err != nil {
-				t.Fatalf("%v\n%s", err, m.Data())
-			}
+			schematest.ValidateDocument(t, "snapshot", m.Data())
 			ce, err := schema.Unmarshal[*schema.Snapshot](m.Data())
 			if err != nil || len(ce.Data.Processes) != 5 || m.Headers().Get(stream.HeaderTTL) != "3600s" {
 				t.Fatalf("%v %s\n%s", err, m.Headers(), m.Data())
@@ -114,7 +102,6 @@ kill -$1 $$
 func TestReasonsOfManyCrashes(t *testing.T) {
 	t.Parallel()
 	const programs, deaths = 20, 10
-	nats := streamtest.Start(t)
 	dir := t.TempDir()
 	read := func(name string) string {
 		b, _ := os.ReadFile(filepath.Join(dir, name))
@@ -123,7 +110,7 @@ func TestReasonsOfManyCrashes(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "crash.sh"), []byte(crasher), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--host", "web1")+fmt.Sprintf(`
+	_, js := startWeb1(t, fmt.Sprintf(`
 [program:crash]
 command=sh crash.sh %%(program_name)s_%%(process_num)02d %%(process_num)d
 directory=%s
@@ -132,11 +119,11 @@ process_name=%%(program_name)s_%%(process_num)02d
 startsecs=0
 autorestart=true
 `, dir, programs))
-	supervisordtest.Wait(t, 60*time.Second, func() bool { return strings.Count(read("ready"), "\n") == programs }, "the programs to be ready to die together")
+	supervisordtest.Wait(t, 60*time.Second, func() bool { return strings.Count(read("ready"), "\n") == programs },
+		"the programs to be ready to die together")
 	if err := os.WriteFile(filepath.Join(dir, "go"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	js := nats.JetStream()
 	exits := waitStored(t, js, "supervisor.event.web1.crash.*.process_state.exited", programs*deaths)
 	got := map[string]string{}
 	var together []time.Time
@@ -175,23 +162,23 @@ autorestart=true
 // does not show why it died before.
 func TestLogOfThisLife(t *testing.T) {
 	t.Parallel()
-	nats := streamtest.Start(t)
 	dir := t.TempDir()
 	script := "n=$(cat n 2>/dev/null || echo 0); n=$((n+1)); echo $n >n\ncase $n in\n" +
 		"1) echo 'Traceback: of the first life' >&2; sleep 0.5; exit 1;;\n2) sleep 1; kill -KILL $$;;\n*) exec sleep 1000;;\nesac\n"
 	if err := os.WriteFile(filepath.Join(dir, "quiet.sh"), []byte(script), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--host", "web1")+`
+	_, js := startWeb1(t, `
 [program:quiet]
 command=sh quiet.sh
 directory=`+dir+`
 startsecs=0
 autorestart=true
 `)
-	exits := waitStored(t, nats.JetStream(), "supervisor.event.web1.quiet.quiet.process_state.exited", 2)
+	exits := waitStored(t, js, "supervisor.event.web1.quiet.quiet.process_state.exited", 2)
 	first, second := event(t, exits[0]), event(t, exits[1])
-	if first.Log == nil || !strings.Contains(first.Log.Stderr, "Traceback") || first.Exit == nil || first.Exit.Code == nil {
+	if first.Log == nil || !strings.Contains(first.Log.Stderr, "Traceback") || first.Exit == nil ||
+		first.Exit.Code == nil {
 		t.Errorf("first: %+v, %+v", first.Exit, first.Log)
 	}
 	if second.Log != nil || second.Exit == nil || second.Exit.Signal != "SIGKILL" {

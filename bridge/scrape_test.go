@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,68 +22,6 @@ import (
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
-
-// freeAddress returns an address that nobody listens on.
-func freeAddress(tb testing.TB) string {
-	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
-// get returns status and body, 0 if nobody answers.
-func get(tb testing.TB, url string) (status int, body string) {
-	tb.Helper()
-	resp, err := http.Get(url)
-	if err != nil {
-		return 0, err.Error()
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return resp.StatusCode, string(b)
-}
-
-// scrape returns the values whose names begin with prefix, by name and labels as
-// they are written; nil if nobody answers.
-func scrape(tb testing.TB, address, prefix string) map[string]float64 {
-	tb.Helper()
-	status, body := get(tb, "http://"+address+"/metrics")
-	if status == 0 {
-		return nil
-	}
-	if status != http.StatusOK {
-		tb.Fatalf("status %d\n%s", status, body)
-	}
-	values := map[string]float64{}
-	for line := range strings.Lines(body) {
-		line = strings.TrimSuffix(line, "\n")
-		if i := strings.LastIndexByte(line, ' '); strings.HasPrefix(line, prefix) {
-			v, err := strconv.ParseFloat(line[i+1:], 64)
-			if err != nil {
-				tb.Fatal(err)
-			}
-			values[line[:i]] = v
-		}
-	}
-	return values
-}
-
-// waitValue scrapes until a metric has a value.
-func waitValue(tb testing.TB, address, name string, want float64) {
-	tb.Helper()
-	var got map[string]float64
-	supervisordtest.Wait(tb, 30*time.Second, func() bool {
-		got = scrape(tb, address, name)
-		v, ok := got[name]
-		return ok && v == want
-	}, "%s to be %v", name, want)
-}
 
 const kinds = `
 [program:steady]
@@ -114,7 +51,7 @@ numprocs=2
 programs=many
 `
 
-// The four metrics of a process are what supervisord says of it, and stay when it
+// The four metrics of a process are what supervisord reports, and stay when it
 // says nothing more.
 func TestProcessMetrics(t *testing.T) {
 	t.Parallel()
@@ -257,7 +194,8 @@ func TestScrapesShareOneCall(t *testing.T) {
 		}
 	}()
 	address := freeAddress(t)
-	section := conf(t, "--nats-url", nats.URL, "--listen", address, "--snapshot-every", "0", "--server-url", "unix://"+dir+"/proxy.sock")
+	section := conf(t, "--nats-url", nats.URL, "--listen", address, "--snapshot-every", "0", "--server-url",
+		"unix://"+dir+"/proxy.sock")
 	if err := supervisordtest.WriteConf(dir, "supervisor", section); err != nil {
 		t.Fatal(err)
 	}
@@ -268,7 +206,8 @@ func TestScrapesShareOneCall(t *testing.T) {
 	var clients sync.WaitGroup
 	for range 20 {
 		clients.Go(func() {
-			if got := scrape(t, address, "supervisord_"); got["supervisord_scrape_success"] != 1 || got[`supervisord_up{group="supernats",name="supernats"}`] != 1 {
+			if got := scrape(t, address, "supervisord_"); got["supervisord_scrape_success"] != 1 ||
+				got[`supervisord_up{group="supernats",name="supernats"}`] != 1 {
 				t.Errorf("scraped %v", got)
 			}
 		})
@@ -285,13 +224,12 @@ var eventLabel = regexp.MustCompile(`^supernats_bridge_events_total\{event="(.*)
 func TestEventMetrics(t *testing.T) {
 	t.Parallel()
 	const bursts = 3
-	nats := streamtest.Start(t)
 	address := freeAddress(t)
-	s := supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--host", "web1", "--listen", address)+`
+	s, js := startWeb1(t, `
 [program:steady]
 command=cat
 startsecs=0
-`)
+`, "--listen", address)
 	data := make([]string, 100)
 	for range bursts {
 		if err := s.SendRemote("n", data...); err != nil {
@@ -299,7 +237,6 @@ startsecs=0
 		}
 		s.MustCtl(t, "restart", "steady")
 	}
-	js := nats.JetStream()
 	var counted, held map[string]float64
 	var all, answers, published float64
 	same := func() bool {
@@ -316,12 +253,14 @@ startsecs=0
 		for _, m := range stored(t, js, stream.AllEvents) {
 			held[event(t, m).Event]++
 		}
-		return held[schema.RemoteCommunication] == bursts*100 && maps.Equal(counted, held) && answers == all && published == all
+		return held[schema.RemoteCommunication] == bursts*100 && maps.Equal(counted, held) && answers == all &&
+			published == all
 	}
 	deadline := time.Now().Add(30 * time.Second)
 	for !same() {
 		if time.Now().After(deadline) {
-			t.Fatalf("events (-counted +stored):\n%s%v are counted, %v answered, %v published", cmp.Diff(counted, held), all, answers, published)
+			t.Fatalf("events (-counted +stored):\n%s%v are counted, %v answered, %v published", cmp.Diff(counted, held),
+				all, answers, published)
 		}
 	}
 	if held[schema.ProcessStateStopped] != bursts || counted[schema.ProcessStateStopped] != bursts {
@@ -339,7 +278,8 @@ func TestReadiness(t *testing.T) {
 		t.Fatal(err)
 	}
 	address := freeAddress(t)
-	s := supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--listen", address, "--spool-dir", dir, "--spool-max", "1MiB", "--spool-sync", "never"))
+	s := supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--listen", address, "--spool-dir", dir,
+		"--spool-max", "1MiB", "--spool-sync", "never"))
 	check := func(status int, texts ...string) {
 		t.Helper()
 		got, body := 0, ""
@@ -382,13 +322,17 @@ func TestReadiness(t *testing.T) {
 	}
 	check(503, "not ready: spool is full", "nearly full, TICK and PROCESS_LOG are dropped")
 	full := scrape(t, address, "supernats_bridge_")
-	if full["supernats_bridge_spool_bytes"] < 900_000 || full["supernats_bridge_spool_limit_bytes"] != 1<<20 || full["supernats_bridge_spool_records"] < 90 ||
-		full["supernats_bridge_spool_oldest_record_age_seconds"] <= 0 || full["supernats_bridge_spool_oldest_record_age_seconds"] > 60 || full["supernats_bridge_nats_connected"] != 0 {
+	if full["supernats_bridge_spool_bytes"] < 900_000 || full["supernats_bridge_spool_limit_bytes"] != 1<<20 ||
+		full["supernats_bridge_spool_records"] < 90 ||
+		full["supernats_bridge_spool_oldest_record_age_seconds"] <= 0 ||
+		full["supernats_bridge_spool_oldest_record_age_seconds"] > 60 || full["supernats_bridge_nats_connected"] != 0 {
 		t.Errorf("full %v", full)
 	}
 	nats.Restart()
 	check(200, "ready\n", "spool: 0 records", "nats: connected")
-	for name, want := range map[string]float64{"nats_connected": 1, "nats_reconnects_total": 0, "spool_records": 0, "spool_oldest_record_age_seconds": 0} {
+	for name, want := range map[string]float64{
+		"nats_connected": 1, "nats_reconnects_total": 0, "spool_records": 0, "spool_oldest_record_age_seconds": 0,
+	} {
 		waitValue(t, address, "supernats_bridge_"+name, want)
 	}
 	nats.Stop()
@@ -409,11 +353,11 @@ func TestAddressInUse(t *testing.T) {
 	address := l.Addr().String()
 	s := supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--listen", address))
 	waitStored(t, nats.JetStream(), stream.AllEvents, 1)
-	pid := pidOf(s)
+	pid := s.ProcessID(t, "supernats")
 	time.Sleep(5 * time.Second) // tries it every two seconds
 	l.Close()
 	waitValue(t, address, "supernats_bridge_ready", 1)
-	if now := pidOf(s); now != pid {
+	if now := s.ProcessID(t, "supernats"); now != pid {
 		t.Errorf("the bridge had pid %d and has %d", pid, now)
 	}
 	logs, err := filepath.Glob(s.Dir + "/supernats-stderr*")
@@ -428,7 +372,11 @@ func TestAddressInUse(t *testing.T) {
 
 // What can be seen to be wrong ends the program with exit code 2.
 func TestListenUsage(t *testing.T) {
-	for _, flags := range [][]string{{"--listen", "nowhere"}, {"--web-config", "web.yaml"}, {"--listen", ":0", "--web-config", "testdata/web-unknown.yaml"}} {
+	for _, flags := range [][]string{
+		{"--listen", "nowhere"},
+		{"--web-config", "web.yaml"},
+		{"--listen", ":0", "--web-config", "testdata/web-unknown.yaml"},
+	} {
 		c := exec.Command(program, append([]string{"--spool-dir", t.TempDir()}, flags...)...)
 		out, _ := c.CombinedOutput()
 		if code := c.ProcessState.ExitCode(); code != 2 || !strings.Contains(string(out), flags[len(flags)-2]) {

@@ -5,9 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -23,11 +21,14 @@ import (
 // comes sooner.
 func bothSections(t *testing.T, flags ...string) string {
 	t.Helper()
-	out, err := exec.Command(program, append([]string{"conf", "--stderr-logfile", stderrFile, "--spool-dir", t.TempDir()}, flags...)...).Output()
+	out, err := exec.Command(program, append([]string{
+		"conf", "--stderr-logfile", stderrFile, "--spool-dir", t.TempDir(),
+	}, flags...)...).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := strings.Count(string(out), "TICK_3600"); n < 1 || !strings.Contains(string(out), "[eventlistener:supernats-logs]") {
+	if n := strings.Count(string(out), "TICK_3600"); n < 1 ||
+		!strings.Contains(string(out), "[eventlistener:supernats-logs]") {
 		t.Fatalf("one section:\n%s", out)
 	}
 	return strings.ReplaceAll(string(out), ",TICK_3600\n", ",TICK_5\n")
@@ -73,7 +74,7 @@ func TestTwoSections(t *testing.T) {
 	s.MustCtl(t, "stop", "talker", "messenger")
 	waitStored(t, js, tick, ticks+3)
 	for _, name := range []string{"supernats-logs", "supernats"} {
-		kill(t, s, name)
+		s.ReplaceProgram(t, name)
 	}
 	s.MustCtl(t, "start", "talker", "messenger")
 	waitStored(t, js, tick, ticks+5)
@@ -127,21 +128,27 @@ func TestTwoSections(t *testing.T) {
 				t.Errorf("%v: %s", err, m.Data())
 				continue
 			}
-			described[ce.Data.Pool] = fmt.Sprintf("%d %d reasons: %v", ce.Data.Section.BufferSize, ce.Data.Section.Priority, ce.Data.Reasons != nil)
+			described[ce.Data.Pool] = fmt.Sprintf("%d %d reasons: %v", ce.Data.Section.BufferSize,
+				ce.Data.Section.Priority, ce.Data.Reasons != nil)
 		}
 		if strings.HasSuffix(m.Subject(), ".loss") || strings.HasSuffix(m.Subject(), ".trouble") {
 			t.Errorf("%s: %s", m.Subject(), m.Data())
 		}
 	}
-	if diff := cmp.Diff(map[string]string{"supernats": "65536 -17 reasons: true", "supernats-logs": "16384 -18 reasons: false"}, described); diff != "" {
+	if diff := cmp.Diff(map[string]string{
+		"supernats": "65536 -17 reasons: true", "supernats-logs": "16384 -18 reasons: false",
+	}, described); diff != "" {
 		t.Errorf("sections (-want +got):\n%s", diff)
 	}
 	files, err := filepath.Glob(s.Dir + "/supernats-stderr*")
-	if err != nil || fmt.Sprint(files) != fmt.Sprint([]string{s.Dir + "/supernats-stderr-logs.log", s.Dir + "/supernats-stderr.log"}) {
+	if err != nil || fmt.Sprint(files) != fmt.Sprint([]string{
+		s.Dir + "/supernats-stderr-logs.log", s.Dir + "/supernats-stderr.log",
+	}) {
 		t.Errorf("logs are %q, %v", files, err)
 	}
 	for _, file := range files {
-		if b, err := os.ReadFile(file); err != nil || strings.Contains(string(b), "already had") || strings.Contains(string(b), `"level":"error"`) {
+		if b, err := os.ReadFile(file); err != nil || strings.Contains(string(b), "already had") ||
+			strings.Contains(string(b), `"level":"error"`) {
 			t.Errorf("%v\n%s", err, b)
 		}
 	}
@@ -166,24 +173,6 @@ func missingFrom(events []*schema.Event, end uint64) (missing int) {
 	return missing
 }
 
-// kill ends a process with SIGKILL, and waits for its successor.
-func kill(t *testing.T, s *supervisordtest.Supervisord, name string) {
-	t.Helper()
-	pid := func() int {
-		out, _ := s.Ctl("pid", name)
-		n, _ := strconv.Atoi(strings.TrimSpace(out))
-		return n
-	}
-	old := pid()
-	if old <= 0 {
-		t.Fatalf("%s does not run", name)
-	}
-	if err := syscall.Kill(old, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	supervisordtest.Wait(t, 20*time.Second, func() bool { n := pid(); return n > 0 && n != old }, "another %s", name)
-}
-
 // Without a program whose output is published the section for it is not started; when
 // one is added it is, and nothing of the output is lost.
 func TestSectionForOutputWhenNeeded(t *testing.T) {
@@ -191,20 +180,24 @@ func TestSectionForOutputWhenNeeded(t *testing.T) {
 	nats := streamtest.Start(t)
 	js := nats.JetStream()
 	sections := bothSections(t, "--nats-url", nats.URL, "--host", "web1")
-	const quiet = "\n[program:quiet]\ncommand=sleep 1000\nstdout_events_enabled=false\n"
+	quiet := supervisordtest.Program("quiet", "sleep 1000", "stdout_events_enabled=false")
 	s := supervisordtest.Start(t, sections+quiet)
 	waitStored(t, js, schema.Subject{Host: "web1", Event: schema.Tick5}.String(), 1)
 	if out, _ := s.Ctl("status", "supernats-logs"); !strings.Contains(out, "STOPPED") {
 		t.Fatalf("status: %s", out)
 	}
 
-	const counter = "\n[program:counter]\ncommand=sh -c \"i=0; while [ $i -lt 20 ]; do i=$((i+1)); echo line $i; sleep .05; done; sleep 1000\"\nstdout_events_enabled=true\nstartsecs=0\n"
+	counter := supervisordtest.Program("counter",
+		`sh -c "i=0; while [ $i -lt 20 ]; do i=$((i+1)); echo line $i; sleep .05; done; sleep 1000"`,
+		"stdout_events_enabled=true", "startsecs=0")
 	if err := supervisordtest.WriteConf(s.Dir, "supervisor", sections+quiet+counter); err != nil {
 		t.Fatal(err)
 	}
 	s.MustCtl(t, "update")
 	all := func() (text string) {
-		for _, m := range stored(t, js, schema.Subject{Host: "web1", Group: "counter", Process: "counter", Event: "PROCESS_LOG_STDOUT"}.String()) {
+		for _, m := range stored(t, js, schema.Subject{
+			Host: "web1", Group: "counter", Process: "counter", Event: "PROCESS_LOG_STDOUT",
+		}.String()) {
 			text += *event(t, m).Data
 		}
 		return text

@@ -33,7 +33,8 @@ func TestSecurity(t *testing.T) {
 			for name, c := range w.Wrong {
 				c.URL = s.URL
 				troubles := refused(t, c.Settings)
-				if len(troubles) != 1 || !strings.Contains(strings.ToLower(troubles[0]), c.Why) || !strings.Contains(troubles[0], "--nats-") {
+				if len(troubles) != 1 || !strings.Contains(strings.ToLower(troubles[0]), c.Why) ||
+					!strings.Contains(troubles[0], "--nats-") {
 					t.Errorf("%s: it says\n%s", name, strings.Join(troubles, ""))
 				}
 			}
@@ -68,12 +69,7 @@ func jetStream(t *testing.T, s natsconn.Settings) jetstream.JetStream {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return js
+	return streamtest.On(t, nc)
 }
 
 // refused runs a bridge without a supervisord for some seconds and returns what it

@@ -31,9 +31,9 @@ var (
 	_ publish.Awaiter = (*source)(nil)
 )
 
-// source is the publisher's side of the spool: a publish.Source with its Encode. It takes
-// what is there as one batch, has the reasons of the deaths in it found out, and hands it
-// on record by record. Events wait for their reasons here, in their order, some
+// source is the publisher's side of the spool: a publish.Source. It takes what is there as
+// one batch, has the reasons of the deaths in it found out, and hands it on record by
+// record. Events wait for their reasons here, in their order, some
 // milliseconds or for as long as deathreason.DefaultLimit: supervisord was answered before.
 //
 // It belongs to the goroutine of the publisher.
@@ -48,14 +48,12 @@ type source struct {
 	// tableStored is called when the stream has a process table; may be nil.
 	tableStored func()
 
-	// What was read together. next is handed on next, current was handed on last: Encode is
-	// about it.
-	batch   []decoded
-	next    int
-	current decoded
-	deaths  []deathreason.Received // those of a batch, while it is read
-	arena   []byte                 // holds the records of the batch
-	msg     *nats.Msg              // the last event's message: the next one is made in its memory
+	// What was read together. next is handed on next.
+	batch  []decoded
+	next   int
+	deaths []deathreason.Received // those of a batch, while it is read
+	arena  []byte                 // holds the records of the batch
+	msg    *nats.Msg              // the last event's message: the next one is made in its memory
 
 	// What was handed on and is not acknowledged: when each event was read, zero for other
 	// records, and which of them are process tables.
@@ -63,16 +61,18 @@ type source struct {
 	tables   []int
 }
 
-// decoded is a record; event is nil if it is not one of an event, or cannot be decoded.
+// decoded is a record of the batch: a publish.Record. event is nil if it is not one of an
+// event, or cannot be decoded.
 type decoded struct {
-	rec   []byte
-	at    time.Time
-	event *schema.Event
-	facts *record.Facts // of the death that the event reports, where known
+	source *source
+	rec    []byte
+	at     time.Time
+	event  *schema.Event
+	facts  *record.Facts // of the death that the event reports, where known
 }
 
 // Next implements publish.Source.
-func (s *source) Next() ([]byte, bool, error) {
+func (s *source) Next() (publish.Record, bool, error) {
 	if s.next == len(s.batch) {
 		if err := s.fillBatch(); err != nil {
 			return nil, false, err
@@ -82,13 +82,13 @@ func (s *source) Next() ([]byte, bool, error) {
 		return nil, false, nil
 	}
 
-	s.current = s.batch[s.next]
+	d := &s.batch[s.next]
 	s.next++
-	if view, _ := record.Parse(s.current.rec); view.IsTable() {
+	if view, _ := record.Parse(d.rec); view.IsTable() {
 		s.tables = append(s.tables, len(s.inFlight))
 	}
-	s.inFlight = append(s.inFlight, s.current.at)
-	return s.current.rec, true, nil
+	s.inFlight = append(s.inFlight, d.at)
+	return d, true, nil
 }
 
 // fillBatch reads a batch, and finds out the reasons of its deaths.
@@ -131,7 +131,7 @@ func (s *source) readBatch() error {
 // addToBatch copies a record into the batch.
 func (s *source) addToBatch(rec []byte) {
 	s.arena = append(s.arena, rec...)
-	d := decoded{rec: s.arena[len(s.arena)-len(rec) : len(s.arena) : len(s.arena)]}
+	d := decoded{source: s, rec: s.arena[len(s.arena)-len(rec) : len(s.arena) : len(s.arena)]}
 	if at, event, facts, err := s.encoder.Decode(d.rec); err == nil && event != nil {
 		d.at, d.event, d.facts = at, event, facts
 		s.deaths = append(s.deaths, receivedWith(facts, event, at))
@@ -152,7 +152,9 @@ func receivedWith(facts *record.Facts, e *schema.Event, at time.Time) deathreaso
 func (s *source) dropBatch() {
 	clear(s.batch)
 	clear(s.deaths)
-	s.batch, s.deaths, s.arena = s.batch[:0], s.deaths[:0], s.arena[:0]
+	s.batch = s.batch[:0]
+	s.deaths = s.deaths[:0]
+	s.arena = s.arena[:0]
 	s.next = 0
 	if cap(s.arena) > keepBytes {
 		s.arena = nil
@@ -194,26 +196,31 @@ func (s *source) Awaited() bool { return s.queue.Awaited() }
 // Rewind implements publish.Source.
 func (s *source) Rewind() error {
 	s.dropBatch()
-	s.current = decoded{}
-	s.inFlight, s.tables = nil, nil
+	s.inFlight = nil
+	s.tables = nil
 	return s.queue.Rewind()
 }
 
-// Encode makes the messages of the record that Next has returned last. An event that is
-// to be skipped has no message: it was stored nevertheless, since the next run finds out
-// from the spool which events there were.
-func (s *source) Encode(rec []byte, maxPayload int) ([]*nats.Msg, error) {
-	if s.current.event == nil {
-		return s.encoder.Encode(rec, maxPayload)
+// Messages implements publish.Record. An event that is to be skipped has no message: it
+// was stored nevertheless, since the next run finds out from the spool which events there
+// were.
+func (d *decoded) Messages(maxPayload int) ([]*nats.Msg, error) {
+	s := d.source
+	if d.event == nil {
+		return s.encoder.Encode(d.rec, maxPayload)
 	}
-	if s.skips(s.current.event.Event) {
+	if s.skips(d.event.Event) {
 		return nil, nil
 	}
+
 	if s.msg == nil || cap(s.msg.Data) > keepBytes {
 		s.msg = new(nats.Msg)
 	}
-	return s.encoder.EncodeEvent(s.msg, s.current.event, s.current.at, maxPayload)
+	return s.encoder.EncodeEvent(s.msg, d.event, d.at, maxPayload)
 }
+
+// Size implements publish.Record.
+func (d *decoded) Size() int { return len(d.rec) }
 
 func (s *source) skips(event string) bool {
 	return slices.ContainsFunc(s.skip, func(name string) bool { return schema.Is(event, name) })

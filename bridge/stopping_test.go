@@ -1,7 +1,6 @@
 package bridge_test
 
 import (
-	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -11,6 +10,7 @@ import (
 
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
+	"supernats/schema/schematest"
 	"supernats/schema/stream/streamtest"
 )
 
@@ -27,7 +27,7 @@ func lastWord(t *testing.T, js jetstream.JetStream, n int) string {
 
 func bridgeRecord(t *testing.T, m jetstream.Msg) *schema.Bridge {
 	t.Helper()
-	validatorOf(t, "bridge")(m.Data())
+	schematest.ValidateDocument(t, "bridge", m.Data())
 	ce, err := schema.Unmarshal[*schema.Bridge](m.Data())
 	if err != nil {
 		t.Fatal(err)
@@ -107,13 +107,10 @@ func TestLastRecordWithoutServer(t *testing.T) {
 
 // All processes of a service are sent SIGTERM at once, and the bridge is the first.
 func TestLastRecordOfAService(t *testing.T) {
-	nats := streamtest.Start(t)
-	js := nats.JetStream()
-	s := supervisordtest.Start(t, idle+conf(t, "--nats-url", nats.URL, "--host", "web1"))
+	s, js := startWeb1(t, idle)
 	waitStored(t, js, schema.BridgeSubject("web1", schema.BridgeStarted), 1)
-	pid := strings.TrimSpace(s.MustCtl(t, "pid", "supernats"))
-	if out, err := exec.Command("kill", "-TERM", pid).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	if err := syscall.Kill(s.ProcessID(t, "supernats"), syscall.SIGTERM); err != nil {
+		t.Fatal(err)
 	}
 	time.Sleep(20 * time.Millisecond)
 	if err := s.Signal(syscall.SIGTERM); err != nil {

@@ -3,7 +3,6 @@ package bridge_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -17,6 +16,7 @@ import (
 
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
+	"supernats/schema/schematest"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -26,7 +26,6 @@ const troubleSubject = "supervisor.bridge.web1.trouble"
 // troubles is what the stream holds of troubles of a cause.
 func troublesOf(tb testing.TB, js jetstream.JetStream, cause string) (list []*schema.Trouble) {
 	tb.Helper()
-	valid := validatorOf(tb, "bridge")
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	s, err := js.Stream(ctx, stream.Events)
@@ -40,7 +39,7 @@ func troublesOf(tb testing.TB, js jetstream.JetStream, cause string) (list []*sc
 			return list
 		}
 		seq = m.Sequence
-		valid(m.Data)
+		schematest.ValidateDocument(tb, "bridge", m.Data)
 		ce, err := schema.Unmarshal[*schema.Trouble](m.Data)
 		if err != nil {
 			tb.Fatal(err)
@@ -68,16 +67,7 @@ func waitTrouble(tb testing.TB, js jetstream.JetStream, cause string, over bool)
 
 func ready(tb testing.TB, address string) (code int, text string) {
 	tb.Helper()
-	resp, err := http.Get("http://" + address + "/readyz")
-	if err != nil {
-		return 0, err.Error()
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return resp.StatusCode, string(b)
+	return get(tb, "http://"+address+"/readyz")
 }
 
 // A bridge that has no spool, no XML-RPC and no right section works nevertheless, and
@@ -94,15 +84,19 @@ func TestTroubleIsPublished(t *testing.T) {
 	if err := os.WriteFile(spool, nil, 0o600); err != nil { // a file, where root may write too
 		t.Fatal(err)
 	}
-	section := conf(t, "--nats-url", nats.URL, "--host", "web1", "--listen", address, "--spool-dir", spool, "--server-url", "unix:///no/such/socket")
-	section = strings.NewReplacer("buffer_size=65536", "buffer_size=11", "events=EVENT", "events=PROCESS_STATE,REMOTE_COMMUNICATION").Replace(section)
+	section := conf(t, "--nats-url", nats.URL, "--host", "web1", "--listen", address, "--spool-dir", spool,
+		"--server-url", "unix:///no/such/socket")
+	section = strings.NewReplacer("buffer_size=65536", "buffer_size=11", "events=EVENT",
+		"events=PROCESS_STATE,REMOTE_COMMUNICATION").Replace(section)
 	s := supervisordtest.Start(t, section)
 
 	got := waitTrouble(t, js, "spool-unusable", false)
-	if got.Host != "web1" || got.Pool != "supernats" || !strings.Contains(got.Text, spool) || !strings.Contains(got.Fix, "--spool-dir") {
+	if got.Host != "web1" || got.Pool != "supernats" || !strings.Contains(got.Text, spool) ||
+		!strings.Contains(got.Fix, "--spool-dir") {
 		t.Errorf("trouble is %+v", got)
 	}
-	if code, text := ready(t, address); code != http.StatusOK || !strings.Contains(text, "trouble: spool-unusable since ") {
+	if code, text := ready(t, address); code != http.StatusOK ||
+		!strings.Contains(text, "trouble: spool-unusable since ") {
 		t.Errorf("readyz: %d %s", code, text)
 	}
 	waitValue(t, address, `supernats_bridge_trouble{cause="spool-unusable"}`, 1)
@@ -115,14 +109,16 @@ func TestTroubleIsPublished(t *testing.T) {
 	}
 	waitTrouble(t, js, "spool-unusable", true)
 	waitValue(t, address, `supernats_bridge_trouble{cause="spool-unusable"}`, 0)
-	if got := waitTrouble(t, js, "section", false); !strings.Contains(got.Text, "buffer_size is 11") || !strings.Contains(got.Text, "TICK_60") || !strings.Contains(got.Fix, "buffer_size=65536") {
+	if got := waitTrouble(t, js, "section", false); !strings.Contains(got.Text, "buffer_size is 11") ||
+		!strings.Contains(got.Text, "TICK_60") || !strings.Contains(got.Fix, "buffer_size=65536") {
 		t.Errorf("trouble is %+v", got)
 	}
 	if err := s.SendRemote("hello", "x"); err != nil {
 		t.Fatal(err)
 	}
 	waitTrouble(t, js, "xmlrpc", false)
-	if code, text := ready(t, address); code != http.StatusOK || !strings.Contains(text, "trouble: section since ") || !strings.Contains(text, "trouble: xmlrpc since ") {
+	if code, text := ready(t, address); code != http.StatusOK || !strings.Contains(text, "trouble: section since ") ||
+		!strings.Contains(text, "trouble: xmlrpc since ") {
 		t.Errorf("readyz: %d %s", code, text)
 	}
 
@@ -133,25 +129,27 @@ func TestTroubleIsPublished(t *testing.T) {
 		t.Fatal(err)
 	}
 	own := ce.Data.Section
-	if own == nil || own.BufferSize != 11 || own.Priority != -17 || fmt.Sprint(own.Events) != "[PROCESS_STATE REMOTE_COMMUNICATION]" || own.File != filepath.Join(s.Dir, "supervisord.conf") {
+	if own == nil || own.BufferSize != 11 || own.Priority != -17 ||
+		fmt.Sprint(own.Events) != "[PROCESS_STATE REMOTE_COMMUNICATION]" ||
+		own.File != filepath.Join(s.Dir, "supervisord.conf") {
 		t.Errorf("the section is %+v", own)
 	}
 	supervisordtest.Wait(t, 30*time.Second, func() bool {
-		return slices.ContainsFunc(troublesOf(t, js, "section"), func(tr *schema.Trouble) bool { return tr.Server == "supervisor" })
+		return slices.ContainsFunc(troublesOf(t, js, "section"), func(tr *schema.Trouble) bool {
+			return tr.Server == "supervisor"
+		})
 	}, "the trouble of a bridge that has started")
 }
 
 // An address in use is reported, and when it is free.
 func TestTroubleListen(t *testing.T) {
 	t.Parallel()
-	nats := streamtest.Start(t)
-	js := nats.JetStream()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--host", "web1", "--listen", l.Addr().String()))
+	_, js := startWeb1(t, "", "--listen", l.Addr().String())
 	if got := waitTrouble(t, js, "listen", false); !strings.Contains(got.Text, l.Addr().String()) {
 		t.Errorf("trouble is %+v", got)
 	}
@@ -179,5 +177,6 @@ func TestTroubleAfterReconnect(t *testing.T) {
 	nats.Stop()
 	nats.Restart()
 	// Within a minute of the first one it waits for that.
-	supervisordtest.Wait(t, 90*time.Second, func() bool { return len(troublesOf(t, js, "xmlrpc")) > 0 }, "the trouble again (%d before)", before)
+	supervisordtest.Wait(t, 90*time.Second, func() bool { return len(troublesOf(t, js, "xmlrpc")) > 0 },
+		"the trouble again (%d before)", before)
 }

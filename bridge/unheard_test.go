@@ -1,25 +1,20 @@
 package bridge_test
 
 import (
-	"strconv"
-	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
-	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
-	"supernats/schema/stream/streamtest"
+	"supernats/schema/schematest"
 )
 
 // What happens while supervisord has no section of the bridge is reported, and
 // nothing is where the events arrive: after a stop and a start, a kill -9, a reload.
 func TestSectionRemovedAndAdded(t *testing.T) {
 	t.Parallel()
-	nats := streamtest.Start(t)
-	s := supervisordtest.Start(t, `
+	s, js := startWeb1(t, `
 [program:web]
 command=sleep 1000
 
@@ -29,31 +24,11 @@ command=sleep 1000
 [program:job]
 command=sh -c "exec sleep 1000"
 autostart=false
-`+conf(t, "--nats-url", nats.URL, "--host", "web1"))
-	js := nats.JetStream()
+`)
 	started := func(n int) {
 		t.Helper()
 		waitStored(t, js, schema.BridgeSubject("web1", schema.BridgeStarted), n)
 		waitStored(t, js, schema.SnapshotSubject("web1"), n)
-	}
-	kill := func(name string) {
-		t.Helper()
-		pid, err := strconv.Atoi(strings.TrimSpace(s.MustCtl(t, "pid", name)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-			t.Fatal(err)
-		}
-	}
-	restart := func(name string) {
-		t.Helper()
-		old := s.MustCtl(t, "pid", name)
-		kill(name)
-		supervisordtest.Wait(t, 20*time.Second, func() bool {
-			pid, _ := s.Ctl("pid", name) // fails while there is none
-			return pid != old && strings.TrimSpace(pid) != "0"
-		}, "%s to come back", name)
 	}
 	call := func(method string) {
 		t.Helper()
@@ -66,23 +41,23 @@ autostart=false
 
 	// The pool lives on.
 	s.MustCtl(t, "stop", "supernats")
-	restart("web")
+	s.ReplaceProgram(t, "web")
 	s.MustCtl(t, "start", "supernats")
 	started(2)
-	kill("supernats")
-	restart("web")
+	s.KillProgram(t, "supernats")
+	s.ReplaceProgram(t, "web")
 	started(3)
 
 	// Nobody listens.
 	call("supervisor.stopProcessGroup")
-	restart("web")
+	s.ReplaceProgram(t, "web")
 	call("supervisor.removeProcessGroup")
-	restart("api")
+	s.ReplaceProgram(t, "api")
 	s.MustCtl(t, "start", "job")
 	call("supervisor.addProcessGroup")
 	started(4)
 	msgs := waitStored(t, js, schema.BridgeSubject("web1", schema.BridgeLoss), 1)
-	validatorOf(t, "bridge")(msgs[0].Data())
+	schematest.ValidateDocument(t, "bridge", msgs[0].Data())
 	ce, err := schema.Unmarshal[*schema.Loss](msgs[0].Data())
 	if err != nil {
 		t.Fatal(err)
@@ -97,7 +72,7 @@ autostart=false
 	}
 
 	// The same without anything in between, and after a kill -9 of it.
-	kill("supernats")
+	s.KillProgram(t, "supernats")
 	started(5)
 	call("supervisor.stopProcessGroup")
 	call("supervisor.removeProcessGroup")

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,6 +14,7 @@ import (
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
 	"supernats/schema/codec"
+	"supernats/schema/schematest"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -32,7 +32,8 @@ func TestDeathWakesSupervisord(t *testing.T) {
 			if flag != "" {
 				section = strings.Replace(section, "command="+program, "command="+program+" "+flag, 1)
 			}
-			s := supervisordtest.Start(t, section+"\n[program:p]\ncommand=sleep 1000\nautorestart=true\nstartsecs=0\n")
+			s := supervisordtest.Start(t, section+
+				supervisordtest.Program("p", "sleep 1000", "autorestart=true", "startsecs=0"))
 			waitStored(t, nats.JetStream(), stream.AllEvents, 1)
 			sub, err := nats.JetStream().Conn().SubscribeSync("supervisor.event.*.*.*.process_state.exited")
 			if err != nil {
@@ -41,7 +42,7 @@ func TestDeathWakesSupervisord(t *testing.T) {
 
 			var waits []time.Duration
 			for i := range 9 {
-				pid := processID(t, s, "p")
+				pid := s.ProcessID(t, "p")
 				time.Sleep(time.Duration(300+i*37) * time.Millisecond)
 				begun := time.Now()
 				if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
@@ -56,7 +57,8 @@ func TestDeathWakesSupervisord(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if e := ce.Data; e.Exit == nil || e.Exit.Signal != "SIGKILL" || e.Ran == nil || *e.Ran < 0.3 || *e.Ran > 30 {
+				if e := ce.Data; e.Exit == nil || e.Exit.Signal != "SIGKILL" || e.Ran == nil || *e.Ran < 0.3 ||
+					*e.Ran > 30 {
 					t.Errorf("%s", m.Data)
 				}
 			}
@@ -70,28 +72,14 @@ func TestDeathWakesSupervisord(t *testing.T) {
 	}
 }
 
-func processID(t testing.TB, s *supervisordtest.Supervisord, process string) int {
-	t.Helper()
-	out, err := s.Ctl("pid", process)
-	if err != nil {
-		t.Fatal(err, out)
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(out))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pid
-}
-
 // 500 processes that die at once wake supervisord a few times only.
 func TestStormWakesRarely(t *testing.T) {
 	t.Parallel()
 	const n = 500
-	nats := streamtest.Start(t)
 	address := freeAddress(t)
-	s := supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--host", "web1", "--listen", address)+
-		fmt.Sprintf("\n[program:p]\ncommand=sleep 1000\nprocess_name=%%(process_num)03d\nnumprocs=%d\nstartsecs=0\nautorestart=false\nstdout_logfile=NONE\nstderr_logfile=NONE\n", n))
-	js := nats.JetStream()
+	s, js := startWeb1(t, supervisordtest.Program("p", "sleep 1000", "process_name=%(process_num)03d",
+		fmt.Sprint("numprocs=", n), "startsecs=0", "autorestart=false", "stdout_logfile=NONE", "stderr_logfile=NONE"),
+		"--listen", address)
 	waitStored(t, js, "supervisor.event.*.p.*.process_state.running", n)
 	waitValue(t, address, "supernats_bridge_watched_processes", n+1)
 	if got := scrape(t, address, wakeups)[wakeups]; got != 0 {
@@ -121,9 +109,8 @@ var volatile = regexp.MustCompile(`^[0-9-]+ [0-9:,]+ |pid [0-9]+|\([0-9]+\) with
 // events of the program went, without what differs from one time to the next.
 func operate(t *testing.T, flags ...string) (log, events []string, wakes float64) {
 	t.Helper()
-	nats := streamtest.Start(t)
 	address := freeAddress(t)
-	s := supervisordtest.Start(t, conf(t, append(flags, "--nats-url", nats.URL, "--host", "web1", "--listen", address)...)+`
+	s, js := startWeb1(t, `
 [program:a]
 command=sleep 1000
 startsecs=0
@@ -131,8 +118,7 @@ startsecs=0
 command=sh -c "trap '' TERM; while :; do sleep 0.1; done"
 startsecs=0
 stopwaitsecs=1
-`)
-	js := nats.JetStream()
+`, append(flags, "--listen", address)...)
 	wait := func(subject string, n int) {
 		t.Helper()
 		waitStored(t, js, "supervisor.event.*."+subject, n)
@@ -207,12 +193,11 @@ func TestWakeLeavesStopsAlone(t *testing.T) {
 // started, and die, as often.
 func TestLoopIsNotFaster(t *testing.T) {
 	t.Parallel()
-	nats := streamtest.Start(t)
 	address := freeAddress(t)
-	supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--host", "web1", "--listen", address)+
-		"\n[program:p]\ncommand=sh -c \"exit 3\"\nstartsecs=0\nautorestart=true\n")
+	_, js := startWeb1(t, supervisordtest.Program("p", `sh -c "exit 3"`, "startsecs=0", "autorestart=true"), "--listen",
+		address)
 	begun := time.Now()
-	exits := waitStored(t, nats.JetStream(), "supervisor.event.*.p.*.process_state.exited", 12)
+	exits := waitStored(t, js, "supervisor.event.*.p.*.process_state.exited", 12)
 	wakes := scrape(t, address, wakeups)[wakeups]
 	took := time.Since(begun)
 
@@ -224,7 +209,8 @@ func TestLoopIsNotFaster(t *testing.T) {
 		}
 	}
 	if most := float64(3+1+longer) + took.Seconds()/10; wakes == 0 || wakes > most {
-		t.Errorf("%v wake-ups for %d deaths in %v, %d of them after a longer life; want 1 to %v", wakes, len(exits), took, longer, most)
+		t.Errorf("%v wake-ups for %d deaths in %v, %d of them after a longer life; want 1 to %v", wakes, len(exits),
+			took, longer, most)
 	}
 }
 
@@ -237,9 +223,13 @@ func TestStartedSaysWhatIsWatched(t *testing.T) {
 		want         func(*schema.Watch) bool
 	}{
 		{name: "all", refuse: "", flags: nil, want: func(w *schema.Watch) bool {
-			return slices.Contains(w.Exits, schema.WatchPidfd) && w.Wake == schema.WakeByConnection && w.Limit > 100 && w.Problem == ""
+			return slices.Contains(w.Exits, schema.WatchPidfd) && w.Wake == schema.WakeByConnection && w.Limit > 100 &&
+				w.Problem == ""
 		}},
-		{name: "no waking", refuse: "", flags: []string{"--wake=false"}, want: func(w *schema.Watch) bool { return w.Wake == "" && len(w.Exits) > 0 }},
+		{
+			name: "no waking", refuse: "", flags: []string{"--wake=false"},
+			want: func(w *schema.Watch) bool { return w.Wake == "" && len(w.Exits) > 0 },
+		},
 		{name: "no descriptors of processes", refuse: "pidfd_open", flags: nil, want: func(w *schema.Watch) bool {
 			return len(w.Exits) == 0 && w.Wake == "" && strings.Contains(w.Problem, "pidfd")
 		}},
@@ -254,10 +244,10 @@ func TestStartedSaysWhatIsWatched(t *testing.T) {
 			if tt.refuse != "" {
 				section = refusing(t, section, tt.refuse)
 			}
-			supervisordtest.Start(t, section+"\n[program:p]\ncommand=sh -c \"sleep 0.5; exit 3\"\nstartsecs=0\n")
+			supervisordtest.Start(t, section+supervisordtest.Program("p", `sh -c "sleep 0.5; exit 3"`, "startsecs=0"))
 			js := nats.JetStream()
 			m := waitStored(t, js, "supervisor.bridge.web1.started", 1)[0]
-			validatorOf(t, "bridge")(m.Data())
+			schematest.ValidateDocument(t, "bridge", m.Data())
 			ce, err := schema.Unmarshal[*schema.Bridge](m.Data())
 			if err != nil {
 				t.Fatal(err)
@@ -268,7 +258,7 @@ func TestStartedSaysWhatIsWatched(t *testing.T) {
 
 			// However it is: the reason is there, by the log if it has to be.
 			exited := waitStored(t, js, "supervisor.event.*.p.*.process_state.exited", 1)[0]
-			validator(t)(exited.Data())
+			schematest.ValidateDocument(t, "event", exited.Data())
 			source := schema.ExitFromKernel
 			if len(ce.Data.Watch.Exits) == 0 {
 				source = schema.ExitFromLog
@@ -285,8 +275,10 @@ func TestFewDescriptors(t *testing.T) {
 	t.Parallel()
 	nats := streamtest.Start(t)
 	section := conf(t, "--nats-url", nats.URL, "--host", "web1")
-	section = strings.Replace(section, "command="+program, "command=sh -c 'ulimit -Sn 64; ulimit -Hn 110; exec \"$0\" \"$@\"' "+program, 1)
-	s := supervisordtest.Start(t, section+"\n[program:p]\ncommand=sleep 1000\nprocess_name=%(process_num)02d\nnumprocs=30\nstartsecs=0\n")
+	section = strings.Replace(section, "command="+program,
+		"command=sh -c 'ulimit -Sn 64; ulimit -Hn 110; exec \"$0\" \"$@\"' "+program, 1)
+	s := supervisordtest.Start(t, section+
+		supervisordtest.Program("p", "sleep 1000", "process_name=%(process_num)02d", "numprocs=30", "startsecs=0"))
 	js := nats.JetStream()
 	m := waitStored(t, js, "supervisor.bridge.web1.trouble", 1)[0]
 	ce, err := schema.Unmarshal[*schema.Trouble](m.Data())

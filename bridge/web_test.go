@@ -1,13 +1,11 @@
 package bridge
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -16,10 +14,10 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
-	"sync"
 	"testing"
 	"time"
+
+	"supernats/schema/logtest"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/crypto/bcrypt"
@@ -66,12 +64,16 @@ func (a authority) sign(t *testing.T, cert *x509.Certificate, key *ecdsa.Private
 func (a authority) write(t *testing.T, dir string) {
 	t.Helper()
 	key := newKey(t)
-	der := a.sign(t, &x509.Certificate{SerialNumber: big.NewInt(2), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{{127, 0, 0, 1}}}, key)
+	der := a.sign(t, &x509.Certificate{
+		SerialNumber: big.NewInt(2), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{{127, 0, 0, 1}},
+	}, key)
 	private, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, block := range map[string]*pem.Block{"cert.pem": {Type: "CERTIFICATE", Bytes: der}, "key.pem": {Type: "PRIVATE KEY", Bytes: private}} {
+	for name, block := range map[string]*pem.Block{
+		"cert.pem": {Type: "CERTIFICATE", Bytes: der}, "key.pem": {Type: "PRIVATE KEY", Bytes: private},
+	} {
 		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -103,35 +105,11 @@ func writeUsers(t *testing.T, file, user, password string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := fmt.Sprintf("tls_server_config: {cert_file: cert.pem, key_file: key.pem}\nbasic_auth_users: {%s: '%s'}\n", user, hash)
+	text := fmt.Sprintf("tls_server_config: {cert_file: cert.pem, key_file: key.pem}\nbasic_auth_users: {%s: '%s'}\n",
+		user, hash)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// lines is a log that can be read while it is written.
-type lines struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *lines) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(b)
-}
-
-// address is where the bridge says that it listens.
-func (l *lines) address() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for line := range strings.Lines(l.buf.String()) {
-		var said struct{ Address string }
-		if json.Unmarshal([]byte(line), &said) == nil && said.Address != "" {
-			return said.Address
-		}
-	}
-	return ""
 }
 
 // TLS and users are those of the web configuration, as it is at the time.
@@ -143,7 +121,7 @@ func TestWebConfig(t *testing.T) {
 	writeUsers(t, file, "prometheus", "s3cret")
 	cfg := goodConfig()
 	cfg.SpoolDir, cfg.Listen, cfg.WebConfig, cfg.NATS.URL, cfg.Drain = t.TempDir(), "127.0.0.1:0", file, "nats://127.0.0.1:1", 0
-	log := &lines{}
+	log := &logtest.Buffer{}
 	b, err := New(cfg, testBoot, "test", zerolog.New(log))
 	if err != nil {
 		t.Fatal(err)
@@ -151,12 +129,7 @@ func TestWebConfig(t *testing.T) {
 	in, supervisord := io.Pipe()
 	done := make(chan error, 1)
 	go func() { done <- b.Run(t.Context(), in, io.Discard) }()
-	var address string
-	for end := time.Now().Add(10 * time.Second); address == ""; time.Sleep(10 * time.Millisecond) {
-		if address = log.address(); time.Now().After(end) {
-			t.Fatal("nothing listens")
-		}
-	}
+	address := log.Find(t, "Listening on")["address"].(string) // what exporter-toolkit logs
 	check := func(when string, a authority, user, password string, want int) {
 		t.Helper()
 		for _, path := range []string{"/metrics", "/healthz", "/readyz"} {

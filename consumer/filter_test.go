@@ -78,27 +78,42 @@ func TestFilterSubjects(t *testing.T) {
 		f    consumer.Filter
 		want []string
 	}{
-		{consumer.Filter{}, []string{"supervisor.event.>"}},
-		{consumer.Filter{Events: []string{"TICK", "EVENT"}}, []string{"supervisor.event.>"}},
-		{consumer.Filter{Events: []string{"TICK*"}}, []string{"supervisor.event.>"}},
-		{consumer.Filter{Hosts: []string{"web1.example.com"}}, []string{"supervisor.event.web1=2Eexample=2Ecom.*.*.>"}},
-		{consumer.Filter{Hosts: []string{"a", "b"}, Groups: []string{"api"}}, []string{"supervisor.event.*.api.*.>"}},
-		{consumer.Filter{Hosts: []string{"a*"}, Processes: []string{"é/"}}, []string{"supervisor.event.*.*.=C3=A9=2F.>"}},
-		{consumer.Filter{Groups: []string{""}}, []string{"supervisor.event.*.-.*.>"}},
+		{f: consumer.Filter{}, want: []string{"supervisor.event.>"}},
+		{f: consumer.Filter{Events: []string{"TICK", "EVENT"}}, want: []string{"supervisor.event.>"}},
+		{f: consumer.Filter{Events: []string{"TICK*"}}, want: []string{"supervisor.event.>"}},
 		{
-			consumer.Filter{Hosts: []string{"h"}, Events: []string{"PROCESS_STATE_EXITED", "TICK_5", "REMOTE_COMMUNICATION"}},
-			[]string{
+			f:    consumer.Filter{Hosts: []string{"web1.example.com"}},
+			want: []string{"supervisor.event.web1=2Eexample=2Ecom.*.*.>"},
+		},
+		{
+			f:    consumer.Filter{Hosts: []string{"a", "b"}, Groups: []string{"api"}},
+			want: []string{"supervisor.event.*.api.*.>"},
+		},
+		{
+			f:    consumer.Filter{Hosts: []string{"a*"}, Processes: []string{"é/"}},
+			want: []string{"supervisor.event.*.*.=C3=A9=2F.>"},
+		},
+		{f: consumer.Filter{Groups: []string{""}}, want: []string{"supervisor.event.*.-.*.>"}},
+		{
+			f: consumer.Filter{Hosts: []string{"h"}, Events: []string{"PROCESS_STATE_EXITED", "TICK_5", "REMOTE_COMMUNICATION"}},
+			want: []string{
 				"supervisor.event.h.*.*.process_state.exited", "supervisor.event.h.*.*.remote_communication.>",
 				"supervisor.event.h.*.*.tick.5",
 			},
 		},
 		// Names of a family that are not known are on other.
-		{consumer.Filter{Events: []string{"PROCESS_STATE"}}, []string{"supervisor.event.*.*.*.other.>", "supervisor.event.*.*.*.process_state.>"}},
 		{
-			consumer.Filter{Events: []string{"PROCESS_STATE", "PROCESS_STATE_EXITED", "PROCESS_STATE_FROZEN", "TICK_5"}},
-			[]string{"supervisor.event.*.*.*.other.>", "supervisor.event.*.*.*.process_state.>", "supervisor.event.*.*.*.tick.5"},
+			f:    consumer.Filter{Events: []string{"PROCESS_STATE"}},
+			want: []string{"supervisor.event.*.*.*.other.>", "supervisor.event.*.*.*.process_state.>"},
 		},
-		{consumer.Filter{Events: []string{"FROZEN >"}}, []string{"supervisor.event.*.*.*.other.FROZEN=20=3E"}},
+		{
+			f:    consumer.Filter{Events: []string{"PROCESS_STATE", "PROCESS_STATE_EXITED", "PROCESS_STATE_FROZEN", "TICK_5"}},
+			want: []string{"supervisor.event.*.*.*.other.>", "supervisor.event.*.*.*.process_state.>", "supervisor.event.*.*.*.tick.5"},
+		},
+		{
+			f:    consumer.Filter{Events: []string{"FROZEN >"}},
+			want: []string{"supervisor.event.*.*.*.other.FROZEN=20=3E"},
+		},
 	} {
 		if d := cmp.Diff(c.want, c.f.Subjects()); d != "" {
 			t.Errorf("%+v: %s", c.f, d)

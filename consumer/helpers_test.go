@@ -2,13 +2,13 @@ package consumer_test
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/consumer"
+	"supernats/consumer/fleettest"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -48,27 +48,7 @@ func run(t *testing.T, cfg consumer.Config) (stop func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- c.Run(ctx) }()
-	stopped := false
-	stop = func() {
-		if stopped {
-			return
-		}
-		stopped = true
-		cancel()
-		select {
-		case err := <-done:
-			if !errors.Is(err, context.Canceled) {
-				t.Errorf("Run returned %v", err)
-			}
-		case <-time.After(patience):
-			t.Error("Run does not return")
-		}
-	}
-	t.Cleanup(stop)
-	return stop
+	return fleettest.Start(t, c.Run).Stop
 }
 
 // handed is a Handler that hands each message to the test and answers what it
@@ -105,16 +85,6 @@ func (h *handed) next(t *testing.T) *consumer.Message {
 	}
 }
 
-// eventually waits until a condition holds.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !holds(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("never: %s", what)
-		}
-	}
-}
-
 // settled waits until the server has seen everything acknowledged or given up.
 func settled(t *testing.T, js jetstream.JetStream, streamName, durable string) {
 	t.Helper()
@@ -123,7 +93,7 @@ func settled(t *testing.T, js jetstream.JetStream, streamName, durable string) {
 		t.Fatal(err)
 	}
 	last := s.CachedInfo().State.LastSeq
-	eventually(t, "nothing is pending", func() bool {
+	fleettest.Until(t, "nothing is pending", func() bool {
 		c, err := js.Consumer(t.Context(), streamName, durable)
 		return err == nil && c.CachedInfo().NumAckPending == 0 && c.CachedInfo().AckFloor.Stream >= last
 	})
@@ -132,17 +102,5 @@ func settled(t *testing.T, js jetstream.JetStream, streamName, durable string) {
 // parked reads the stream of parked messages.
 func parked(t *testing.T, js jetstream.JetStream) []*jetstream.RawStreamMsg {
 	t.Helper()
-	s, err := js.Stream(t.Context(), stream.Parked)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all []*jetstream.RawStreamMsg
-	for seq := uint64(1); seq <= s.CachedInfo().State.LastSeq; seq++ {
-		m, err := s.GetMsg(t.Context(), seq)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, m)
-	}
-	return all
+	return fleettest.Messages(t, js, stream.Parked)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/consumer"
+	"supernats/consumer/fleettest"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -24,10 +25,22 @@ func TestParked(t *testing.T) {
 		err   func(m *consumer.Message) error
 		tries string
 	}{
-		"after MaxTries":       {func(*consumer.Message) error { return errors.New("no such table") }, "3"},
-		"at once":              {func(*consumer.Message) error { return consumer.Park(errors.New("no such table")) }, "1"},
-		"at once, wrapped":     {func(*consumer.Message) error { return fmt.Errorf("no such %w", consumer.Park(errors.New("table"))) }, "1"},
-		"at once, a later try": {func(m *consumer.Message) error { return parkAt(m, 2, errors.New("no such table")) }, "2"},
+		"after MaxTries": {
+			err:   func(*consumer.Message) error { return errors.New("no such table") },
+			tries: "3",
+		},
+		"at once": {
+			err:   func(*consumer.Message) error { return consumer.Park(errors.New("no such table")) },
+			tries: "1",
+		},
+		"at once, wrapped": {
+			err:   func(*consumer.Message) error { return fmt.Errorf("no such %w", consumer.Park(errors.New("table"))) },
+			tries: "1",
+		},
+		"at once, a later try": {
+			err:   func(m *consumer.Message) error { return parkAt(m, 2, errors.New("no such table")) },
+			tries: "2",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, js := start(t)
@@ -156,12 +169,12 @@ func TestParkedTwiceIsStoredOnce(t *testing.T) {
 
 func TestReasonOfAnyText(t *testing.T) {
 	for name, c := range map[string]struct{ reason, want string }{
-		"lines":       {"a\r\nNats-Rollup: all\nb", "a  Nats-Rollup: all b"},
-		"not UTF-8":   {"a\xffb", "ab"},
-		"long":        {strings.Repeat("é", 2000), strings.Repeat("é", 512)},
-		"cut in two":  {"a" + strings.Repeat("é", 2000), "a" + strings.Repeat("é", 511)},
-		"nothing":     {"", ""},
-		"other bytes": {"a\x1b[31m:é", "a\x1b[31m:é"},
+		"lines":       {reason: "a\r\nNats-Rollup: all\nb", want: "a  Nats-Rollup: all b"},
+		"not UTF-8":   {reason: "a\xffb", want: "ab"},
+		"long":        {reason: strings.Repeat("é", 2000), want: strings.Repeat("é", 512)},
+		"cut in two":  {reason: "a" + strings.Repeat("é", 2000), want: "a" + strings.Repeat("é", 511)},
+		"nothing":     {reason: "", want: ""},
+		"other bytes": {reason: "a\x1b[31m:é", want: "a\x1b[31m:é"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, js := start(t)
@@ -214,7 +227,19 @@ func TestBiggestMessageIsParked(t *testing.T) {
 // messages may take less than others do.
 func TestParkedFits(t *testing.T) {
 	for name, c := range map[string]struct{ payload, stream int32 }{
-		"a small server": {4 << 10, -1}, "a server of 32 KB": {32 << 10, -1}, "a small stream": {1 << 20, 16 << 10}, "a very small stream": {1 << 20, 2 << 10},
+		"a small server": {
+			payload: 4 << 10,
+			stream:  -1,
+		}, "a server of 32 KB": {
+			payload: 32 << 10,
+			stream:  -1,
+		}, "a small stream": {
+			payload: 1 << 20,
+			stream:  16 << 10,
+		}, "a very small stream": {
+			payload: 1 << 20,
+			stream:  2 << 10,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			js := streamtest.Start(t, func(o *server.Options) { o.MaxPayload = c.payload }).JetStream()
@@ -248,7 +273,7 @@ func TestParkedOfAStreamMadeAgain(t *testing.T) {
 	h := newHanded(func(*consumer.Message) error { return consumer.Park(errors.New("bad")) })
 	run(t, consumer.Config{JetStream: js, Handler: h})
 	publish(t, js, "first")
-	eventually(t, "the first is parked", func() bool { return len(parked(t, js)) == 1 })
+	fleettest.Until(t, "the first is parked", func() bool { return len(parked(t, js)) == 1 })
 	if err := js.DeleteStream(t.Context(), stream.Events); err != nil {
 		t.Fatal(err)
 	}
@@ -256,5 +281,5 @@ func TestParkedOfAStreamMadeAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	publish(t, js, "second")
-	eventually(t, "the second is parked", func() bool { return len(parked(t, js)) == 2 })
+	fleettest.Until(t, "the second is parked", func() bool { return len(parked(t, js)) == 2 })
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/consumer"
+	"supernats/consumer/fleettest"
 	"supernats/schema/stream"
 )
 
@@ -35,7 +36,7 @@ func TestWhatVanishesIsMadeAgain(t *testing.T) {
 					h := newHanded(nil)
 					c := consumer.Config{JetStream: js, Handler: h, Durable: "test", NewOnly: newOnly}
 					run(t, c)
-					eventually(t, "the durable is there", func() bool {
+					fleettest.Until(t, "the durable is there", func() bool {
 						_, err := js.Consumer(t.Context(), stream.Events, "test")
 						return err == nil
 					})

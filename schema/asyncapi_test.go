@@ -94,7 +94,10 @@ func TestAsyncAPIAddresses(t *testing.T) {
 	} {
 		c := at(t, doc, "channels", channel)
 		address := c["address"].(string)
-		values := map[string]string{"host": Token(host), "group": Token(group), "process": Token(process), "rule": Token(rule), "family": "process_state", "kind": "exited"}
+		values := map[string]string{
+			"host": Token(host), "group": Token(group), "process": Token(process), "rule": Token(rule),
+			"family": "process_state", "kind": "exited",
+		}
 		if channel == "bridge" {
 			values["kind"] = BridgeLoss
 		}
@@ -145,7 +148,9 @@ func TestAsyncAPIEnums(t *testing.T) {
 	if diff := cmp.Diff(families, list(at(t, doc, "channels", "event", "parameters", "family")["enum"])); diff != "" {
 		t.Errorf("families (-names +document):\n%s", diff)
 	}
-	kinds := []string{BridgeStarted, BridgeStopping, BridgeReconnect, BridgeLoss, BridgeTrouble, BridgeResent, BridgeForgotten}
+	kinds := []string{
+		BridgeStarted, BridgeStopping, BridgeReconnect, BridgeLoss, BridgeTrouble, BridgeResent, BridgeForgotten,
+	}
 	if diff := cmp.Diff(kinds, list(at(t, doc, "channels", "bridge", "parameters", "kind")["enum"])); diff != "" {
 		t.Errorf("kinds (-constants +document):\n%s", diff)
 	}
@@ -218,8 +223,10 @@ func TestAsyncAPIExamples(t *testing.T) {
 			if refused := validate(t, payload["dataschema"].(string), b); refused != nil {
 				t.Errorf("example of %s is refused for %q:\n%s", name, refused, b)
 			}
-			if headers, ok := e.(map[string]any)["headers"].(map[string]any); ok && headers["Nats-Msg-Id"] != payload["id"] {
-				t.Errorf("example of %s has the Nats-Msg-Id %v and the id %v", name, headers["Nats-Msg-Id"], payload["id"])
+			if headers, ok := e.(map[string]any)["headers"].(map[string]any); ok &&
+				headers["Nats-Msg-Id"] != payload["id"] {
+				t.Errorf("example of %s has the Nats-Msg-Id %v and the id %v", name, headers["Nats-Msg-Id"],
+					payload["id"])
 			}
 			n++
 		}

@@ -18,7 +18,10 @@ func TestUnmarshal(t *testing.T) {
 	want := &CloudEvent[*Loss]{
 		SpecVersion: "1.0", ID: "1", Source: "/supernats/web1", Type: "supernats.bridge.loss", Time: Time{testTime},
 		DataContentType: "application/json", DataSchema: "urn:supernats:bridge:1",
-		Data: &Loss{Host: "web1", Boot: testBoot, Pool: "supernats", Cause: "spool-full", Count: 2, Events: map[string]int{"TICK_5": 2}},
+		Data: &Loss{
+			Host: "web1", Boot: testBoot, Pool: "supernats", Cause: "spool-full", Count: 2,
+			Events: map[string]int{"TICK_5": 2},
+		},
 	}
 	if diff := cmp.Diff(want, ce); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -31,22 +34,31 @@ func TestEnvelope(t *testing.T) {
 		event Event
 		want  attributes
 	}{
-		{Event{Host: "h", Event: "a.b"}, attributes{"h//0", "/supervisor/h/", "org.supervisord.other.a=2Eb", ""}},
 		{
-			Event{Host: "a/b c", Server: "is: /any?#text%", Boot: "b", Serial: math.MaxUint64, Event: Tick5},
-			attributes{"a/b c/b/18446744073709551615", "/supervisor/a%2Fb%20c/is:%20%2Fany%3F%23text%25", "org.supervisord.tick.5", ""},
+			event: Event{Host: "h", Event: "a.b"},
+			want:  attributes{"h//0", "/supervisor/h/", "org.supervisord.other.a=2Eb", ""},
 		},
 		{
-			Event{Host: "é", Server: "s", Boot: "b", Event: RemoteCommunication, Type: "a b"},
-			attributes{"é/b/0", "/supervisor/%C3%A9/s", "org.supervisord.remote_communication.a=20b", ""},
+			event: Event{Host: "a/b c", Server: "is: /any?#text%", Boot: "b", Serial: math.MaxUint64, Event: Tick5},
+			want: attributes{
+				"a/b c/b/18446744073709551615", "/supervisor/a%2Fb%20c/is:%20%2Fany%3F%23text%25",
+				"org.supervisord.tick.5", "",
+			},
 		},
 		{
-			Event{Host: "h", Server: "s", Boot: "b", Serial: 1, Event: ProcessGroupAdded, Group: "g"},
-			attributes{"h/b/1", "/supervisor/h/s", "org.supervisord.process_group.added", "g"},
+			event: Event{Host: "é", Server: "s", Boot: "b", Event: RemoteCommunication, Type: "a b"},
+			want:  attributes{"é/b/0", "/supervisor/%C3%A9/s", "org.supervisord.remote_communication.a=20b", ""},
 		},
 		{
-			Event{Host: "h", Server: "s", Boot: "b", Serial: 1, Event: ProcessLogStderr, Group: "g", Process: "p", Part: 2, Parts: 12},
-			attributes{"h/b/1/2", "/supervisor/h/s", "org.supervisord.process_log.stderr", "g:p"},
+			event: Event{Host: "h", Server: "s", Boot: "b", Serial: 1, Event: ProcessGroupAdded, Group: "g"},
+			want:  attributes{"h/b/1", "/supervisor/h/s", "org.supervisord.process_group.added", "g"},
+		},
+		{
+			event: Event{
+				Host: "h", Server: "s", Boot: "b", Serial: 1, Event: ProcessLogStderr, Group: "g", Process: "p",
+				Part: 2, Parts: 12,
+			},
+			want: attributes{"h/b/1/2", "/supervisor/h/s", "org.supervisord.process_log.stderr", "g:p"},
 		},
 	} {
 		ce := c.event.Envelope(testTime)
@@ -64,10 +76,10 @@ func TestTime(t *testing.T) {
 		}
 	}
 	for _, c := range []struct{ in, out string }{
-		{`"0001-01-01T00:00:00Z"`, `"0001-01-01T00:00:00.000000Z"`},
-		{`"2026-11-21T19:00:31Z"`, `"2026-11-21T19:00:31.000000Z"`},
-		{`"2026-11-21T19:00:31.8335129Z"`, `"2026-11-21T19:00:31.833512Z"`},
-		{`"2026-11-22T00:30:31.5+05:30"`, `"2026-11-21T19:00:31.500000Z"`},
+		{in: `"0001-01-01T00:00:00Z"`, out: `"0001-01-01T00:00:00.000000Z"`},
+		{in: `"2026-11-21T19:00:31Z"`, out: `"2026-11-21T19:00:31.000000Z"`},
+		{in: `"2026-11-21T19:00:31.8335129Z"`, out: `"2026-11-21T19:00:31.833512Z"`},
+		{in: `"2026-11-22T00:30:31.5+05:30"`, out: `"2026-11-21T19:00:31.500000Z"`},
 	} {
 		var got Time
 		if err := json.Unmarshal([]byte(c.in), &got); err != nil {
@@ -97,7 +109,8 @@ func TestRecordIDs(t *testing.T) {
 	s, b, l := &Snapshot{Host: "h"}, &Bridge{Host: "h"}, &Loss{Host: "h"}
 	ids := []string{
 		s.Envelope(testTime).ID, s.Envelope(later).ID, l.Envelope(testTime).ID, l.Envelope(later).ID,
-		b.Envelope(BridgeStarted, testTime).ID, b.Envelope(BridgeStarted, later).ID, b.Envelope(BridgeStopping, testTime).ID,
+		b.Envelope(BridgeStarted, testTime).ID, b.Envelope(BridgeStarted, later).ID, b.Envelope(BridgeStopping,
+			testTime).ID,
 	}
 	seen := map[string]bool{}
 	for _, id := range ids {

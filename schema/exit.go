@@ -37,8 +37,6 @@ func (o *OOM) String() string {
 	switch {
 	case o.Limit == 0 && o.Peak == 0:
 		return words
-	case o.Limit == 0:
-		return words + " at " + Bytes(o.Peak)
 	case o.Peak == 0:
 		return words + " at a limit of " + roundBytes(o.Limit)
 	}

@@ -65,7 +65,8 @@ func TestParseGlobRefuses(t *testing.T) {
 }
 
 func TestMatchAny(t *testing.T) {
-	if !schema.MatchAny(nil, "web1") || !schema.MatchAny([]string{"db*", "web?"}, "web1") || schema.MatchAny([]string{"db*"}, "web1") {
+	if !schema.MatchAny(nil, "web1") || !schema.MatchAny([]string{"db*", "web?"}, "web1") ||
+		schema.MatchAny([]string{"db*"}, "web1") {
 		t.Error("an empty list matches all, another one what one of its globs matches")
 	}
 }
@@ -85,7 +86,9 @@ func TestQuoteGlob(t *testing.T) {
 // FuzzGlob tries that no text makes the matching panic or last for ever, and that a
 // quoted name is one.
 func FuzzGlob(f *testing.F) {
-	for _, seed := range [][2]string{{"a*b*c", "aXbXc"}, {"{a,b{c,d}}e", "bde"}, {"[!a-c\\]]", "]"}, {"[", "["}, {"{a", "a"}, {`\`, `\`}} {
+	for _, seed := range [][2]string{
+		{"a*b*c", "aXbXc"}, {"{a,b{c,d}}e", "bde"}, {"[!a-c\\]]", "]"}, {"[", "["}, {"{a", "a"}, {`\`, `\`},
+	} {
 		f.Add(seed[0], seed[1])
 	}
 	f.Fuzz(func(t *testing.T, glob, name string) {

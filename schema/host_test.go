@@ -32,8 +32,10 @@ func TestHostHasLost(t *testing.T) {
 			lives: []schema.HostLife{{Boot: "a", LastSeen: at(0)}, {Boot: "b", LastSeen: at(600), Steady: at(590)}},
 		},
 		{
-			name:  "the other one has ended",
-			lives: []schema.HostLife{{Boot: "a", LastSeen: at(600)}, {Boot: "b", LastSeen: at(300), Ended: new(at(300))}},
+			name: "the other one has ended",
+			lives: []schema.HostLife{
+				{Boot: "a", LastSeen: at(600)}, {Boot: "b", LastSeen: at(300), Ended: new(at(300))},
+			},
 		},
 		{
 			name:  "it was killed",

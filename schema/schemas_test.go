@@ -159,12 +159,12 @@ func TestSchemasMatchStructs(t *testing.T) {
 			f := reflect.TypeOf(c.of).Field(i)
 			key, option, _ := strings.Cut(f.Tag.Get("json"), ",")
 			fields[key] = f.Type
-			if option != "omitempty" {
+			if option != "omitempty" && option != "omitzero" {
 				always = append(always, key)
 			}
 		}
 		if diff := cmp.Diff(always, required); diff != "" {
-			t.Errorf("%s: required (-fields without omitempty +schema):\n%s", name, diff)
+			t.Errorf("%s: required (-fields that are never left out +schema):\n%s", name, diff)
 		}
 		for key, typ := range fields {
 			p, ok := properties[key].(map[string]any)
@@ -185,7 +185,8 @@ func TestSchemasMatchStructs(t *testing.T) {
 				t.Errorf("%s: property %q is no field", name, key)
 			}
 		}
-		if open := reflect.TypeOf(c.of) == reflect.TypeFor[CloudEvent[int]](); !open && object["additionalProperties"] != false {
+		if open := reflect.TypeOf(c.of) == reflect.TypeFor[CloudEvent[int]](); !open &&
+			object["additionalProperties"] != false {
 			t.Errorf("%s allows more properties", name)
 		}
 	}
@@ -238,18 +239,23 @@ func goType(t reflect.Type) string {
 func TestRecordsAreValid(t *testing.T) {
 	at := time.Date(2026, 11, 21, 19, 0, 31, 833512000, time.UTC)
 	const boot = "4f0c6d1e2a90b7c3"
-	exit, log := &Exit{Signal: "SIGSEGV", Core: true, Source: ExitFromLog, OOM: &OOM{"/a", 2, 1}}, &Log{Stdout: "a\n", Stderr: "<b>\n"}
+	exit, log := &Exit{Signal: "SIGSEGV", Core: true, Source: ExitFromLog, OOM: &OOM{"/a", 2, 1}}, &Log{
+		Stdout: "a\n", Stderr: "<b>\n",
+	}
 	ran, look := new(3.5), &Look{Time{at}, 1, 2, 0.5, 3, 4, 3.25}
 	for _, c := range []struct {
 		id     string
 		record any
 	}{
-		{schemaSnapshot, (&Snapshot{Host: "web/1", Boot: boot, Reason: "start", SupervisorState: "RUNNING"}).Envelope(at)},
-		{schemaSnapshot, (&Snapshot{"web1", "supervisor", boot, 7, "loss", "4.2.5", "SHUTDOWN", []SnapshotProcess{
+		{
+			id:     schemaSnapshot,
+			record: (&Snapshot{Host: "web/1", Boot: boot, Reason: "start", SupervisorState: "RUNNING"}).Envelope(at),
+		},
+		{id: schemaSnapshot, record: (&Snapshot{"web1", "supervisor", boot, 7, "loss", "4.2.5", "SHUTDOWN", []SnapshotProcess{
 			{"api", "api_00", "RUNNING", 7, 1, 0, -1, "", "pid 7, uptime 0:00:01", "/a", ""},
 		}, 1, 2}).Envelope(at)},
-		{schemaBridge, (&Bridge{Host: "web1", Boot: boot, PID: 1}).Envelope(BridgeStarted, at)},
-		{schemaBridge, (&Bridge{
+		{id: schemaBridge, record: (&Bridge{Host: "web1", Boot: boot, PID: 1}).Envelope(BridgeStarted, at)},
+		{id: schemaBridge, record: (&Bridge{
 			"web1", "supervisor", boot, "supernats", "1.0.0", 4711,
 			map[string]string{"host": "web1"},
 			"supernats", 1, "STOPPING", true, SpoolMemory,
@@ -257,23 +263,81 @@ func TestRecordsAreValid(t *testing.T) {
 			&Reasons{ReasonsNone, "logfile=/dev/null", "set logfile="},
 			&Watch{[]string{WatchPidfd, WatchConnector}, WakeByLine, 924, "/proc is hidden"},
 		}).Envelope(BridgeStopping, at)},
-		{schemaBridge, (&Bridge{Host: "web1", Boot: boot, PID: 1}).Envelope(BridgeReconnect, at)},
-		{schemaBridge, (&Loss{Host: "web1", Cause: "spool-corrupt"}).Envelope(at)},
-		{schemaBridge, (&Loss{"web1", boot, "supernats", "spool-full", 3, new(uint64(0)), new(uint64(9)), map[string]int{Tick5: 3}, nil}).Envelope(at)},
-		{schemaBridge, (&Loss{Host: "web1", Boot: boot, Cause: LossNotListening, Count: 2, Processes: []LossProcess{{"api", "api_00", 1, 1}}}).Envelope(at)},
-		{schemaBridge, (&Trouble{Host: "web1", Cause: "disk-full", Text: "full", Since: Time{at}}).Envelope(at)},
-		{schemaBridge, (&Trouble{"web1", "supervisor", boot, "supernats", "disk-full", "full", "make room", Time{at}, true}).Envelope(at)},
-		{schemaBridge, (&Resent{"web1", "supervisor", boot, "supernats", "web1/" + boot + "/1", "web1/" + boot + "/1/again"}).Envelope(at)},
-		{schemaBridge, (&Forgotten{Host: "web1", Reason: ForgottenEphemeral}).Envelope(at)},
-		{schemaBridge, (&Forgotten{"web1", ForgottenByHand, "root@mon1", &Time{at}}).Envelope(at)},
-		{schemaAlert, (&Notification{Incident: "1", Rule: "host-silent", Host: "web1"}).Envelope("1/1", TypeAlertFiring, at)},
-		{schemaAlert, (&Notification{Incident: "1", Rule: "host-silent", Host: "web1"}).Envelope("1/2", TypeAlertUpdate, at)},
-		{schemaAlert, (&Notification{"1", "fatal", KindEvent, "critical", "web1", "api", "api_00", Time{at}, &Time{at}, EndedStopped, "STOPPED", &Time{at}, 2, &Recurring{2, Time{at}, 40_000, 1, 1}, []AlertEvent{
+		{id: schemaBridge, record: (&Bridge{Host: "web1", Boot: boot, PID: 1}).Envelope(BridgeReconnect, at)},
+		{id: schemaBridge, record: (&Loss{Host: "web1", Cause: "spool-corrupt"}).Envelope(at)},
+		{
+			id: schemaBridge,
+			record: (&Loss{
+				"web1", boot, "supernats", "spool-full", 3, new(uint64(0)), new(uint64(9)),
+				map[string]int{Tick5: 3},
+				nil,
+			}).Envelope(at),
+		},
+		{
+			id: schemaBridge,
+			record: (&Loss{
+				Host: "web1", Boot: boot, Cause: LossNotListening, Count: 2,
+				Processes: []LossProcess{{"api", "api_00", 1, 1}},
+			}).Envelope(at),
+		},
+		{
+			id:     schemaBridge,
+			record: (&Trouble{Host: "web1", Cause: "disk-full", Text: "full", Since: Time{at}}).Envelope(at),
+		},
+		{
+			id: schemaBridge,
+			record: (&Trouble{
+				"web1", "supervisor", boot, "supernats", "disk-full", "full", "make room", Time{at}, true,
+			}).Envelope(at),
+		},
+		{
+			id: schemaBridge,
+			record: (&Resent{
+				"web1", "supervisor", boot, "supernats", "web1/" + boot + "/1", "web1/" + boot + "/1/again",
+			}).Envelope(at),
+		},
+		{id: schemaBridge, record: (&Forgotten{Host: "web1", Reason: ForgottenEphemeral}).Envelope(at)},
+		{id: schemaBridge, record: (&Forgotten{"web1", ForgottenByHand, "root@mon1", &Time{at}}).Envelope(at)},
+		{
+			id: schemaAlert,
+			record: (&Notification{Incident: "1", Rule: "host-silent", Host: "web1"}).Envelope("1/1", TypeAlertFiring,
+				at),
+		},
+		{
+			id: schemaAlert,
+			record: (&Notification{Incident: "1", Rule: "host-silent", Host: "web1"}).Envelope("1/2", TypeAlertUpdate,
+				at),
+		},
+		{id: schemaAlert, record: (&Notification{"1", "fatal", KindEvent, "critical", "web1", "api", "api_00", Time{
+			at,
+		}, &Time{at}, EndedStopped, "STOPPED", &Time{at}, &Time{at}, 2, &Recurring{2, Time{at}, 40_000, 1, 1}, &RecentCrashes{1, 2, &Time{at}}, []AlertEvent{
 			{ID: "web1/" + boot + "/1", Time: Time{at}, Event: ProcessStateFatal},
-			{"web1/" + boot + "/2", Time{at}, 9, ProcessStateExited, "web1", "api", "api_00", "supervisor", "RUNNING", new(false), 7, exit, log, ran, look, true, &Time{at}, 3, "disk-full", "full", "make room"},
-		}, map[string]string{"team": "a"}, map[string]string{"runbook": "b"}, []string{"mail"}}).Envelope("1/3", TypeAlertResolved, at)},
-		{"urn:supernats:state:1", ProcessRecord{Host: "web1", Group: "api", Process: "api_00", State: "UNKNOWN", Boot: boot}},
-		{"urn:supernats:state:1", ProcessRecord{"web1", "api", "api_00", "FATAL", Time{at}, 7, &Time{at}, new(-1), new(false), &Exit{SpawnErr: "no such file"}, new(0.0), &Look{Time: Time{at}}, 1, 2, 3, 4, &Time{at}, &Time{at}, boot, 5, 6, Time{at}, &SnapshotMark{4, Time{at}, true}}},
+			{
+				"web1/" + boot + "/2",
+				Time{at},
+				9, ProcessStateExited, "web1", "api", "api_00", "supervisor",
+				"RUNNING", new(false), 7, exit, log, ran, look, true, &Time{at}, 3, "disk-full", "full", "make room",
+			},
+		}, map[string]string{"team": "a"}, map[string]string{"runbook": "b"}, []string{"mail"}}).Envelope("1/3",
+			TypeAlertResolved, at)},
+		{
+			id:     "urn:supernats:state:1",
+			record: ProcessRecord{Host: "web1", Group: "api", Process: "api_00", State: "UNKNOWN", Boot: boot},
+		},
+		{
+			id: "urn:supernats:state:1",
+			record: ProcessRecord{
+				"web1", "api", "api_00", "FATAL",
+				Time{at},
+				7, &Time{at}, new(-1), new(false), &Exit{SpawnErr: "no such file"}, new(0.0),
+				&Look{Time: Time{at}}, 1, 2, 3, 4, &Time{at},
+				Time{at},
+				&Crashes{Time{at}, []CrashSlot{{29921460, 2}}, []CrashSlot{{29921400, 1}}},
+				&Time{at}, boot, 5, 6,
+				Time{at},
+				&SnapshotMark{4, Time{at}, true},
+			},
+		},
 	} {
 		b := marshal(t, c.record)
 		if got := validate(t, c.id, b); got != nil {

@@ -13,21 +13,21 @@ import (
 
 func TestParseSubjectErrors(t *testing.T) {
 	for _, c := range []struct{ subject, want string }{
-		{"", "does not begin with"},
-		{"supervisor.snapshot.web1", "does not begin with"},
-		{"supervisor.event.", "1 tokens"},
-		{"supervisor.event.web1.api.api_00.process_state", "4 tokens"},
-		{"supervisor.event.web1.api.api_00.process_state.exited.1", "6 tokens"},
-		{"supervisor.event.web1..api_00.process_state.exited", "token is empty"},
-		{"supervisor.event.*.api.api_00.process_state.exited", "not allowed"},
-		{"supervisor.event.web1.api.=61.process_state.exited", "stands for itself"},
-		{"supervisor.event.web1.api.api_00.process_state.napping", `"process_state.napping"`},
-		{"supervisor.event.web1.api.api_00.PROCESS_STATE.EXITED", `"PROCESS_STATE.EXITED"`},
-		{"supervisor.event.web1.api.api_00.process.state_exited", `"process.state_exited"`},
-		{"supervisor.event.web1.-.-.tick.", `"tick."`},
-		{"supervisor.event.web1.-.-.remote.communication", `"remote.communication"`},
-		{"supervisor.event.web1.-.-.remote_communication.", "token is empty"},
-		{"supervisor.event.web1.-.-.other.a=2", "cut short"},
+		{want: "does not begin with"},
+		{subject: "supervisor.snapshot.web1", want: "does not begin with"},
+		{subject: "supervisor.event.", want: "1 tokens"},
+		{subject: "supervisor.event.web1.api.api_00.process_state", want: "4 tokens"},
+		{subject: "supervisor.event.web1.api.api_00.process_state.exited.1", want: "6 tokens"},
+		{subject: "supervisor.event.web1..api_00.process_state.exited", want: "token is empty"},
+		{subject: "supervisor.event.*.api.api_00.process_state.exited", want: "not allowed"},
+		{subject: "supervisor.event.web1.api.=61.process_state.exited", want: "stands for itself"},
+		{subject: "supervisor.event.web1.api.api_00.process_state.napping", want: `"process_state.napping"`},
+		{subject: "supervisor.event.web1.api.api_00.PROCESS_STATE.EXITED", want: `"PROCESS_STATE.EXITED"`},
+		{subject: "supervisor.event.web1.api.api_00.process.state_exited", want: `"process.state_exited"`},
+		{subject: "supervisor.event.web1.-.-.tick.", want: `"tick."`},
+		{subject: "supervisor.event.web1.-.-.remote.communication", want: `"remote.communication"`},
+		{subject: "supervisor.event.web1.-.-.remote_communication.", want: "token is empty"},
+		{subject: "supervisor.event.web1.-.-.other.a=2", want: "cut short"},
 	} {
 		s, err := ParseSubject(c.subject)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
@@ -58,46 +58,59 @@ func TestSubject(t *testing.T) {
 	weird := "my.app-weird*>é"
 	for _, c := range []struct {
 		subject Subject
-		want    string
+		want    string // after supervisor.event.
 	}{
-		{Subject{"", "", "", "", ""}, "supervisor.event.-.-.-.other.-"},
-		{Subject{"web1", "", "", "PROCESS_STATE_FROZEN", ""}, "supervisor.event.web1.-.-.other.PROCESS_STATE_FROZEN"},
-		{Subject{"web1", "", "", "PROCESS_STATE", ""}, "supervisor.event.web1.-.-.other.PROCESS_STATE"},
-		{Subject{"web1", "", "", "tick_5", ""}, "supervisor.event.web1.-.-.other.tick_5"},
-		{Subject{"web1", "", "", "a.b c", ""}, "supervisor.event.web1.-.-.other.a=2Eb=20c"},
-		{Subject{"web1", "", "", RemoteCommunication, ""}, "supervisor.event.web1.-.-.remote_communication.-"},
-		{Subject{"web1", "", "", RemoteCommunication, "-"}, "supervisor.event.web1.-.-.remote_communication.=2D"},
-		{Subject{"web1", "", "", RemoteCommunication, "a type: of\nits own"}, "supervisor.event.web1.-.-.remote_communication.a=20type=3A=20of=0Aits=20own"},
-		{Subject{"web1.example.com", weird, weird, ProcessStateExited, ""}, "supervisor.event.web1=2Eexample=2Ecom.my=2Eapp-weird=2A=3E=C3=A9.my=2Eapp-weird=2A=3E=C3=A9.process_state.exited"},
-		{Subject{"h", "g", "p", ProcessStateStopped, ""}, "supervisor.event.h.g.p.process_state.stopped"},
-		{Subject{"h", "g", "p", ProcessStateExited, ""}, "supervisor.event.h.g.p.process_state.exited"},
-		{Subject{"h", "g", "p", ProcessStateStarting, ""}, "supervisor.event.h.g.p.process_state.starting"},
-		{Subject{"h", "g", "p", ProcessStateStopping, ""}, "supervisor.event.h.g.p.process_state.stopping"},
-		{Subject{"h", "g", "p", ProcessStateBackoff, ""}, "supervisor.event.h.g.p.process_state.backoff"},
-		{Subject{"h", "g", "p", ProcessStateFatal, ""}, "supervisor.event.h.g.p.process_state.fatal"},
-		{Subject{"h", "g", "p", ProcessStateRunning, ""}, "supervisor.event.h.g.p.process_state.running"},
-		{Subject{"h", "g", "p", ProcessStateUnknown, ""}, "supervisor.event.h.g.p.process_state.unknown"},
-		{Subject{"h", "g", "p", ProcessCommunicationStdout, ""}, "supervisor.event.h.g.p.process_communication.stdout"},
-		{Subject{"h", "g", "p", ProcessCommunicationStderr, ""}, "supervisor.event.h.g.p.process_communication.stderr"},
-		{Subject{"h", "g", "p", ProcessLogStdout, ""}, "supervisor.event.h.g.p.process_log.stdout"},
-		{Subject{"h", "g", "p", ProcessLogStderr, ""}, "supervisor.event.h.g.p.process_log.stderr"},
-		{Subject{"h", "", "", SupervisorStateChangeRunning, ""}, "supervisor.event.h.-.-.supervisor_state_change.running"},
-		{Subject{"h", "", "", SupervisorStateChangeStopping, ""}, "supervisor.event.h.-.-.supervisor_state_change.stopping"},
-		{Subject{"h", "", "", Tick5, ""}, "supervisor.event.h.-.-.tick.5"},
-		{Subject{"h", "", "", Tick60, ""}, "supervisor.event.h.-.-.tick.60"},
-		{Subject{"h", "", "", Tick3600, ""}, "supervisor.event.h.-.-.tick.3600"},
-		{Subject{"h", "g", "", ProcessGroupAdded, ""}, "supervisor.event.h.g.-.process_group.added"},
-		{Subject{"h", "g", "", ProcessGroupRemoved, ""}, "supervisor.event.h.g.-.process_group.removed"},
+		{subject: Subject{"", "", "", "", ""}, want: "-.-.-.other.-"},
+		{subject: Subject{"web1", "", "", "PROCESS_STATE_FROZEN", ""}, want: "web1.-.-.other.PROCESS_STATE_FROZEN"},
+		{subject: Subject{"web1", "", "", "PROCESS_STATE", ""}, want: "web1.-.-.other.PROCESS_STATE"},
+		{subject: Subject{"web1", "", "", "tick_5", ""}, want: "web1.-.-.other.tick_5"},
+		{subject: Subject{"web1", "", "", "a.b c", ""}, want: "web1.-.-.other.a=2Eb=20c"},
+		{subject: Subject{"web1", "", "", RemoteCommunication, ""}, want: "web1.-.-.remote_communication.-"},
+		{subject: Subject{"web1", "", "", RemoteCommunication, "-"}, want: "web1.-.-.remote_communication.=2D"},
+		{
+			subject: Subject{"web1", "", "", RemoteCommunication, "a type: of\nits own"},
+			want:    "web1.-.-.remote_communication.a=20type=3A=20of=0Aits=20own",
+		},
+		{
+			subject: Subject{"web1.example.com", weird, weird, ProcessStateExited, ""},
+			want:    "web1=2Eexample=2Ecom.my=2Eapp-weird=2A=3E=C3=A9.my=2Eapp-weird=2A=3E=C3=A9.process_state.exited",
+		},
+		{subject: Subject{"h", "g", "p", ProcessStateStopped, ""}, want: "h.g.p.process_state.stopped"},
+		{subject: Subject{"h", "g", "p", ProcessStateExited, ""}, want: "h.g.p.process_state.exited"},
+		{subject: Subject{"h", "g", "p", ProcessStateStarting, ""}, want: "h.g.p.process_state.starting"},
+		{subject: Subject{"h", "g", "p", ProcessStateStopping, ""}, want: "h.g.p.process_state.stopping"},
+		{subject: Subject{"h", "g", "p", ProcessStateBackoff, ""}, want: "h.g.p.process_state.backoff"},
+		{subject: Subject{"h", "g", "p", ProcessStateFatal, ""}, want: "h.g.p.process_state.fatal"},
+		{subject: Subject{"h", "g", "p", ProcessStateRunning, ""}, want: "h.g.p.process_state.running"},
+		{subject: Subject{"h", "g", "p", ProcessStateUnknown, ""}, want: "h.g.p.process_state.unknown"},
+		{subject: Subject{"h", "g", "p", ProcessCommunicationStdout, ""}, want: "h.g.p.process_communication.stdout"},
+		{subject: Subject{"h", "g", "p", ProcessCommunicationStderr, ""}, want: "h.g.p.process_communication.stderr"},
+		{subject: Subject{"h", "g", "p", ProcessLogStdout, ""}, want: "h.g.p.process_log.stdout"},
+		{subject: Subject{"h", "g", "p", ProcessLogStderr, ""}, want: "h.g.p.process_log.stderr"},
+		{
+			subject: Subject{"h", "", "", SupervisorStateChangeRunning, ""},
+			want:    "h.-.-.supervisor_state_change.running",
+		},
+		{
+			subject: Subject{"h", "", "", SupervisorStateChangeStopping, ""},
+			want:    "h.-.-.supervisor_state_change.stopping",
+		},
+		{subject: Subject{"h", "", "", Tick5, ""}, want: "h.-.-.tick.5"},
+		{subject: Subject{"h", "", "", Tick60, ""}, want: "h.-.-.tick.60"},
+		{subject: Subject{"h", "", "", Tick3600, ""}, want: "h.-.-.tick.3600"},
+		{subject: Subject{"h", "g", "", ProcessGroupAdded, ""}, want: "h.g.-.process_group.added"},
+		{subject: Subject{"h", "g", "", ProcessGroupRemoved, ""}, want: "h.g.-.process_group.removed"},
 	} {
-		if got := c.subject.String(); got != c.want {
-			t.Errorf("subject of %+v is\n%s, want\n%s", c.subject, got, c.want)
+		want := "supervisor.event." + c.want
+		if got := c.subject.String(); got != want {
+			t.Errorf("subject of %+v is\n%s, want\n%s", c.subject, got, want)
 		}
-		got, err := ParseSubject(c.want)
+		got, err := ParseSubject(want)
 		if err != nil {
-			t.Errorf("ParseSubject(%q): %v", c.want, err)
+			t.Errorf("ParseSubject(%q): %v", want, err)
 		}
 		if diff := cmp.Diff(c.subject, got); diff != "" {
-			t.Errorf("ParseSubject(%q) (-want +got):\n%s", c.want, diff)
+			t.Errorf("ParseSubject(%q) (-want +got):\n%s", want, diff)
 		}
 	}
 }
@@ -165,16 +178,19 @@ func TestOfHost(t *testing.T) {
 
 func TestOtherSubjects(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
-		{SnapshotSubject(""), "supervisor.snapshot.-"},
-		{SnapshotSubject("web1.example.com"), "supervisor.snapshot.web1=2Eexample=2Ecom"},
-		{BridgeSubject("web1.example.com", BridgeStarted), "supervisor.bridge.web1=2Eexample=2Ecom.started"},
-		{BridgeSubject("web1", BridgeStopping), "supervisor.bridge.web1.stopping"},
-		{BridgeSubject("web1", BridgeReconnect), "supervisor.bridge.web1.reconnect"},
-		{BridgeSubject("web1", BridgeLoss), "supervisor.bridge.web1.loss"},
-		{AlertSubject("web1", "", "", "host silent"), "supervisor.alert.web1.-.-.host=20silent"},
-		{(&Notification{Host: "web1", Group: "api", Process: "api.00", Rule: "fatal"}).Subject(), "supervisor.alert.web1.api.api=2E00.fatal"},
-		{(&Event{Host: "web1", Event: Tick5}).Subject(), "supervisor.event.web1.-.-.tick.5"},
-		{StateKey("web1.example.com", "api", "-"), "web1=2Eexample=2Ecom.api.=2D"},
+		{got: SnapshotSubject(""), want: "supervisor.snapshot.-"},
+		{got: SnapshotSubject("web1.example.com"), want: "supervisor.snapshot.web1=2Eexample=2Ecom"},
+		{got: BridgeSubject("web1.example.com", BridgeStarted), want: "supervisor.bridge.web1=2Eexample=2Ecom.started"},
+		{got: BridgeSubject("web1", BridgeStopping), want: "supervisor.bridge.web1.stopping"},
+		{got: BridgeSubject("web1", BridgeReconnect), want: "supervisor.bridge.web1.reconnect"},
+		{got: BridgeSubject("web1", BridgeLoss), want: "supervisor.bridge.web1.loss"},
+		{got: AlertSubject("web1", "", "", "host silent"), want: "supervisor.alert.web1.-.-.host=20silent"},
+		{
+			got:  (&Notification{Host: "web1", Group: "api", Process: "api.00", Rule: "fatal"}).Subject(),
+			want: "supervisor.alert.web1.api.api=2E00.fatal",
+		},
+		{got: (&Event{Host: "web1", Event: Tick5}).Subject(), want: "supervisor.event.web1.-.-.tick.5"},
+		{got: StateKey("web1.example.com", "api", "-"), want: "web1=2Eexample=2Ecom.api.=2D"},
 	} {
 		if c.got != c.want {
 			t.Errorf("got %q, want %q", c.got, c.want)
@@ -187,8 +203,10 @@ func TestOtherSubjects(t *testing.T) {
 
 // SubjectEvent tells what ParseSubject tells.
 func TestSubjectEvent(t *testing.T) {
-	names := rapid.OneOf(rapid.SampledFrom(append(Names(), "PROCESS_STATE_FROZEN", "a.b", strings.Repeat("x", 300))), rapid.String())
-	text := rapid.OneOf(rapid.SampledFrom([]string{"", "-", "web1", "web1.example.com", strings.Repeat("y", 300)}), rapid.String())
+	names := rapid.OneOf(rapid.SampledFrom(append(Names(), "PROCESS_STATE_FROZEN", "a.b", strings.Repeat("x", 300))),
+		rapid.String())
+	text := rapid.OneOf(rapid.SampledFrom([]string{"", "-", "web1", "web1.example.com", strings.Repeat("y", 300)}),
+		rapid.String())
 	rapid.Check(t, func(t *rapid.T) {
 		s := Subject{text.Draw(t, "host"), text.Draw(t, "group"), text.Draw(t, "process"), names.Draw(t, "event"), ""}
 		if s.Event == RemoteCommunication {

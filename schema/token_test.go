@@ -22,28 +22,28 @@ var (
 func TestParseTokenErrors(t *testing.T) {
 	hash := "0123456789abcdef"
 	for _, c := range []struct{ token, want string }{
-		{"", "empty"},
-		{"a.b", "not allowed"},
-		{"a b", "not allowed"},
-		{"a*", "not allowed"},
-		{">", "not allowed"},
-		{"é", "not allowed"},
-		{"a\x00", "not allowed"},
-		{"=", "cut short"},
-		{"a=2", "cut short"},
-		{"a=2e", "upper-case"},
-		{"a=GG", "upper-case"},
-		{"=61", "stands for itself"},
-		{"a=2D", "stands for itself"},
-		{strings.Repeat("a", 201), "201 characters"},
-		{"==" + hash, "want 180 characters"},
-		{strings.Repeat("a", 177) + "==" + hash, "want 180 characters"},
-		{strings.Repeat("a", 181) + "==" + hash, "want 180 characters"},
-		{strings.Repeat("a", 180) + "==", "want 180 characters"},
-		{strings.Repeat("a", 180) + "==" + strings.ToUpper(hash), "want 180 characters"},
-		{strings.Repeat("a", 180) + "==" + hash[1:] + "g", "want 180 characters"},
-		{strings.Repeat("a", 179) + "=" + "==" + hash, "want 180 characters"},
-		{strings.Repeat("a", 177) + "=61" + "==" + hash, "want 180 characters"},
+		{want: "empty"},
+		{token: "a.b", want: "not allowed"},
+		{token: "a b", want: "not allowed"},
+		{token: "a*", want: "not allowed"},
+		{token: ">", want: "not allowed"},
+		{token: "é", want: "not allowed"},
+		{token: "a\x00", want: "not allowed"},
+		{token: "=", want: "cut short"},
+		{token: "a=2", want: "cut short"},
+		{token: "a=2e", want: "upper-case"},
+		{token: "a=GG", want: "upper-case"},
+		{token: "=61", want: "stands for itself"},
+		{token: "a=2D", want: "stands for itself"},
+		{token: strings.Repeat("a", 201), want: "201 characters"},
+		{token: "==" + hash, want: "want 180 characters"},
+		{token: strings.Repeat("a", 177) + "==" + hash, want: "want 180 characters"},
+		{token: strings.Repeat("a", 181) + "==" + hash, want: "want 180 characters"},
+		{token: strings.Repeat("a", 180) + "==", want: "want 180 characters"},
+		{token: strings.Repeat("a", 180) + "==" + strings.ToUpper(hash), want: "want 180 characters"},
+		{token: strings.Repeat("a", 180) + "==" + hash[1:] + "g", want: "want 180 characters"},
+		{token: strings.Repeat("a", 179) + "=" + "==" + hash, want: "want 180 characters"},
+		{token: strings.Repeat("a", 177) + "=61" + "==" + hash, want: "want 180 characters"},
 	} {
 		name, err := ParseToken(c.token)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
@@ -57,17 +57,17 @@ func TestParseTokenErrors(t *testing.T) {
 
 func TestToken(t *testing.T) {
 	for _, c := range []struct{ name, token string }{
-		{"", "-"},
-		{"-", "=2D"},
-		{"--", "--"},
-		{"a-b_C9", "a-b_C9"},
-		{"=", "=3D"},
-		{"=2D", "=3D2D"},
-		{"web1.example.com", "web1=2Eexample=2Ecom"},
-		{"my.app-weird*>é", "my=2Eapp-weird=2A=3E=C3=A9"},
-		{" \x00\xff/", "=20=00=FF=2F"},
-		{strings.Repeat("x", 200), strings.Repeat("x", 200)},
-		{strings.Repeat(".", 66), strings.Repeat("=2E", 66)},
+		{token: "-"},
+		{name: "-", token: "=2D"},
+		{name: "--", token: "--"},
+		{name: "a-b_C9", token: "a-b_C9"},
+		{name: "=", token: "=3D"},
+		{name: "=2D", token: "=3D2D"},
+		{name: "web1.example.com", token: "web1=2Eexample=2Ecom"},
+		{name: "my.app-weird*>é", token: "my=2Eapp-weird=2A=3E=C3=A9"},
+		{name: " \x00\xff/", token: "=20=00=FF=2F"},
+		{name: strings.Repeat("x", 200), token: strings.Repeat("x", 200)},
+		{name: strings.Repeat(".", 66), token: strings.Repeat("=2E", 66)},
 	} {
 		if got := Token(c.name); got != c.token {
 			t.Errorf("Token(%q) = %q, want %q", c.name, got, c.token)
@@ -80,13 +80,13 @@ func TestToken(t *testing.T) {
 
 func TestTokenShortened(t *testing.T) {
 	for _, c := range []struct{ name, head string }{
-		{strings.Repeat("x", 201), strings.Repeat("x", 180)},
-		{strings.Repeat("x", 100_000), strings.Repeat("x", 180)},
-		{strings.Repeat(".", 67), strings.Repeat("=2E", 60)},
-		{"x" + strings.Repeat(".", 100), "x" + strings.Repeat("=2E", 59)},
-		{"xx" + strings.Repeat(".", 100), "xx" + strings.Repeat("=2E", 59)},
-		{"xxx" + strings.Repeat(".", 100), "xxx" + strings.Repeat("=2E", 59)},
-		{strings.Repeat("x", 199) + ".", strings.Repeat("x", 180)},
+		{name: strings.Repeat("x", 201), head: strings.Repeat("x", 180)},
+		{name: strings.Repeat("x", 100_000), head: strings.Repeat("x", 180)},
+		{name: strings.Repeat(".", 67), head: strings.Repeat("=2E", 60)},
+		{name: "x" + strings.Repeat(".", 100), head: "x" + strings.Repeat("=2E", 59)},
+		{name: "xx" + strings.Repeat(".", 100), head: "xx" + strings.Repeat("=2E", 59)},
+		{name: "xxx" + strings.Repeat(".", 100), head: "xxx" + strings.Repeat("=2E", 59)},
+		{name: strings.Repeat("x", 199) + ".", head: strings.Repeat("x", 180)},
 	} {
 		sum := sha256.Sum256([]byte(c.name))
 		want := c.head + "==" + hex.EncodeToString(sum[:8])
@@ -128,7 +128,8 @@ func TestTokenInjective(t *testing.T) {
 		b := schematest.AnyName().Draw(t, "b")
 		if rapid.Bool().Draw(t, "alike") {
 			i := rapid.IntRange(0, len(a)).Draw(t, "i")
-			b = a[:i] + rapid.SampledFrom([]string{"", "-", "=", "=2D", ".", "\xff"}).Draw(t, "insert") + a[min(len(a), i+rapid.IntRange(0, 1).Draw(t, "cut")):]
+			b = a[:i] + rapid.SampledFrom([]string{"", "-", "=", "=2D", ".", "\xff"}).Draw(t, "insert") +
+				a[min(len(a), i+rapid.IntRange(0, 1).Draw(t, "cut")):]
 		}
 		if a != b && Token(a) == Token(b) {
 			t.Fatalf("%q and %q share the token %q", a, b, Token(a))
@@ -137,7 +138,9 @@ func TestTokenInjective(t *testing.T) {
 }
 
 func TestParseTokenCanonical(t *testing.T) {
-	letters := rapid.SampledFrom([]string{"=", "=2D", "=2E", "=61", "=C3", "-", "a", "Z", "_", "9", "2E", "f", ".", "=="})
+	letters := rapid.SampledFrom([]string{
+		"=", "=2D", "=2E", "=61", "=C3", "-", "a", "Z", "_", "9", "2E", "f", ".", "==",
+	})
 	rapid.Check(t, func(t *rapid.T) {
 		token := strings.Join(rapid.SliceOfN(letters, 0, 8).Draw(t, "token"), "")
 		if name, err := ParseToken(token); err == nil && Token(name) != token {
@@ -147,7 +150,10 @@ func TestParseTokenCanonical(t *testing.T) {
 }
 
 func FuzzParseToken(f *testing.F) {
-	for _, s := range []string{"", "-", "=2D", "web1=2Eexample", "=61", "a=", strings.Repeat("a", 201), Token(strings.Repeat("é", 99)), Token(strings.Repeat("a.", 99))} {
+	for _, s := range []string{
+		"", "-", "=2D", "web1=2Eexample", "=61", "a=", strings.Repeat("a", 201), Token(strings.Repeat("é", 99)),
+		Token(strings.Repeat("a.", 99)),
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

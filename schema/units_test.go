@@ -62,7 +62,9 @@ func TestDuration(t *testing.T) {
 func TestDurationRoundTrip(t *testing.T) {
 	const day = int64(24 * time.Hour)
 	rapid.Check(t, func(t *rapid.T) {
-		unit := rapid.SampledFrom([]int64{1, int64(time.Millisecond), int64(time.Second), int64(time.Minute), int64(time.Hour), day}).Draw(t, "unit")
+		unit := rapid.SampledFrom([]int64{
+			1, int64(time.Millisecond), int64(time.Second), int64(time.Minute), int64(time.Hour), day,
+		}).Draw(t, "unit")
 		d := Duration(rapid.Int64Range(0, 65535*day/unit).Draw(t, "n") * unit)
 		if got, err := ParseDuration(d.String()); got != d || err != nil {
 			t.Fatalf("%d is written %q and read as %d, %v", d, d, got, err)

@@ -43,7 +43,8 @@ func procfs(t *testing.T, bootID string, self int, processes ...faked) string {
 			continue
 		}
 		name := strconv.Itoa(p.pid)
-		write(name+"/stat", fmt.Sprintf("%d (%s) S %d 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 %d 9 10 11\n", p.pid, p.comm, p.parent, 100*p.pid))
+		write(name+"/stat", fmt.Sprintf("%d (%s) S %d 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 %d 9 10 11\n", p.pid,
+			p.comm, p.parent, 100*p.pid))
 		write(name+"/cmdline", strings.Join(p.cmdline, "\x00")+"\x00")
 		if p.environ != nil {
 			write(name+"/environ", strings.Join(p.environ, "\x00")+"\x00")
@@ -60,12 +61,20 @@ func TestGather(t *testing.T) {
 	none := []string{"PATH=/bin"}
 	self := faked{pid: 50, parent: 40, comm: "supernats-bridg", environ: vars}
 	root := faked{pid: 1, comm: "systemd", cmdline: []string{"/sbin/init"}, environ: none}
-	super := faked{pid: 10, parent: 1, comm: "supervisord", cmdline: []string{"/usr/bin/python3", "/usr/bin/supervisord", "-n"}, environ: none}
+	super := faked{
+		pid: 10, parent: 1, comm: "supervisord", cmdline: []string{"/usr/bin/python3", "/usr/bin/supervisord", "-n"},
+		environ: none,
+	}
 	unreadable := func(f faked) faked { f.environ = nil; return f }
 	hide := func(f faked) faked { f.hidden = true; return f }
 	child := func(f faked, parent int) faked { f.parent = parent; return f }
 	wrapper := func(pid, parent int, comm string, environ []string) faked {
-		return faked{pid, parent, comm, []string{comm, "-c", "supernats-bridge --server-url unix:///run/supervisord"}, environ, false}
+		return faked{
+			pid, parent, comm,
+			[]string{comm, "-c", "supernats-bridge --server-url unix:///run/supervisord"},
+			environ,
+			false,
+		}
 	}
 	called := func(cmdline ...string) faked {
 		return faked{10, 1, filepath.Base(cmdline[0]), cmdline, nil, false}
@@ -80,33 +89,110 @@ func TestGather(t *testing.T) {
 		pid       int
 		certain   bool
 	}{
-		"plain":                    {[]faked{child(self, 10), super, root}, nil, 0, 0, false, 10, true},
-		"of another user":          {[]faked{child(self, 10), unreadable(super), root}, nil, 0, 0, false, 10, true},
-		"renamed":                  {[]faked{child(self, 10), {10, 1, "services", []string{"services"}, none, false}, root}, nil, 0, 0, false, 10, true},
-		"python -m":                {[]faked{child(self, 10), called("/opt/py/bin/python3.11", "-u", "-m", "supervisor.supervisord", "-n"), root}, nil, 0, 0, false, 10, true},
-		"python of a venv":         {[]faked{child(self, 10), called("/venv/bin/python", "/venv/bin/supervisord"), root}, nil, 0, 0, false, 10, true},
-		"the Go port":              {[]faked{child(self, 10), called("/usr/local/bin/supervisord", "-c", "x"), root}, nil, 0, 0, false, 10, true},
-		"the first process":        {[]faked{child(self, 1), {1, 0, "supervisord", []string{"supervisord"}, none, false}}, nil, 0, 0, false, 1, true},
-		"bash -c":                  {[]faked{self, wrapper(40, 10, "bash", vars), super, root}, nil, 0, 0, false, 10, true},
-		"bash -c, of another user": {[]faked{self, wrapper(40, 10, "bash", nil), unreadable(super), root}, nil, 0, 0, false, 10, true},
-		"sudo":                     {[]faked{self, wrapper(40, 10, "sudo", vars), super, root}, none, 0, 0, false, 10, true},
-		"env -i bash -c":           {[]faked{self, wrapper(40, 10, "bash", none), super, root}, none, 0, 0, false, 10, true},
-		"su in bash in tini":       {[]faked{self, wrapper(40, 30, "su", vars), wrapper(30, 20, "bash", vars), wrapper(20, 10, "tini", vars), super, root}, none, 0, 0, false, 10, true},
-		"renamed, behind su":       {[]faked{self, wrapper(40, 10, "su", vars), {10, 1, "services", []string{"services"}, none, false}, root}, none, 0, 0, false, 10, true},
-		"nested":                   {[]faked{self, {40, 10, "supervisord", []string{"supervisord"}, append(none, vars...), false}, super, root}, []string{"SUPERVISOR_PROCESS_NAME=inner"}, 10, 0, false, 40, true},
-		"nested, renamed":          {[]faked{self, {40, 10, "services", []string{"services"}, vars, false}, super, root}, []string{"SUPERVISOR_PROCESS_NAME=inner"}, 10, 0, false, 40, true},
-		"nested, behind env -i sh": {[]faked{{50, 45, "supernats-bridg", nil, none, false}, wrapper(45, 40, "sh", none), {40, 10, "supervisord", []string{"supervisord"}, vars, false}, super, root}, none, 10, 0, false, 40, true},
-		"renamed, of another user": {[]faked{child(self, 10), {10, 1, "services", []string{"services"}, nil, false}, root}, nil, 0, 0, false, 10, false},
-		"the same, and it answers": {[]faked{child(self, 10), {10, 1, "services", []string{"services"}, nil, false}, root}, nil, 10, 0, false, 10, true},
-		"hidden":                   {[]faked{child(self, 10), hide(super)}, nil, 0, 0, false, 10, false},
-		"hidden, it answers":       {[]faked{child(self, 10), hide(super)}, nil, 10, 0, false, 10, true},
-		"hidden, behind bash":      {[]faked{self, wrapper(40, 10, "bash", vars), hide(super)}, nil, 0, 0, false, 10, false},
-		"hidden, behind runuser":   {[]faked{self, hide(wrapper(40, 10, "runuser", vars)), hide(super)}, nil, 0, 0, false, 40, false},
-		"hidden runuser, answers":  {[]faked{self, hide(wrapper(40, 10, "runuser", vars)), hide(super)}, nil, 10, 0, false, 10, true},
-		"hidden runuser, pidfd":    {[]faked{self, hide(wrapper(40, 10, "runuser", vars)), hide(super)}, nil, 10, 0, true, 10, true},
-		"another one answers":      {[]faked{child(self, 10), {10, 1, "services", []string{"services"}, nil, false}, root}, nil, 7, 0, false, 10, false},
-		"nobody of that number":    {[]faked{child(self, 10), hide(super)}, nil, 4711, 0, false, 10, false},
-		"procfs of the outside":    {[]faked{self, wrapper(40, 10, "unshare", vars), super, root}, nil, 1, 3, false, 10, true},
+		"plain": {processes: []faked{child(self, 10), super, root}, pid: 10, certain: true},
+		"of another user": {
+			processes: []faked{child(self, 10), unreadable(super), root}, pid: 10, certain: true,
+		},
+		"renamed": {
+			processes: []faked{child(self, 10), {10, 1, "services", []string{"services"}, none, false}, root}, pid: 10,
+			certain: true,
+		},
+		"python -m": {
+			processes: []faked{
+				child(self, 10), called("/opt/py/bin/python3.11", "-u", "-m", "supervisor.supervisord", "-n"), root,
+			},
+			pid: 10, certain: true,
+		},
+		"python of a venv": {
+			processes: []faked{child(self, 10), called("/venv/bin/python", "/venv/bin/supervisord"), root}, pid: 10,
+			certain: true,
+		},
+		"the Go port": {
+			processes: []faked{child(self, 10), called("/usr/local/bin/supervisord", "-c", "x"), root}, pid: 10,
+			certain: true,
+		},
+		"the first process": {
+			processes: []faked{child(self, 1), {1, 0, "supervisord", []string{"supervisord"}, none, false}}, pid: 1,
+			certain: true,
+		},
+		"bash -c": {
+			processes: []faked{self, wrapper(40, 10, "bash", vars), super, root}, pid: 10, certain: true,
+		},
+		"bash -c, of another user": {
+			processes: []faked{self, wrapper(40, 10, "bash", nil), unreadable(super), root}, pid: 10, certain: true,
+		},
+		"sudo": {
+			processes: []faked{self, wrapper(40, 10, "sudo", vars), super, root}, environ: none, pid: 10,
+			certain: true,
+		},
+		"env -i bash -c": {
+			processes: []faked{self, wrapper(40, 10, "bash", none), super, root}, environ: none, pid: 10,
+			certain: true,
+		},
+		"su in bash in tini": {
+			processes: []faked{
+				self, wrapper(40, 30, "su", vars), wrapper(30, 20, "bash", vars), wrapper(20, 10, "tini", vars), super,
+				root,
+			},
+			environ: none, pid: 10, certain: true,
+		},
+		"renamed, behind su": {
+			processes: []faked{
+				self, wrapper(40, 10, "su", vars), {10, 1, "services", []string{"services"}, none, false}, root,
+			},
+			environ: none, pid: 10, certain: true,
+		},
+		"nested": {
+			processes: []faked{
+				self, {40, 10, "supervisord", []string{"supervisord"}, append(none, vars...), false}, super, root,
+			},
+			environ: []string{"SUPERVISOR_PROCESS_NAME=inner"}, answer: 10, pid: 40, certain: true,
+		},
+		"nested, renamed": {
+			processes: []faked{self, {40, 10, "services", []string{"services"}, vars, false}, super, root},
+			environ:   []string{"SUPERVISOR_PROCESS_NAME=inner"}, answer: 10, pid: 40, certain: true,
+		},
+		"nested, behind env -i sh": {
+			processes: []faked{
+				{50, 45, "supernats-bridg", nil, none, false},
+				wrapper(45, 40, "sh", none),
+				{40, 10, "supervisord", []string{"supervisord"}, vars, false},
+				super, root,
+			},
+			environ: none, answer: 10, pid: 40, certain: true,
+		},
+		"renamed, of another user": {
+			processes: []faked{child(self, 10), {10, 1, "services", []string{"services"}, nil, false}, root}, pid: 10,
+		},
+		"the same, and it answers": {
+			processes: []faked{child(self, 10), {10, 1, "services", []string{"services"}, nil, false}, root},
+			answer:    10, pid: 10, certain: true,
+		},
+		"hidden": {processes: []faked{child(self, 10), hide(super)}, pid: 10},
+		"hidden, it answers": {
+			processes: []faked{child(self, 10), hide(super)}, answer: 10, pid: 10, certain: true,
+		},
+		"hidden, behind bash": {processes: []faked{self, wrapper(40, 10, "bash", vars), hide(super)}, pid: 10},
+		"hidden, behind runuser": {
+			processes: []faked{self, hide(wrapper(40, 10, "runuser", vars)), hide(super)}, pid: 40,
+		},
+		"hidden runuser, answers": {
+			processes: []faked{self, hide(wrapper(40, 10, "runuser", vars)), hide(super)}, answer: 10, pid: 10,
+			certain: true,
+		},
+		"hidden runuser, pidfd": {
+			processes: []faked{self, hide(wrapper(40, 10, "runuser", vars)), hide(super)}, answer: 10, parents: true,
+			pid: 10, certain: true,
+		},
+		"another one answers": {
+			processes: []faked{child(self, 10), {10, 1, "services", []string{"services"}, nil, false}, root},
+			answer:    7, pid: 10,
+		},
+		"nobody of that number": {processes: []faked{child(self, 10), hide(super)}, answer: 4711, pid: 10},
+		"procfs of the outside": {
+			processes: []faked{self, wrapper(40, 10, "unshare", vars), super, root}, answer: 1, ns: 3, pid: 10,
+			certain: true,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			sys := System{
@@ -147,7 +233,10 @@ func TestGatherLittle(t *testing.T) {
 	gone := func(int) bool { return false }
 	silent := func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, ctx.Err() }
 
-	empty := Gather(ctx, System{Proc: t.TempDir(), PID: 50, Parent: 10, Environ: vars, Pidfd: quiet, Alive: gone, BootTime: func() int64 { return 0 }, AskPID: silent})
+	empty := Gather(ctx, System{
+		Proc: t.TempDir(), PID: 50, Parent: 10, Environ: vars, Pidfd: quiet, Alive: gone,
+		BootTime: func() int64 { return 0 }, AskPID: silent,
+	})
 	if _, derived := empty.ID(); derived || empty.PID != 10 || empty.Certain {
 		t.Errorf("without procfs: %+v", empty)
 	}
@@ -158,12 +247,17 @@ func TestGatherLittle(t *testing.T) {
 
 	self := faked{pid: 50, parent: 10, comm: "supernats-bridg", environ: vars}
 	super := faked{pid: 10, parent: 1, comm: "supervisord", cmdline: []string{"supervisord"}}
-	subset := Gather(ctx, System{Proc: procfs(t, "", 50, self, super), PID: 50, Parent: 10, Environ: vars, Pidfd: quiet, BootTime: func() int64 { return 7 }})
+	subset := Gather(ctx, System{
+		Proc: procfs(t, "", 50, self, super), PID: 50, Parent: 10, Environ: vars, Pidfd: quiet,
+		BootTime: func() int64 { return 7 },
+	})
 	if _, derived := subset.ID(); !derived || subset.Ticks != 1000 || subset.BootTime != 7 {
 		t.Errorf("without a boot id: %+v", subset)
 	}
 	inode := func(int) Pidfd { return Pidfd{Inode: 77} }
-	bare := Gather(ctx, System{Proc: t.TempDir(), PID: 50, Parent: 10, Environ: vars, Pidfd: inode, BootTime: func() int64 { return 7 }})
+	bare := Gather(ctx, System{
+		Proc: t.TempDir(), PID: 50, Parent: 10, Environ: vars, Pidfd: inode, BootTime: func() int64 { return 7 },
+	})
 	if _, derived := bare.ID(); !derived || bare.Inode != 77 {
 		t.Errorf("without procfs on a new kernel: %+v", bare)
 	}
@@ -176,11 +270,11 @@ func TestStartedTogether(t *testing.T) {
 		evidence Evidence
 		want     bool
 	}{
-		"at once":       {Evidence{Ticks: 4990, Certain: true}, true},
-		"later":         {Evidence{Ticks: 1000, Certain: true}, false},
-		"before":        {Evidence{Ticks: 6000, Certain: true}, false},
-		"not certain":   {Evidence{Ticks: 4990}, false},
-		"start unknown": {Evidence{Inode: 3, Certain: true}, false},
+		"at once":       {evidence: Evidence{Ticks: 4990, Certain: true}, want: true},
+		"later":         {evidence: Evidence{Ticks: 1000, Certain: true}, want: false},
+		"before":        {evidence: Evidence{Ticks: 6000, Certain: true}, want: false},
+		"not certain":   {evidence: Evidence{Ticks: 4990}, want: false},
+		"start unknown": {evidence: Evidence{Inode: 3, Certain: true}, want: false},
 	} {
 		if got := StartedTogether(sys, c.evidence); got != c.want {
 			t.Errorf("%s: %v", name, got)

@@ -5,15 +5,11 @@ import (
 	"slices"
 	"testing"
 
+	"supernats/bridge/trouble/troubletest"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
 )
-
-// raised are the causes of the troubles that last.
-type raised map[string]bool
-
-func (r raised) Raise(cause, _, _ string) { r[cause] = true }
-func (r raised) Clear(cause string)       { delete(r, cause) }
 
 func firstPlace() Place { return Place{Server: "s", Pool: "supernats", Serial: 2} }
 
@@ -24,11 +20,11 @@ func TestLifeWithoutAPlace(t *testing.T) {
 		before string // where it is kept before the first event; empty: nowhere
 		want   []string
 	}{
-		{"with a spool", t.TempDir(), nil},
-		{"without a spool", "", []string{CauseIdentity}},
+		{name: "with a spool", before: t.TempDir(), want: nil},
+		{name: "without a spool", want: []string{CauseIdentity}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			lasting := raised{}
+			lasting := troubletest.Lasting{}
 			l := NewLife(LifeConfig{
 				Log: zerolog.Nop(), Troubles: lasting, FindSpool: func() (string, error) { return t.TempDir(), nil },
 			})

@@ -39,40 +39,72 @@ func TestSettle(t *testing.T) {
 		want   ID
 	}{
 		// Another life.
-		"restarted":                         {&full, restarted, &place, at(3, 0), want(restarted)},
-		"restarted, its first events lost":  {&full, restarted, &place, at(600, 450), want(restarted)},
-		"restarted, the past without place": {&full, restarted, nil, at(3, 0), want(restarted)},
-		"restarted, before an event":        {&full, restarted, &place, nil, want(restarted)},
-		"rebooted":                          {&full, rebooted, &place, at(3, 0), want(rebooted)},
-		"rebooted, serials higher":          {&full, rebooted, at(2, 2), at(3, 0), want(rebooted)},
-		"all else equal":                    {&full, full, &place, at(3, 0), hash("after %x", old)},
-		"all else equal, the Go port":       {&full, full, &place, at(1, 1), hash("after %x", old)},
-		"nothing known":                     {&none, none, &place, at(3, 0), hash("after %x", old)},
-		"nothing known, nothing kept":       {nil, none, &place, at(3, 0), none.random},
-		"nothing known, first events lost":  {nil, none, &place, at(100, 95), none.random},
-		"hidden, the same number":           {&hidden, hidden, &place, at(3, 0), hash("after %x", old)},
-		"hidden, another identifier":        {&hidden, hidden, &place, &Place{"other", "supernats", 700, 500}, want(hidden)},
-		"restarted behind a wrapper":        {&wrapped, with(wrapped, func(e *Evidence) { e.Inode, e.Ticks = 5, 6 }), &place, at(3, 0), hash("%s pidfs %d", "b", 5)},
+		"restarted": {
+			before: &full, now: restarted, last: &place, first: at(3, 0), want: want(restarted),
+		},
+		"restarted, its first events lost": {
+			before: &full, now: restarted, last: &place, first: at(600, 450), want: want(restarted),
+		},
+		"restarted, the past without place": {before: &full, now: restarted, first: at(3, 0), want: want(restarted)},
+		"restarted, before an event":        {before: &full, now: restarted, last: &place, want: want(restarted)},
+		"rebooted": {
+			before: &full, now: rebooted, last: &place, first: at(3, 0), want: want(rebooted),
+		},
+		"rebooted, serials higher": {
+			before: &full, now: rebooted, last: at(2, 2), first: at(3, 0), want: want(rebooted),
+		},
+		"all else equal": {
+			before: &full, now: full, last: &place, first: at(3, 0), want: hash("after %x", old),
+		},
+		"all else equal, the Go port": {
+			before: &full, now: full, last: &place, first: at(1, 1), want: hash("after %x", old),
+		},
+		"nothing known": {
+			before: &none, now: none, last: &place, first: at(3, 0), want: hash("after %x", old),
+		},
+		"nothing known, nothing kept":      {now: none, last: &place, first: at(3, 0), want: none.random},
+		"nothing known, first events lost": {now: none, last: &place, first: at(100, 95), want: none.random},
+		"hidden, the same number": {
+			before: &hidden, now: hidden, last: &place, first: at(3, 0), want: hash("after %x", old),
+		},
+		"hidden, another identifier": {
+			before: &hidden, now: hidden, last: &place, first: &Place{"other", "supernats", 700, 500},
+			want: want(hidden),
+		},
+		"restarted behind a wrapper": {
+			before: &wrapped, now: with(wrapped, func(e *Evidence) { e.Inode, e.Ticks = 5, 6 }), last: &place,
+			first: at(3, 0), want: hash("%s pidfs %d", "b", 5),
+		},
 
 		// The same life.
-		"the next event":              {&full, full, &place, at(503, 401), old},
-		"the next event, not yet":     {&full, full, &place, nil, old},
-		"offered again":               {&full, full, &place, &place, old},
-		"the first one offered again": {&full, full, at(3, 0), at(3, 0), old},
-		"refused by another listener": {&full, full, &place, at(300, 200), old},
-		"reloaded":                    {&full, full, &place, at(520, 0), old},
-		"a section of another name":   {&full, full, &place, &Place{"supervisor", "events", 520, 0}, old},
-		"another identifier":          {&full, full, &place, &Place{"other", "supernats", 520, 0}, old},
-		"hidden later":                {&full, hidden, &place, at(503, 401), old},
-		"hidden later, events lost":   {&full, hidden, &place, at(603, 451), old},
-		"hidden no more":              {&hidden, full, &place, at(503, 401), old},
-		"nothing known then":          {&none, none, &place, at(503, 401), old},
-		"nothing known, reloaded":     {&none, none, &place, at(503, 0), old},
-		"nothing known or kept":       {nil, none, &place, at(503, 401), old},
-		"another wrapper":             {&wrapped, with(wrapped, func(e *Evidence) { e.PID, e.Inode = 30, 500 }), &place, at(503, 401), old},
-		"another wrapper, added anew": {&wrapped, with(wrapped, func(e *Evidence) { e.PID, e.Inode = 30, 500 }), &place, at(503, 0), old},
-		"a wrapper added":             {&full, wrapped, &place, at(503, 0), old},
-		"found otherwise":             {&full, restarted, &place, at(503, 401), old}, // evidence errs, serials do not
+		"the next event":              {before: &full, now: full, last: &place, first: at(503, 401), want: old},
+		"the next event, not yet":     {before: &full, now: full, last: &place, want: old},
+		"offered again":               {before: &full, now: full, last: &place, first: &place, want: old},
+		"the first one offered again": {before: &full, now: full, last: at(3, 0), first: at(3, 0), want: old},
+		"refused by another listener": {before: &full, now: full, last: &place, first: at(300, 200), want: old},
+		"reloaded":                    {before: &full, now: full, last: &place, first: at(520, 0), want: old},
+		"a section of another name": {
+			before: &full, now: full, last: &place, first: &Place{"supervisor", "events", 520, 0}, want: old,
+		},
+		"another identifier": {
+			before: &full, now: full, last: &place, first: &Place{"other", "supernats", 520, 0}, want: old,
+		},
+		"hidden later":              {before: &full, now: hidden, last: &place, first: at(503, 401), want: old},
+		"hidden later, events lost": {before: &full, now: hidden, last: &place, first: at(603, 451), want: old},
+		"hidden no more":            {before: &hidden, now: full, last: &place, first: at(503, 401), want: old},
+		"nothing known then":        {before: &none, now: none, last: &place, first: at(503, 401), want: old},
+		"nothing known, reloaded":   {before: &none, now: none, last: &place, first: at(503, 0), want: old},
+		"nothing known or kept":     {now: none, last: &place, first: at(503, 401), want: old},
+		"another wrapper": {
+			before: &wrapped, now: with(wrapped, func(e *Evidence) { e.PID, e.Inode = 30, 500 }), last: &place,
+			first: at(503, 401), want: old,
+		},
+		"another wrapper, added again": {
+			before: &wrapped, now: with(wrapped, func(e *Evidence) { e.PID, e.Inode = 30, 500 }), last: &place,
+			first: at(503, 0), want: old,
+		},
+		"a wrapper added": {before: &full, now: wrapped, last: &place, first: at(503, 0), want: old},
+		"found otherwise": {before: &full, now: restarted, last: &place, first: at(503, 401), want: old}, // evidence errs, serials do not
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := Settle(Past{Known: true, ID: old, Last: c.last, Evidence: c.before}, c.now, c.first)

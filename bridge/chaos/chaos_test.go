@@ -9,7 +9,7 @@
 //
 // The clock jumps for the programs, not for the machine: supervisord's Python, the
 // bridge and the server add an offset to the time of day. Timers and the kernel's
-// file times go on.
+// file times continue.
 //
 // The programs run in namespaces of their own, where that is allowed: whatever
 // happens, none of them outlives the test, and neither does a mount.
@@ -43,10 +43,11 @@ var (
 	serverKills     = flag.Int("chaos.serverkills", 4, "how often the NATS server is killed")
 	supervisorKills = flag.Int("chaos.supervisorkills", 2, "how often supervisord is killed")
 	seed            = flag.Uint64("chaos.seed", 0, "of the faults; 0 chooses one")
-	window          = flag.Duration("chaos.window", 2*time.Second, "the stream's duplicate window: short, so that it does not hide what is sent twice")
-	jumps           = flag.Bool("chaos.clock", false, "let the programs' clocks jump (builds them with another package time)")
-	limit           = flag.Duration("chaos.for", 5*time.Minute, "how long the faults may take")
-	results         = flag.String("chaos.results", "", "file for the figures")
+	window          = flag.Duration("chaos.window", 2*time.Second,
+		"the stream's duplicate window: short, so that it does not hide what is sent twice")
+	jumps   = flag.Bool("chaos.clock", false, "let the programs' clocks jump (builds them with another package time)")
+	limit   = flag.Duration("chaos.for", 5*time.Minute, "how long the faults may take")
+	results = flag.String("chaos.results", "", "file for the figures")
 )
 
 // inside marks the process that has the namespaces to itself; "no" goes without.
@@ -83,7 +84,9 @@ func again() (int, error) {
 	c := exec.Command(os.Args[0], os.Args[1:]...)
 	c.Env = append(os.Environ(), inside+"=yes")
 	c.Stdin, c.Stdout, c.Stderr = os.Stdin, os.Stdout, os.Stderr
-	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL}
+	c.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL,
+	}
 	if os.Geteuid() != 0 {
 		c.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
 		c.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
@@ -129,11 +132,14 @@ func TestChaos(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	supervisordtest.Wait(t, 3*time.Minute, func() bool { return w.nats.last(t.Context()) == text(last.name, last.texts-1) },
+	supervisordtest.Wait(t, 3*time.Minute, func() bool {
+		return w.nats.last(t.Context()) == text(last.name, last.texts-1)
+	},
 		"text %d of %s to be stored (seed %d)", last.texts-1, last.name, *seed)
 	// What the bridge of a supervisord that was killed has left, in a slot of its own, is
 	// published by the present one after a while.
-	supervisordtest.Wait(t, 3*time.Minute, func() bool { return w.waiting() == 0 }, "all spools to be empty (seed %d)", *seed)
+	supervisordtest.Wait(t, 3*time.Minute, func() bool { return w.waiting() == 0 }, "all spools to be empty (seed %d)",
+		*seed)
 	if err := w.end((*supervisordtest.Supervisord).Stop); err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +157,8 @@ func TestChaos(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	problems, untold := compare(host, w.lives, events, losses, bytes.Contains(log, []byte(saidLetGo)) || bytes.Contains(log, []byte(saidMemory)))
+	problems, untold := compare(host, w.lives, events, losses,
+		bytes.Contains(log, []byte(saidLetGo)) || bytes.Contains(log, []byte(saidMemory)))
 	for line := range bytes.Lines(log) {
 		if bytes.Contains(line, []byte("lost")) && !bytes.Contains(line, []byte(saidMemory)) {
 			problems = append(problems, "the bridge logs "+string(bytes.TrimSpace(line)))
@@ -229,7 +236,7 @@ type figures struct {
 	problems []string
 }
 
-// What the bridge says of a full disk, and of a server that is away.
+// What the bridge reports of a full disk, and of a server that is away.
 const (
 	saidFull   = "spool takes no events"
 	saidLetGo  = "TICK and PROCESS_LOG are dropped"
@@ -266,8 +273,8 @@ func (w *world) report(f figures) string {
 	line("bridges that lost NATS", said(saidAway))
 	line("texts sent to supervisord", texts)
 	line("events accepted by the bridge", accepted)
-	line("TICK, PROCESS_LOG let go on a full disk, told", lost)
-	line("the same, killed before it was told", f.untold)
+	line("TICK, PROCESS_LOG dropped on a full disk, reported", lost)
+	line("the same, killed before it was reported", f.untold)
 	line("events in the stream", f.events)
 	line("messages in it when the faults ended", f.before)
 	line("sent again and refused by the stream", w.proxy.duplicates)

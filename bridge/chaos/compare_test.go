@@ -50,13 +50,13 @@ func text(life string, n int) string {
 }
 
 // compare returns what is wrong with a stream, given what supervisord says that it
-// handed over: each event once, in order, none missing but those that were told
+// handed over: each event once, in order, none missing but those that were reported
 // to be lost.
 //
 // If a bridge that dropped TICK and PROCESS_LOG on a full disk, or had them in memory,
 // is killed before it could report that, the next one finds their number out, but not
 // their names, unless supervisord died too. So if any of them says that it did
-// (letGo), more may be missing than is told: untold is how many. The numbers of the
+// (letGo), more may be missing than is reported: untold is how many. The numbers of the
 // texts and the states of each process, of which each event tells the one before, show
 // that nothing else is among them.
 func compare(host string, lives []*life, stream []entry, losses []told, letGo bool) (problems []string, untold int) {
@@ -97,10 +97,10 @@ func compare(host string, lives []*life, stream []entry, losses []told, letGo bo
 		}
 		switch {
 		case p.stored[e.serial]:
-			wrong("%s: event %d (%s) is stored twice, the second time behind %d", l.name, e.serial, e.event, p.serial)
+			wrong("%s: event %d (%s) is stored twice, the second time after %d", l.name, e.serial, e.event, p.serial)
 			continue // its text is not judged again
 		case len(p.stored) > 0 && e.serial < p.serial:
-			wrong("%s: event %d (%s) is stored behind %d", l.name, e.serial, e.event, p.serial)
+			wrong("%s: event %d (%s) is stored after %d", l.name, e.serial, e.event, p.serial)
 		}
 		p.serial = max(p.serial, e.serial)
 		p.stored[e.serial] = true
@@ -110,14 +110,15 @@ func compare(host string, lives []*life, stream []entry, losses []told, letGo bo
 		}
 		if state, ok := strings.CutPrefix(e.event, "PROCESS_STATE_"); ok {
 			if before := p.states[e.process]; before != "" && e.from != before {
-				wrong("%s: event %d says that %s was %s, the one before that it was %s", l.name, e.serial, e.process, e.from, before)
+				wrong("%s: event %d says that %s was %s, the one before that it was %s", l.name, e.serial, e.process,
+					e.from, before)
 			}
 			p.states[e.process] = state
 		}
 		if e.event == schema.RemoteCommunication {
 			if want := text(l.name, p.texts); e.text != want {
 				wrong("%s: event %d has the text %.40q, want %.40q", l.name, e.serial, e.text, want)
-				_, _ = fmt.Sscanf(e.text, l.name+" %d", &p.texts) // go on from there
+				_, _ = fmt.Sscanf(e.text, l.name+" %d", &p.texts) // continue from there
 			}
 			p.texts++
 		}
@@ -125,19 +126,19 @@ func compare(host string, lives []*life, stream []entry, losses []told, letGo bo
 	lost, unnamed := map[string]uint64{}, map[string]uint64{}
 	for _, t := range losses {
 		if letGo && t.cause == "supervisord-buffer" {
-			// To the next bridge what was let go and not told looks like this.
+			// To the next bridge what was dropped and not reported looks like this.
 			lost[boots[t.boot]] += t.count
 			continue
 		}
 		if t.cause != "spool-full" {
-			wrong("a loss of %d is told, cause %s", t.count, t.cause)
+			wrong("a loss of %d is reported, cause %s", t.count, t.cause)
 			continue
 		}
 		lost[boots[t.boot]] += t.count
 		for event, n := range t.events {
 			t.count -= uint64(n)
 			if !schema.Is(event, "TICK") && !schema.Is(event, "PROCESS_LOG") {
-				wrong("%s: %d %s were let go", boots[t.boot], n, event)
+				wrong("%s: %d %s were dropped", boots[t.boot], n, event)
 			}
 		}
 		if letGo && len(t.events) == 0 {
@@ -165,13 +166,14 @@ func compare(host string, lives []*life, stream []entry, losses []told, letGo bo
 			// A bridge was killed when the stream had what was in its memory, and its
 			// tally did not say so yet.
 		case extra != 0:
-			wrong("%s: %d accepted events are not stored (%v), %d are told as lost", l.name, len(missing), missing[:min(10, len(missing))], lost[l.name])
+			wrong("%s: %d accepted events are not stored (%v), %d are reported as lost", l.name, len(missing),
+				missing[:min(10, len(missing))], lost[l.name])
 		}
 		if p.texts > l.texts || l.whole && p.texts != l.texts {
 			wrong("%s: the last text stored is %d, sent were %d", l.name, p.texts-1, l.texts)
 		}
 		if l.overflowed > 0 {
-			wrong("%s: supervisord threw %d events away", l.name, l.overflowed)
+			wrong("%s: supervisord dropped %d events", l.name, l.overflowed)
 		}
 		for _, line := range l.strange {
 			wrong("%s: %s", l.name, line)
@@ -184,12 +186,21 @@ func compare(host string, lives []*life, stream []entry, losses []told, letGo bo
 func TestCompare(t *testing.T) {
 	const host = "h"
 	run := func(letGo bool, change func(*life, []entry) ([]entry, []told)) ([]string, int) {
-		l := &life{name: "life1", texts: 5, whole: true, journal: journal{given: map[uint64]bool{}, accepted: map[uint64]bool{}}}
+		l := &life{
+			name: "life1", texts: 5, whole: true,
+			journal: journal{given: map[uint64]bool{}, accepted: map[uint64]bool{}},
+		}
 		var stream []entry
 		for i := range 5 {
 			serial := uint64(10 + 2*i)
-			e := entry{id: schema.EventID(host, "b", serial), server: "life1", boot: "b", event: schema.RemoteCommunication, serial: serial, text: text("life1", i)}
-			tick := entry{id: schema.EventID(host, "b", serial+1), server: "life1", boot: "b", event: "TICK_5", serial: serial + 1}
+			e := entry{
+				id: schema.EventID(host, "b", serial), server: "life1", boot: "b", event: schema.RemoteCommunication,
+				serial: serial, text: text("life1", i),
+			}
+			tick := entry{
+				id: schema.EventID(host, "b", serial+1), server: "life1", boot: "b", event: "TICK_5",
+				serial: serial + 1,
+			}
 			stream = append(stream, e, tick)
 			for s := range uint64(2) {
 				l.given[serial+s], l.accepted[serial+s], l.last = true, true, serial+s
@@ -205,65 +216,85 @@ func TestCompare(t *testing.T) {
 		change func(l *life, s []entry) ([]entry, []told)
 		want   []string // a part of each problem
 	}{
-		"a text is missing": {func(_ *life, s []entry) ([]entry, []told) { return slices.Delete(s, 4, 5), nil }, []string{
-			`event 16 has the text "life1 3 `, "1 accepted events are not stored ([14]), 0 are told",
+		"a text is missing": {change: func(_ *life, s []entry) ([]entry, []told) {
+			return slices.Delete(s, 4, 5), nil
+		}, want: []string{
+			`event 16 has the text "life1 3 `, "1 accepted events are not stored ([14]), 0 are reported as lost",
 		}},
-		"a tick is missing": {func(_ *life, s []entry) ([]entry, []told) { return slices.Delete(s, 3, 4), nil }, []string{
-			"1 accepted events are not stored ([13]), 0 are told",
+		"a tick is missing": {change: func(_ *life, s []entry) ([]entry, []told) {
+			return slices.Delete(s, 3, 4), nil
+		}, want: []string{
+			"1 accepted events are not stored ([13]), 0 are reported as lost",
 		}},
-		"the last one is missing": {func(_ *life, s []entry) ([]entry, []told) { return s[:8], nil }, []string{
+		"the last one is missing": {change: func(_ *life, s []entry) ([]entry, []told) { return s[:8], nil }, want: []string{
 			"2 accepted events are not stored ([18 19])", "the last text stored is 3, sent were 5",
 		}},
-		"all are missing": {func(*life, []entry) ([]entry, []told) { return nil, nil }, []string{
+		"all are missing": {change: func(*life, []entry) ([]entry, []told) { return nil, nil }, want: []string{
 			"10 accepted events are not stored", "the last text stored is -1, sent were 5",
 		}},
-		"one is doubled at once": {func(_ *life, s []entry) ([]entry, []told) { return slices.Insert(s, 5, s[4]), nil }, []string{
-			"event 14 (REMOTE_COMMUNICATION) is stored twice, the second time behind 14",
+		"one is doubled at once": {change: func(_ *life, s []entry) ([]entry, []told) {
+			return slices.Insert(s, 5, s[4]), nil
+		}, want: []string{
+			"event 14 (REMOTE_COMMUNICATION) is stored twice, the second time after 14",
 		}},
-		"one is doubled at the end": {func(_ *life, s []entry) ([]entry, []told) { return append(s, s[0]), nil }, []string{
-			"event 10 (REMOTE_COMMUNICATION) is stored twice, the second time behind 19",
+		"one is doubled at the end": {change: func(_ *life, s []entry) ([]entry, []told) {
+			return append(s, s[0]), nil
+		}, want: []string{
+			"event 10 (REMOTE_COMMUNICATION) is stored twice, the second time after 19",
 		}},
-		"two are swapped": {func(_ *life, s []entry) ([]entry, []told) { s[2], s[3] = s[3], s[2]; return s, nil }, []string{
-			"event 12 (REMOTE_COMMUNICATION) is stored behind 13",
+		"two are swapped": {change: func(_ *life, s []entry) ([]entry, []told) { s[2], s[3] = s[3], s[2]; return s, nil }, want: []string{
+			"event 12 (REMOTE_COMMUNICATION) is stored after 13",
 		}},
-		"a text is another's": {func(_ *life, s []entry) ([]entry, []told) { s[2].text = s[0].text; return s, nil }, []string{
+		"a text is another's": {change: func(_ *life, s []entry) ([]entry, []told) { s[2].text = s[0].text; return s, nil }, want: []string{
 			`event 12 has the text "life1 0 `, `event 14 has the text "life1 2 `,
 		}},
-		"an id is wrong": {func(_ *life, s []entry) ([]entry, []told) { s[2].id = s[0].id; return s, nil }, []string{
+		"an id is wrong": {change: func(_ *life, s []entry) ([]entry, []told) { s[2].id = s[0].id; return s, nil }, want: []string{
 			`event 12 has id "h/b/10", want "h/b/12"`,
 		}},
-		"another boot": {func(_ *life, s []entry) ([]entry, []told) {
+		"another boot": {change: func(_ *life, s []entry) ([]entry, []told) {
 			s[3].boot, s[3].id = "c", schema.EventID(host, "c", 13)
 			return s, nil
-		}, []string{"event 13 has boot c, others b"}},
-		"an event out of nowhere": {func(_ *life, s []entry) ([]entry, []told) {
-			return append(s, entry{id: schema.EventID(host, "b", 20), server: "life1", boot: "b", event: "TICK_5", serial: 20}), nil
-		}, []string{"event 20 (TICK_5) was never handed to the bridge"}},
-		"a supervisord out of nowhere": {func(_ *life, s []entry) ([]entry, []told) { s[9].server = "life2"; return s, nil }, []string{
+		}, want: []string{"event 13 has boot c, others b"}},
+		"an event out of nowhere": {change: func(_ *life, s []entry) ([]entry, []told) {
+			return append(s, entry{
+				id: schema.EventID(host, "b", 20), server: "life1", boot: "b", event: "TICK_5", serial: 20,
+			}), nil
+		}, want: []string{"event 20 (TICK_5) was never handed to the bridge"}},
+		"a supervisord out of nowhere": {change: func(_ *life, s []entry) ([]entry, []told) { s[9].server = "life2"; return s, nil }, want: []string{
 			`event 19 of "life2", which nobody ran`, "1 accepted events are not stored ([19])",
 		}},
-		"a tick is let go and told":     {func(_ *life, s []entry) ([]entry, []told) { return slices.Delete(s, 3, 4), tick(1) }, nil},
-		"a tick is told and not let go": {func(_ *life, s []entry) ([]entry, []told) { return s, tick(1) }, []string{"0 accepted events are not stored ([]), 1 are told"}},
-		"two are told for one":          {func(_ *life, s []entry) ([]entry, []told) { return slices.Delete(s, 3, 4), tick(2) }, []string{"1 accepted events are not stored ([13]), 2 are told"}},
-		"a crash is let go": {func(_ *life, s []entry) ([]entry, []told) {
-			return slices.Delete(s, 3, 4), []told{{boot: "b", cause: "spool-full", count: 1, events: map[string]int{"PROCESS_STATE_EXITED": 1}}}
-		}, []string{"1 PROCESS_STATE_EXITED were let go"}},
-		"the spool was damaged": {func(_ *life, s []entry) ([]entry, []told) {
+		"a tick is dropped and reported": {
+			change: func(_ *life, s []entry) ([]entry, []told) { return slices.Delete(s, 3, 4), tick(1) }, want: nil,
+		},
+		"a tick is reported and not dropped": {
+			change: func(_ *life, s []entry) ([]entry, []told) { return s, tick(1) },
+			want:   []string{"0 accepted events are not stored ([]), 1 are reported as lost"},
+		},
+		"two are reported for one": {
+			change: func(_ *life, s []entry) ([]entry, []told) { return slices.Delete(s, 3, 4), tick(2) },
+			want:   []string{"1 accepted events are not stored ([13]), 2 are reported as lost"},
+		},
+		"a crash is dropped": {change: func(_ *life, s []entry) ([]entry, []told) {
+			return slices.Delete(s, 3, 4), []told{
+				{boot: "b", cause: "spool-full", count: 1, events: map[string]int{"PROCESS_STATE_EXITED": 1}},
+			}
+		}, want: []string{"1 PROCESS_STATE_EXITED were dropped"}},
+		"the spool was damaged": {change: func(_ *life, s []entry) ([]entry, []told) {
 			return s, []told{{boot: "b", cause: "spool-corrupt", count: 1}}
-		}, []string{"a loss of 1 is told, cause spool-corrupt"}},
-		"supervisord threw some away": {func(l *life, s []entry) ([]entry, []told) { l.overflowed = 3; return s, nil }, []string{
-			"supervisord threw 3 events away",
+		}, want: []string{"a loss of 1 is reported, cause spool-corrupt"}},
+		"supervisord dropped some": {change: func(l *life, s []entry) ([]entry, []told) { l.overflowed = 3; return s, nil }, want: []string{
+			"supervisord dropped 3 events",
 		}},
-		"killed, and the end was never handed over": {func(l *life, s []entry) ([]entry, []told) {
+		"killed, and the end was never handed over": {change: func(l *life, s []entry) ([]entry, []told) {
 			l.whole, l.texts = false, 100
 			return s, nil
-		}, nil},
-		"a state is missing": {func(_ *life, s []entry) ([]entry, []told) {
+		}, want: nil},
+		"a state is missing": {change: func(_ *life, s []entry) ([]entry, []told) {
 			s[1].event, s[1].process, s[1].from = "PROCESS_STATE_RUNNING", "p", "STARTING"
 			s[3].event, s[3].process, s[3].from = "PROCESS_STATE_STARTING", "p", "EXITED"
 			return s, nil
-		}, []string{"event 13 says that p was EXITED, the one before that it was RUNNING"}},
-		"nothing": {func(_ *life, s []entry) ([]entry, []told) { return s, nil }, nil},
+		}, want: []string{"event 13 says that p was EXITED, the one before that it was RUNNING"}},
+		"nothing": {change: func(_ *life, s []entry) ([]entry, []told) { return s, nil }, want: nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, _ := run(false, c.change)

@@ -22,7 +22,7 @@ type journal struct {
 	// handle_result).
 	given, accepted map[uint64]bool
 	last            uint64
-	// overflowed is how many events supervisord threw away.
+	// overflowed is how many events supervisord dropped.
 	overflowed int
 	// strange are lines that must not be there: a bridge that ended by itself or
 	// broke the protocol.
@@ -42,7 +42,7 @@ func readJournal(r io.Reader) (journal, error) {
 	for lines := bufio.NewReader(r); ; {
 		line, err := lines.ReadBytes('\n')
 		if errors.Is(err, io.EOF) {
-			return j, nil // what stands behind the last line break is not whole
+			return j, nil // what follows the last line break is not whole
 		}
 		if err != nil {
 			return j, err

@@ -131,7 +131,9 @@ func (w *world) killSupervisors(ctx context.Context, d dice, times int, total ti
 // cutNetwork has one fault of the network after the other.
 func (w *world) cutNetwork(ctx context.Context, d dice) error {
 	defer w.proxy.set(none)
-	kinds := []fault{stall, stall, stallUp, stallDown, stallDown, slow, cut, cut, cut, reset, reset, deaf, deaf, deaf, refuse}
+	kinds := []fault{
+		stall, stall, stallUp, stallDown, stallDown, slow, cut, cut, cut, reset, reset, deaf, deaf, deaf, refuse,
+	}
 	for {
 		if !sleep(ctx, d.between(200*time.Millisecond, 1500*time.Millisecond)) {
 			return nil
@@ -179,7 +181,7 @@ func (w *world) fillDisk(ctx context.Context, d dice) error {
 		if d.percent(40) {
 			leave = 0.04
 		}
-		// Without texts, which wait for room, what may be let go comes first.
+		// Without texts, which wait for room, what may be dropped comes first.
 		w.quiet.Store(d.percent(40))
 		w.count("disk filled")
 		err := w.fill(leave)

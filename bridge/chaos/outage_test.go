@@ -29,7 +29,9 @@ func TestOutage(t *testing.T) {
 	life := w.lives[0]
 	stored := func() {
 		t.Helper()
-		supervisordtest.Wait(t, time.Minute, func() bool { return w.nats.last(t.Context()) == text(life.name, life.texts-1) },
+		supervisordtest.Wait(t, time.Minute, func() bool {
+			return w.nats.last(t.Context()) == text(life.name, life.texts-1)
+		},
 			"text %d to be stored", life.texts-1)
 	}
 	send(1000)
@@ -45,7 +47,8 @@ func TestOutage(t *testing.T) {
 	if err := syscall.Kill(killed, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	supervisordtest.Wait(t, 10*time.Second, func() bool { pid := w.bridge(); return pid != 0 && pid != killed }, "another bridge")
+	supervisordtest.Wait(t, 10*time.Second, func() bool { pid := w.bridge(); return pid != 0 && pid != killed },
+		"another bridge")
 	send(1000)
 	time.Sleep(time.Until(begun.Add(3*window + window/10)))
 	w.proxy.set(none)
@@ -64,7 +67,7 @@ func TestOutage(t *testing.T) {
 		t.Error(p)
 	}
 	if len(losses) > 0 {
-		t.Errorf("losses are told: %+v", losses)
+		t.Errorf("losses are reported: %+v", losses)
 	}
 	t.Logf("%d texts, %d events in the stream, %d refused as duplicates", life.texts, len(events), w.proxy.duplicates)
 }

@@ -98,7 +98,7 @@ func abort(c net.Conn) {
 }
 
 // set changes the fault. Answers that vanished leave a hole in the stream of
-// bytes: such a link does not go on.
+// bytes: such a link does not continue.
 func (p *proxy) set(f fault) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

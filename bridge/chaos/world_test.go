@@ -26,6 +26,7 @@ import (
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
 	"supernats/schema/codec"
+	"supernats/schema/program/programtest"
 	"supernats/schema/stream"
 )
 
@@ -36,7 +37,7 @@ const (
 )
 
 // programs are events beside ours: crashes, whose reasons the bridge looks up, and
-// lines that it may let go when the disk is full. They end with supervisord.
+// lines that it may drop when the disk is full. They end with supervisord.
 const programs = `
 [program:crasher]
 command=sh -c "sleep 1.2; exit 3"
@@ -70,7 +71,7 @@ func newWorld(t *testing.T, window time.Duration, jumps, disk bool) *world {
 	t.Helper()
 	w := &world{dir: supervisordtest.Dir(t), did: map[string]int{}}
 	bin := t.TempDir()
-	build := []string{"build", "-o", bin}
+	var build []string
 	if jumps {
 		overlay, err := clockOverlay(bin)
 		if err != nil {
@@ -82,9 +83,7 @@ func newWorld(t *testing.T, window time.Duration, jumps, disk bool) *world {
 		}
 	}
 	// The server is the nats-server of this module's requirements, the whole program.
-	if out, err := exec.Command("go", append(build, "supernats/bridge/cmd/supernats-bridge", "github.com/nats-io/nats-server/v2")...).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	programtest.Build(t, bin, append(build, "supernats/bridge/cmd/supernats-bridge", programtest.NATSServer)...)
 	w.spool = t.TempDir()
 	if disk {
 		if err := syscall.Mount("tmpfs", w.spool, "tmpfs", 0, "size="+diskSize); err != nil {
@@ -260,7 +259,8 @@ func startNATS(t *testing.T, program string, window time.Duration) *natsServer {
 	}
 	t.Cleanup(s.kill)
 	// Ours goes past the proxy.
-	nc, err := nats.Connect("nats://"+s.addr, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond), nats.RetryOnFailedConnect(true))
+	nc, err := nats.Connect("nats://"+s.addr, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond),
+		nats.RetryOnFailedConnect(true))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -299,7 +299,9 @@ func (s *natsServer) last(ctx context.Context) string {
 	if err != nil {
 		return ""
 	}
-	m, err := st.GetLastMsgForSubject(ctx, schema.Subject{Host: host, Event: schema.RemoteCommunication, Type: "n"}.String())
+	m, err := st.GetLastMsgForSubject(ctx, schema.Subject{
+		Host: host, Event: schema.RemoteCommunication, Type: "n",
+	}.String())
 	if err != nil {
 		return ""
 	}
@@ -339,7 +341,10 @@ func (s *natsServer) read(ctx context.Context) (events []entry, losses []told, t
 					return nil, nil, nil, err
 				}
 				e := ce.Data
-				entry := entry{id: ce.ID, server: e.Server, boot: e.Boot, event: e.Event, serial: e.Serial, process: e.Process, from: e.FromState}
+				entry := entry{
+					id: ce.ID, server: e.Server, boot: e.Boot, event: e.Event, serial: e.Serial, process: e.Process,
+					from: e.FromState,
+				}
 				if e.Event == schema.RemoteCommunication {
 					entry.text = *e.Data
 				}
@@ -421,7 +426,7 @@ func (w *world) jump(offset time.Duration) {
 
 // clockOverlay writes an overlay of the standard library for go build: a package
 // time whose Now adds an offset. It is what a program sees of a clock that was
-// set; timers and the monotonic clock go on.
+// set; timers and the monotonic clock continue.
 func clockOverlay(dir string) (string, error) {
 	root, err := exec.Command("go", "env", "GOROOT").Output()
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"supernats/bridge/deathreason/reasontest"
+	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
 )
 
@@ -26,22 +28,20 @@ var lies = map[string]string{
 // program, is never a reason, and others' reasons are found all the same.
 func TestForgedLines(t *testing.T) {
 	t.Parallel()
-	sections := inSupervisord("loglevel=debug") + `
-[program:early]
-command=sh -c "sleep 0.1; exit 5"
-startsecs=10
-startretries=2
-[program:honest]
-command=sh -c "sleep 0.3; echo bye; exit 4"
-startsecs=0
-autorestart=true
-stopsignal=KILL
-`
+	sections := inSupervisord("loglevel=debug") +
+		supervisordtest.Program("early", `sh -c "sleep 0.1; exit 5"`, "startsecs=10", "startretries=2")
 	files := map[string]string{}
 	program := func(name, script string) {
 		files[name+".sh"] = script
-		sections += "[program:" + name + "]\ncommand=sh DIR/" + name + ".sh\nstartsecs=0\nautorestart=true\nstopsignal=KILL\n"
+		sections += supervisordtest.Program(name, "sh DIR/"+name+".sh", again)
 	}
+	// Each dies six times. In a round of its loop supervisord starts whatever has died and
+	// hands out one event: as long as all die, events come the slower the busier the machine is.
+	dying := func(name, script string) {
+		program(name, "n=$(cat $0.n 2>/dev/null || echo 0); n=$((n+1)); echo $n >$0.n\n"+
+			"[ $n -gt 6 ] && exec sleep 1000\n"+script)
+	}
+	dying("honest", "sleep 0.3; echo bye; exit 4\n")
 	lied := map[string]string{} // by program
 	for name, lie := range lies {
 		n := strconv.Itoa(len(lied) / 2)
@@ -49,8 +49,8 @@ stopsignal=KILL
 			return strings.NewReplacer("NOW", "$(date '+%Y-%m-%d %H:%M:%S'),123", "PID", "$$", "web", program).Replace(lie)
 		}
 		lied["self"+n], lied["other"+n] = name+" by itself", name+" by another program"
-		program("self"+n, "sleep 0.3\n"+about("self"+n)+"\nexit 3\n")
-		program("other"+n, "sleep 0.4\nexit 3\n")
+		dying("self"+n, "sleep 0.3\n"+about("self"+n)+"\nexit 3\n")
+		dying("other"+n, "sleep 0.4\nexit 3\n")
 		program("liar"+n, "while :; do "+about("other"+n)+"; sleep 0.2; done\n")
 	}
 	f := startWith(t, sections, files)
@@ -78,7 +78,7 @@ stopsignal=KILL
 		if lied[e.Event.Process] != "" {
 			want = "code 3"
 		}
-		got := show(e.Event.Exit)
+		got := reasontest.Show(e.Event.Exit)
 		if got != want && got != "unknown" && !strings.HasPrefix(got, "spawnerr Exited too quickly") {
 			t.Errorf("%s of %s (%s): %s", e.Event.Event, e.Event.Process, lied[e.Event.Process], got)
 		}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"supernats/bridge/deathreason/reasontest"
 	"supernats/bridge/supervisord"
 	"supernats/schema"
 	"supernats/schema/codec"
@@ -110,7 +111,8 @@ func (g *goTranscript) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if args[1] > 0 {
 			to = min(from+args[1], len(log))
 		}
-		fmt.Fprint(w, response("<string>"+strings.NewReplacer("&", "&amp;", "<", "&lt;", `"`, "&quot;").Replace(log[from:to])+"</string>"))
+		fmt.Fprint(w, response("<string>"+
+			strings.NewReplacer("&", "&amp;", "<", "&lt;", `"`, "&quot;").Replace(log[from:to])+"</string>"))
 	default:
 		http.Error(w, fmt.Sprintf("rpc: can't find service %q", method), http.StatusBadRequest)
 	}
@@ -142,7 +144,7 @@ func TestGoPort(t *testing.T) {
 			continue
 		}
 		died[e.Process]++
-		if got := show(e.Exit); got != want[e.Process] {
+		if got := reasontest.Show(e.Exit); got != want[e.Process] {
 			t.Errorf("%s of %s, serial %d: got %s, want %s", e.Event, e.Process, e.Serial, got, want[e.Process])
 		}
 	}
@@ -165,14 +167,26 @@ func TestGoPortInfo(t *testing.T) {
 		p    schema.SnapshotProcess
 		want string
 	}{
-		{"exited", schema.SnapshotProcess{State: "EXITED", ExitStatus: 3, Stop: now.Unix()}, "code 3"},
-		{"of another death", schema.SnapshotProcess{State: "EXITED", ExitStatus: 3, Stop: now.Unix() - 60}, "unknown"},
-		{"started again", schema.SnapshotProcess{State: "STARTING", PID: 7, ExitStatus: 3, Stop: now.Unix()}, "unknown"},
-		{"a signal", schema.SnapshotProcess{State: "EXITED", ExitStatus: -1, Stop: now.Unix()}, "unknown"},
-		{"in another state", schema.SnapshotProcess{State: "FATAL", ExitStatus: 0, Stop: now.Unix()}, "unknown"},
+		{name: "exited", p: schema.SnapshotProcess{State: "EXITED", ExitStatus: 3, Stop: now.Unix()}, want: "code 3"},
+		{
+			name: "of another death", p: schema.SnapshotProcess{State: "EXITED", ExitStatus: 3, Stop: now.Unix() - 60},
+			want: "unknown",
+		},
+		{
+			name: "started again",
+			p:    schema.SnapshotProcess{State: "STARTING", PID: 7, ExitStatus: 3, Stop: now.Unix()}, want: "unknown",
+		},
+		{
+			name: "a signal", p: schema.SnapshotProcess{State: "EXITED", ExitStatus: -1, Stop: now.Unix()},
+			want: "unknown",
+		},
+		{
+			name: "in another state", p: schema.SnapshotProcess{State: "FATAL", ExitStatus: 0, Stop: now.Unix()},
+			want: "unknown",
+		},
 	} {
 		e := &schema.Event{Event: schema.ProcessStateExited}
-		if got := show(rowExit(e, &test.p, time.Time{}, now, true)); got != test.want {
+		if got := reasontest.Show(rowExit(e, &test.p, time.Time{}, now, true)); got != test.want {
 			t.Errorf("%s: got %s, want %s", test.name, got, test.want)
 		}
 	}

@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"supernats/bridge/deathreason/reasontest"
 	"supernats/bridge/supervisord"
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
@@ -63,7 +64,8 @@ func listen(path string) error {
 			}
 			payload.WriteRune(r)
 		}
-		rec := fmt.Sprintf("%d %d %d\n%s%s\n", time.Now().UnixMicro(), len(header), payload.Len(), header, payload.Bytes())
+		rec := fmt.Sprintf("%d %d %d\n%s%s\n", time.Now().UnixMicro(), len(header), payload.Len(), header,
+			payload.Bytes())
 		if _, err := f.WriteString(rec); err != nil {
 			return err
 		}
@@ -194,7 +196,8 @@ func (f *fixture) read(tb testing.TB) []Received {
 func (f *fixture) collect(tb testing.TB, what string, done func([]Received) bool) []Received {
 	tb.Helper()
 	var all []Received
-	supervisordtest.Wait(tb, time.Minute, func() bool { // the machine may be busy
+	// An idle machine takes seconds; how busy this one is says nothing about the reasons.
+	supervisordtest.Wait(tb, 5*time.Minute, func() bool {
 		all = append(all, f.read(tb)...)
 		return done(all)
 	}, "%s", what)
@@ -245,18 +248,6 @@ type fate struct {
 	exit schema.Exit
 }
 
-func show(e *schema.Exit) string {
-	switch {
-	case e == nil:
-		return "unknown"
-	case e.Code != nil:
-		return "code " + strconv.Itoa(*e.Code)
-	case e.SpawnErr != "":
-		return "spawnerr " + e.SpawnErr
-	}
-	return e.Signal
-}
-
 // truth returns the true reason of every death among all events from the first
 // on, by serial.
 func truth(tb testing.TB, f *fixture, all []Received) map[uint64]string {
@@ -278,7 +269,7 @@ func truth(tb testing.TB, f *fixture, all []Received) map[uint64]string {
 				if e.PID != 0 && next.pid != e.PID {
 					tb.Fatalf("%s: the program says pid %d, the event %d", id, next.pid, e.PID)
 				}
-				why = show(&next.exit)
+				why = reasontest.Show(&next.exit)
 				fates[id] = fates[id][1:]
 			}
 			last[id] = why
@@ -305,13 +296,15 @@ func score(tb testing.TB, want map[uint64]string, events []Received) (right, unk
 			continue
 		}
 		// What supervisord itself says of it is no wrong reason.
-		switch got := show(e.Exit); {
+		switch got := reasontest.Show(e.Exit); {
 		case got == want[e.Serial]:
 			right++
-		case e.Exit == nil, strings.HasPrefix(got, "spawnerr Exited too quickly") && !strings.HasPrefix(want[e.Serial], "spawnerr"):
+		case e.Exit == nil, strings.HasPrefix(got, "spawnerr Exited too quickly") &&
+			!strings.HasPrefix(want[e.Serial], "spawnerr"):
 			unknown++
 		default:
-			tb.Errorf("%s of %s:%s, pid %d, serial %d: got %s, want %s", e.Event, e.Group, e.Process, e.PID, e.Serial, got, want[e.Serial])
+			tb.Errorf("%s of %s:%s, pid %d, serial %d: got %s, want %s", e.Event, e.Group, e.Process, e.PID, e.Serial,
+				got, want[e.Serial])
 		}
 	}
 	return right, unknown

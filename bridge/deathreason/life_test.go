@@ -4,53 +4,23 @@ import (
 	"strings"
 	"testing"
 
+	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
 )
 
 // lives are programs whose log of one life must not show another one.
-const lives = `
-[program:quiet]
-command=sh DIR/quiet.sh
-startsecs=0
-autorestart=true
-stopsignal=KILL
-stdout_logfile=DIR/quiet.out
-stderr_logfile=DIR/quiet.err
-[program:bar]
-command=sh DIR/bar.sh
-startsecs=0
-autorestart=false
-redirect_stderr=true
-stdout_logfile=DIR/bar.out
-[program:gone]
-command=sh -c "echo life $$; sleep 0.3; exit 1"
-startsecs=2
-startretries=1
-stdout_logfile=DIR/gone.out
-[program:one]
-command=sh -c "sleep 0.2; echo of one; exit 1"
-startsecs=0
-autorestart=false
-stdout_logfile=DIR/both.out
-[program:two]
-command=sh -c "sleep 0.2; echo of two; exit 1"
-startsecs=0
-autorestart=false
-stdout_logfile=DIR/both.out
-stderr_logfile=DIR/link.err
-[program:own]
-command=sh -c "sleep 0.2; echo into supervisords log; exit 1"
-startsecs=0
-autorestart=false
-stdout_logfile=DIR/supervisord.log
-stdout_logfile_maxbytes=0
-[program:console]
-command=sh -c "sleep 0.2; echo to the console; exit 1"
-startsecs=0
-autorestart=false
-stdout_logfile=/dev/stdout
-stdout_logfile_maxbytes=0
-`
+var lives = supervisordtest.Program("quiet", "sh DIR/quiet.sh", again, "stdout_logfile=DIR/quiet.out",
+	"stderr_logfile=DIR/quiet.err") +
+	supervisordtest.Program("bar", "sh DIR/bar.sh", once, "redirect_stderr=true", "stdout_logfile=DIR/bar.out") +
+	supervisordtest.Program("gone", `sh -c "echo life $$; sleep 0.3; exit 1"`, "startsecs=2", "startretries=1",
+		"stdout_logfile=DIR/gone.out") +
+	supervisordtest.Program("one", `sh -c "sleep 0.2; echo of one; exit 1"`, once, "stdout_logfile=DIR/both.out") +
+	supervisordtest.Program("two", `sh -c "sleep 0.2; echo of two; exit 1"`, once, "stdout_logfile=DIR/both.out",
+		"stderr_logfile=DIR/link.err") +
+	supervisordtest.Program("own", `sh -c "sleep 0.2; echo into supervisords log; exit 1"`, once,
+		"stdout_logfile=DIR/supervisord.log", "stdout_logfile_maxbytes=0") +
+	supervisordtest.Program("console", `sh -c "sleep 0.2; echo to the console; exit 1"`, once,
+		"stdout_logfile=/dev/stdout", "stdout_logfile_maxbytes=0")
 
 var liveFiles = map[string]string{
 	// The first life writes why it died, the second one dies without a word, the third
@@ -102,7 +72,8 @@ func TestLogOfOneLife(t *testing.T) {
 					r.Explain(t.Context(), []Received{e})
 				}
 				n = len(events)
-				return deathsOf(events, "quiet") >= 3 && count(events, schema.ProcessStateFatal) >= 1 && deathsOf(events, "console") == 1 && deathsOf(events, "two") == 1
+				return deathsOf(events, "quiet") >= 3 && count(events, schema.ProcessStateFatal) >= 1 &&
+					deathsOf(events, "console") == 1 && deathsOf(events, "two") == 1
 			})
 			logs := map[string][]*schema.Log{}
 			for _, e := range all {
@@ -121,7 +92,8 @@ func TestLogOfOneLife(t *testing.T) {
 			if quiet[2] == nil || quiet[2].Stdout != "of the third life\n" || quiet[2].Stderr != "" {
 				t.Errorf("third life: %+v", quiet[2])
 			}
-			if l := logs["bar"][0]; l == nil || !strings.HasPrefix(l.Stdout, "ERROR no space left\n100%|") || strings.Contains(l.Stdout, "\uFFFD") {
+			if l := logs["bar"][0]; l == nil || !strings.HasPrefix(l.Stdout, "ERROR no space left\n100%|") ||
+				strings.Contains(l.Stdout, "\uFFFD") {
 				t.Errorf("bar: %+v", l)
 			}
 			if l := logs["gone"][0]; l == nil || strings.Count(l.Stdout, "life") != 1 {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"supernats/bridge/deathreason/reasontest"
 	"supernats/bridge/supervisord"
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
@@ -20,50 +21,14 @@ import (
 // wins over the one that is there.
 func inSupervisord(settings string) string { return "\n[supervisord]\n" + settings + "\n" }
 
-const mixed = `
-[program:fast]
-command=CRASH 0.2
-process_name=fast_%(process_num)02d
-numprocs=3
-startsecs=0
-autorestart=true
-stopsignal=KILL
-stdout_logfile=NONE
-stderr_logfile=NONE
-[program:left]
-command=CRASH 0.2
-process_name=twin
-startsecs=0
-autorestart=true
-stopsignal=KILL
-stdout_logfile=NONE
-stderr_logfile=NONE
-[program:right]
-command=CRASH 0.2
-process_name=twin
-startsecs=0
-autorestart=true
-stopsignal=KILL
-stdout_logfile=NONE
-stderr_logfile=NONE
-[program:early]
-command=CRASH
-startsecs=10
-startretries=0
-stopsignal=KILL
-stdout_logfile=NONE
-stderr_logfile=NONE
-[program:once]
-command=sh -c "echo $$ 3 >> DIR/fate.once:once; exit 3"
-startsecs=0
-autorestart=false
-stopsignal=KILL
-stdout_logfile=NONE
-stderr_logfile=NONE
-[program:missing1]
-command=/nonexistent/missing1
-startretries=0
-`
+var mixed = supervisordtest.Program("fast", "CRASH 0.2", again, unlogged, "process_name=fast_%(process_num)02d",
+	"numprocs=3") +
+	supervisordtest.Program("left", "CRASH 0.2", again, unlogged, "process_name=twin") +
+	supervisordtest.Program("right", "CRASH 0.2", again, unlogged, "process_name=twin") +
+	supervisordtest.Program("early", "CRASH", tooEarly, "startretries=0", unlogged) +
+	supervisordtest.Program("once", `sh -c "echo $$ 3 >> DIR/fate.once:once; exit 3"`, once, "stopsignal=KILL",
+		unlogged) +
+	supervisordtest.Program("missing1", "/nonexistent/missing1", "startretries=0")
 
 // aLog is what is done to supervisord's log.
 type aLog struct {
@@ -142,7 +107,7 @@ func (l aLog) try(t *testing.T) {
 	}
 }
 
-// TestReload: pids, serials and the log go on, the pool's serials do not, and the
+// TestReload: pids, serials and the log continue, the pool's serials do not, and the
 // listener is another process.
 func TestReload(t *testing.T) {
 	t.Parallel()
@@ -165,7 +130,7 @@ func TestReload(t *testing.T) {
 	byPID := map[string]string{}
 	for id, fates := range f.fates(t) {
 		for _, w := range fates {
-			byPID[fmt.Sprint(id, w.pid)] = show(&w.exit)
+			byPID[fmt.Sprint(id, w.pid)] = reasontest.Show(&w.exit)
 		}
 	}
 	right, unknown := 0, 0
@@ -174,7 +139,7 @@ func TestReload(t *testing.T) {
 		if !e.Event.UnexpectedExit() {
 			continue
 		}
-		switch got := show(e.Event.Exit); got {
+		switch got := reasontest.Show(e.Event.Exit); got {
 		case byPID[id]:
 			right++
 		case "unknown": // supervisord answers nothing while it stops
@@ -192,7 +157,7 @@ func TestReload(t *testing.T) {
 	r.Explain(t.Context(), events)
 	for _, e := range events {
 		id := fmt.Sprint(e.Event.Group, ":", e.Event.Process, e.Event.PID)
-		if got := show(e.Event.Exit); e.Event.UnexpectedExit() && got != "unknown" && got != byPID[id] {
+		if got := reasontest.Show(e.Event.Exit); e.Event.UnexpectedExit() && got != "unknown" && got != byPID[id] {
 			t.Errorf("%s: got %s, want %s", id, got, byPID[id])
 		}
 	}
@@ -201,17 +166,8 @@ func TestReload(t *testing.T) {
 // TestCalls: 500 deaths cost a handful of calls, and none if nothing died.
 func TestCalls(t *testing.T) {
 	t.Parallel()
-	f := start(t, `
-[program:many]
-command=CRASH
-process_name=many_%(process_num)03d
-numprocs=20
-startsecs=0
-autorestart=true
-stopsignal=KILL
-stdout_logfile=NONE
-stderr_logfile=DIR/%(program_name)s.%(process_num)d.stderr.log
-`)
+	f := start(t, supervisordtest.Program("many", "CRASH", again, "process_name=many_%(process_num)03d", "numprocs=20",
+		"stdout_logfile=NONE", "stderr_logfile=DIR/%(program_name)s.%(process_num)d.stderr.log"))
 	// While it starts 20 processes in each round of its loop, supervisord hands
 	// out one event a round: they come when it is over.
 	f.WaitLog(t, "; not expected)", 500)
@@ -220,7 +176,9 @@ stderr_logfile=DIR/%(program_name)s.%(process_num)d.stderr.log
 	want := truth(t, f, all)
 	c := newCounter(t, f.Dir+"/supervisor.sock")
 	client := newClient(t, supervisord.Config{URL: c.url})
-	r := New(Config{Server: server{client}, Journal: client.OwnLog(), Boot: testBoot, Tail: 4096, Limit: 20 * time.Second})
+	r := New(Config{
+		Server: server{client}, Journal: client.OwnLog(), Boot: testBoot, Tail: 4096, Limit: 20 * time.Second,
+	})
 	var alive []Received
 	for _, e := range all {
 		if isDeath(e.Event) {
@@ -245,7 +203,8 @@ stderr_logfile=DIR/%(program_name)s.%(process_num)d.stderr.log
 			schematest.Validate(t, "event", e.Event.Envelope(e.At))
 		}
 	}
-	t.Logf("first batch of %d deaths: %d calls, %d bytes, %v; %d right, %d tails", deaths(all), c.calls.Load(), c.sent.Load(), took, right, tails)
+	t.Logf("first batch of %d deaths: %d calls, %d bytes, %v; %d right, %d tails", deaths(all), c.calls.Load(),
+		c.sent.Load(), took, right, tails)
 	if unknown > 0 || tails != 20 {
 		t.Errorf("%d unknown, %d tails", unknown, tails)
 	}
@@ -294,7 +253,10 @@ func TestLimit(t *testing.T) {
 	no := false
 	begin := time.Now()
 	for i := range uint64(100) {
-		e := &schema.Event{Event: schema.ProcessStateExited, Boot: testBoot, Serial: i, PoolSerial: i, Group: "a", Process: "a", PID: 7, Expected: &no}
+		e := &schema.Event{
+			Event: schema.ProcessStateExited, Boot: testBoot, Serial: i, PoolSerial: i, Group: "a", Process: "a",
+			PID: 7, Expected: &no,
+		}
 		r.Explain(t.Context(), []Received{{Event: e, At: time.Now()}})
 		if e.Exit != nil || e.Log != nil {
 			t.Fatal("it has a reason")
@@ -323,44 +285,17 @@ exit 7
 // TestTails: the ends of logs that hold what XML cannot.
 func TestTails(t *testing.T) {
 	t.Parallel()
-	f := start(t, `
-[program:noisy]
-command=sh DIR/noisy.sh
-startsecs=0
-autorestart=false
-stdout_logfile=DIR/noisy.out
-stderr_logfile=DIR/noisy.err
-autostart=false
-[program:chinese]
-command=sh -c "i=0; while [ $i -lt 400 ]; do i=$((i+1)); echo 进程退出进程退出 $i; done; exit 7"
-startsecs=0
-autorestart=false
-redirect_stderr=true
-stdout_logfile=DIR/chinese.out
-autostart=false
-[program:oneline]
-command=sh -c "i=0; while [ $i -lt 400 ]; do i=$((i+1)); printf 进程退出; done; exit 7"
-startsecs=0
-autorestart=false
-stdout_logfile=DIR/oneline.out
-stderr_logfile=NONE
-autostart=false
-[program:fatal]
-command=sh -c "echo no luck; exit 7"
-startsecs=10
-startretries=0
-stdout_logfile=DIR/fatal.out
-stderr_syslog=true
-autostart=false
-[program:mute]
-command=sh -c "echo unheard; exit 7"
-startsecs=0
-autorestart=false
-stopsignal=KILL
-stdout_logfile=NONE
-stderr_logfile=NONE
-autostart=false
-`)
+	const off = "autostart=false"
+	program := supervisordtest.Program
+	f := start(t, program("noisy", "sh DIR/noisy.sh", once, off, "stdout_logfile=DIR/noisy.out",
+		"stderr_logfile=DIR/noisy.err")+
+		program("chinese", `sh -c "i=0; while [ $i -lt 400 ]; do i=$((i+1)); echo 进程退出进程退出 $i; done; exit 7"`,
+			once, off, "redirect_stderr=true", "stdout_logfile=DIR/chinese.out")+
+		program("oneline", `sh -c "i=0; while [ $i -lt 400 ]; do i=$((i+1)); printf 进程退出; done; exit 7"`,
+			once, off, "stdout_logfile=DIR/oneline.out", "stderr_logfile=NONE")+
+		program("fatal", `sh -c "echo no luck; exit 7"`,
+			off, "startsecs=10", "startretries=0", "stdout_logfile=DIR/fatal.out", "stderr_syslog=true")+
+		program("mute", `sh -c "echo unheard; exit 7"`, once, off, "stopsignal=KILL", unlogged))
 	if err := os.WriteFile(f.Dir+"/noisy.sh", []byte(noisy), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -377,8 +312,8 @@ autostart=false
 			}
 			continue
 		}
-		if show(e.Event.Exit) != "code 7" {
-			t.Errorf("%s %s: %s", e.Event.Process, e.Event.Event, show(e.Event.Exit))
+		if reasontest.Show(e.Event.Exit) != "code 7" {
+			t.Errorf("%s %s: %s", e.Event.Process, e.Event.Event, reasontest.Show(e.Event.Exit))
 		}
 		schematest.Validate(t, "event", e.Event.Envelope(e.At))
 		logs[e.Event.Process] = e.Event.Log
@@ -389,7 +324,8 @@ autostart=false
 	if want := (schema.Log{Stdout: "first line\nred\na\uFFFDb\n", Stderr: "caf\uFFFD\ngone 进程退出\n"}); logs["noisy"] == nil || *logs["noisy"] != want {
 		t.Errorf("noisy: %+q", logs["noisy"])
 	}
-	if l := logs["chinese"]; l == nil || l.Stderr != "" || !strings.HasPrefix(l.Stdout, "进程退出进程退出 3") || !strings.HasSuffix(l.Stdout, " 400\n") || len(l.Stdout) < limit-50 {
+	if l := logs["chinese"]; l == nil || l.Stderr != "" || !strings.HasPrefix(l.Stdout, "进程退出进程退出 3") ||
+		!strings.HasSuffix(l.Stdout, " 400\n") || len(l.Stdout) < limit-50 {
 		t.Errorf("chinese: %+q", l)
 	}
 	if l := logs["oneline"]; l == nil || len(l.Stdout) < limit-3 || strings.Contains(l.Stdout, "\uFFFD") {

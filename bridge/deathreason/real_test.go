@@ -5,86 +5,35 @@ import (
 	"strings"
 	"testing"
 
+	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
 )
 
-const manyPrograms = `
-[program:fast]
-command=CRASH 0.2
-process_name=fast_%(process_num)02d
-numprocs=6
-startsecs=0
-autorestart=true
-stopsignal=KILL
-stdout_logfile=NONE
-stderr_logfile=DIR/%(group_name)s.%(process_num)d.stderr.log
+// Settings of programs.
+const (
+	// again starts a program whatever it has died of.
+	again = "startsecs=0\nautorestart=true\nstopsignal=KILL"
+	// once does not.
+	once = "startsecs=0\nautorestart=false"
+	// tooEarly takes a death for a failed start.
+	tooEarly = "startsecs=10\nstopsignal=KILL"
+	unlogged = "stdout_logfile=NONE\nstderr_logfile=NONE"
+	// twins are two processes whose names other programs use too.
+	twins = "process_name=twin_%(process_num)d\nnumprocs=2"
+)
 
-[program:left]
-command=CRASH 0.2
-process_name=twin_%(process_num)d
-numprocs=2
-startsecs=0
-autorestart=true
-stopsignal=KILL
-stdout_logfile=NONE
-stderr_logfile=NONE
-
-[program:right]
-command=CRASH 0.2
-process_name=twin_%(process_num)d
-numprocs=2
-startsecs=0
-autorestart=true
-stopsignal=KILL
-stdout_logfile=NONE
-stderr_logfile=NONE
-
-[program:my.app-weird*>é(x)]
-command=CRASH 0.05
-startsecs=0
-autorestart=true
-stopsignal=KILL
-stdout_logfile=NONE
-stderr_logfile=NONE
-
-[program:slow]
-command=CRASH 1.2
-process_name=twin_%(process_num)d
-numprocs=2
-startsecs=1
-autorestart=true
-stopsignal=KILL
-stdout_logfile=NONE
-stderr_logfile=NONE
-
-[program:early]
-command=CRASH
-process_name=%(program_name)s_%(process_num)d
-numprocs=2
-startsecs=10
-startretries=1
-stopsignal=KILL
-stdout_logfile=NONE
-stderr_logfile=NONE
-
-[program:late]
-command=CRASH
-process_name=early_%(process_num)d
-numprocs=2
-startsecs=10
-startretries=1
-stopsignal=KILL
-stdout_logfile=NONE
-stderr_logfile=NONE
-
-[program:missing1]
-command=/nonexistent/missing1
-startretries=1
-
-[program:missing2]
-command=/nonexistent/missing2
-startretries=1
-`
+var manyPrograms = supervisordtest.Program("fast", "CRASH 0.2", again, "process_name=fast_%(process_num)02d", "numprocs=6",
+	"stdout_logfile=NONE", "stderr_logfile=DIR/%(group_name)s.%(process_num)d.stderr.log") +
+	supervisordtest.Program("left", "CRASH 0.2", again, unlogged, twins) +
+	supervisordtest.Program("right", "CRASH 0.2", again, unlogged, twins) +
+	supervisordtest.Program("my.app-weird*>é(x)", "CRASH 0.05", again, unlogged) +
+	supervisordtest.Program("slow", "CRASH 1.2", "startsecs=1", "autorestart=true", "stopsignal=KILL", unlogged, twins) +
+	supervisordtest.Program("early", "CRASH", tooEarly, "startretries=1", unlogged,
+		"process_name=early_%(process_num)d", "numprocs=2") +
+	supervisordtest.Program("late", "CRASH", tooEarly, "startretries=1", unlogged, "process_name=early_%(process_num)d",
+		"numprocs=2") +
+	supervisordtest.Program("missing1", "/nonexistent/missing1", "startretries=1") +
+	supervisordtest.Program("missing2", "/nonexistent/missing2", "startretries=1")
 
 // TestReasons lets a real supervisord's children die in every way and checks the
 // reason of each death, first as it happens, then over what was recorded: all at

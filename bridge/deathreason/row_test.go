@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"supernats/bridge/deathreason/reasontest"
 	"supernats/schema"
 )
 
@@ -24,8 +25,10 @@ func TestInfoExit(t *testing.T) {
 		{
 			name:  "a signal",
 			event: schema.ProcessStateExited,
-			p:     schema.SnapshotProcess{State: "EXITED", ExitStatus: -1, SpawnErr: "Bad exit code -1", Start: 900, Stop: 1000},
-			want:  "unknown",
+			p: schema.SnapshotProcess{
+				State: "EXITED", ExitStatus: -1, SpawnErr: "Bad exit code -1", Start: 900, Stop: 1000,
+			},
+			want: "unknown",
 		},
 		{
 			name:  "an expected exit came after",
@@ -36,14 +39,18 @@ func TestInfoExit(t *testing.T) {
 		{
 			name:  "started since",
 			event: schema.ProcessStateExited,
-			p:     schema.SnapshotProcess{State: "EXITED", ExitStatus: 3, SpawnErr: "Bad exit code 3", Start: 990, Stop: 1000},
-			want:  "unknown",
+			p: schema.SnapshotProcess{
+				State: "EXITED", ExitStatus: 3, SpawnErr: "Bad exit code 3", Start: 990, Stop: 1000,
+			},
+			want: "unknown",
 		},
 		{
 			name:  "stopped since",
 			event: schema.ProcessStateExited,
-			p:     schema.SnapshotProcess{State: "STOPPED", ExitStatus: 3, SpawnErr: "Bad exit code 3", Start: 900, Stop: 1000},
-			want:  "unknown",
+			p: schema.SnapshotProcess{
+				State: "STOPPED", ExitStatus: 3, SpawnErr: "Bad exit code 3", Start: 900, Stop: 1000,
+			},
+			want: "unknown",
 		},
 		{
 			name:  "not FATAL any more",
@@ -66,8 +73,10 @@ func TestInfoExit(t *testing.T) {
 		{
 			name:  "an exit",
 			event: schema.ProcessStateExited,
-			p:     schema.SnapshotProcess{State: "EXITED", ExitStatus: 3, SpawnErr: "Bad exit code 3", Start: 988, Stop: 1000},
-			want:  "code 3",
+			p: schema.SnapshotProcess{
+				State: "EXITED", ExitStatus: 3, SpawnErr: "Bad exit code 3", Start: 988, Stop: 1000,
+			},
+			want: "code 3",
 		},
 		{
 			name:  "BACKOFF",
@@ -89,7 +98,7 @@ func TestInfoExit(t *testing.T) {
 		},
 	} {
 		e := &schema.Event{Event: test.event}
-		if got := show(rowExit(e, &test.p, time.Unix(990, 0), at, false)); got != test.want {
+		if got := reasontest.Show(rowExit(e, &test.p, time.Unix(990, 0), at, false)); got != test.want {
 			t.Errorf("%s: got %s, want %s", test.name, got, test.want)
 		}
 	}

@@ -9,77 +9,50 @@ import (
 	"time"
 
 	"supernats/bridge/deathreason/ownlog"
+	"supernats/bridge/deathreason/reasontest"
 	"supernats/bridge/supervisord"
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
 )
 
-const crashing = `
-[program:web]
-command=sh -c "sleep 0.3; echo bye; exit 3"
-startsecs=0
-autorestart=true
-stopsignal=KILL
-[program:early]
-command=sh -c "sleep 0.1; exit 5"
-startsecs=10
-startretries=2
-[program:talker]
-command=sh -c "while :; do echo talk; printf half; sleep 0.05; done"
-stopsignal=KILL
-stdout_logfile=OUTPUT
-stdout_logfile_maxbytes=0
-`
+var crashing = supervisordtest.Program("web", `sh -c "sleep 0.3; echo bye; exit 3"`, again) +
+	supervisordtest.Program("early", `sh -c "sleep 0.1; exit 5"`, "startsecs=10", "startretries=2") +
+	supervisordtest.Program("talker", `sh -c "while :; do echo talk; printf half; sleep 0.05; done"`,
+		"stopsignal=KILL", "stdout_logfile=OUTPUT", "stdout_logfile_maxbytes=0")
 
 // TestSources: where supervisord's log is found, and what is said where it is not.
 func TestSources(t *testing.T) {
 	t.Parallel()
+	const (
+		twice  = "logfile=DIR/supervisord.out\nlogfile_maxbytes=0"
+		stdout = "logfile=/dev/stdout\nlogfile_maxbytes=0"
+	)
+	file := schema.Reasons{Source: "file"}
+	none := func(problem, fix string) schema.Reasons {
+		return schema.Reasons{Source: "none", Problem: problem, Fix: fix}
+	}
 	for _, test := range []struct {
-		name, settings, output string
-		want                   schema.Reasons
+		name     string
+		settings string // of [supervisord]
+		output   string // the log of a program
+		want     schema.Reasons
 	}{
-		{name: "a file", output: "NONE", want: schema.Reasons{Source: "file"}},
 		{
-			name:     "each line twice",
-			settings: "logfile=DIR/supervisord.out\nlogfile_maxbytes=0",
-			output:   "NONE",
-			want:     schema.Reasons{Source: "file"},
+			name: "nowhere", settings: "logfile=/dev/null\nlogfile_maxbytes=0", output: "NONE",
+			want: none("/dev/null", "set logfile="),
 		},
+		{name: "syslog", settings: "logfile=syslog", output: "NONE", want: none("syslog", "set logfile=")},
 		{
-			name:     "each line twice, and others' output",
-			settings: "logfile=DIR/supervisord.out\nlogfile_maxbytes=0",
-			output:   "DIR/supervisord.out",
-			want:     schema.Reasons{Source: "file"},
+			name: "of errors", settings: "loglevel=error", output: "NONE",
+			want: none("loglevel=error", "set loglevel=info"),
 		},
+		{name: "a file", output: "NONE", want: file},
+		{name: "each line twice", settings: twice, output: "NONE", want: file},
+		{name: "each line twice, and others' output", settings: twice, output: "DIR/supervisord.out", want: file},
+		{name: "its output, in a file", settings: stdout, output: "/dev/stdout", want: file},
 		{
-			name:     "its output, in a file",
-			settings: "logfile=/dev/stdout\nlogfile_maxbytes=0",
-			output:   "/dev/stdout",
-			want:     schema.Reasons{Source: "file"},
-		},
-		{
-			name:     "a link to its output",
-			settings: "logfile=DIR/link\nlogfile_maxbytes=0",
-			output:   "/dev/fd/1",
-			want:     schema.Reasons{Source: "file"},
-		},
-		{
-			name:     "nowhere",
-			settings: "logfile=/dev/null\nlogfile_maxbytes=0",
-			output:   "NONE",
-			want:     schema.Reasons{Source: "none", Problem: "/dev/null", Fix: "set logfile="},
-		},
-		{
-			name:     "syslog",
-			settings: "logfile=syslog",
-			output:   "NONE",
-			want:     schema.Reasons{Source: "none", Problem: "syslog", Fix: "set logfile="},
-		},
-		{
-			name:     "of errors",
-			settings: "loglevel=error",
-			output:   "NONE",
-			want:     schema.Reasons{Source: "none", Problem: "loglevel=error", Fix: "set loglevel=info"},
+			name: "a link to its output", settings: "logfile=DIR/link\nlogfile_maxbytes=0", output: "/dev/fd/1",
+			want: file,
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -100,7 +73,9 @@ func checkSource(t *testing.T, f *fixture, pid int, want schema.Reasons) {
 	t.Helper()
 	raised := map[string]string{}
 	r := New(Config{
-		Boot: testBoot, Settings: settingsOf, Fresh: func() bool { return true }, SupervisorPID: func() int { return pid },
+		Boot: testBoot, Settings: settingsOf, Fresh: func() bool { return true }, SupervisorPID: func() int {
+			return pid
+		},
 		Raise: func(cause, text, fix string) { raised[cause] = text + "; " + fix },
 		Clear: func(cause string) { delete(raised, cause) },
 	})
@@ -116,7 +91,7 @@ func checkSource(t *testing.T, f *fixture, pid int, want schema.Reasons) {
 		if !isDeath(e.Event) {
 			continue
 		}
-		switch got := show(e.Event.Exit); {
+		switch got := reasontest.Show(e.Event.Exit); {
 		case got == map[string]string{"web": "code 3", "early": "code 5"}[e.Event.Process]:
 			found++
 		case got != "unknown" || want.Source == schema.ReasonsFile:
@@ -124,7 +99,8 @@ func checkSource(t *testing.T, f *fixture, pid int, want schema.Reasons) {
 		}
 	}
 	got := r.Status(0)
-	if got == nil || got.Source != want.Source || !strings.Contains(got.Problem, want.Problem) || !strings.Contains(got.Fix, want.Fix) || (want.Problem == "") != (got.Problem == "") {
+	if got == nil || got.Source != want.Source || !strings.Contains(got.Problem, want.Problem) ||
+		!strings.Contains(got.Fix, want.Fix) || (want.Problem == "") != (got.Problem == "") {
 		t.Errorf("%d found, status %+v, want %+v", found, got, want)
 	}
 	if text, ok := raised[troubleReasons]; ok != (want.Problem != "") || !strings.Contains(text, want.Problem) {
@@ -148,7 +124,8 @@ func TestSourceOverwritten(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			sections := inSupervisord("logfile="+logfile+"\nlogfile_maxbytes=0") + listenerSection(exe) + strings.ReplaceAll(crashing, "OUTPUT", "/dev/stdout")
+			sections := inSupervisord("logfile="+logfile+"\nlogfile_maxbytes=0") + listenerSection(exe) +
+				strings.ReplaceAll(crashing, "OUTPUT", "/dev/stdout")
 			if err := supervisordtest.WriteConf(dir, "supervisor", strings.ReplaceAll(sections, "DIR", dir)); err != nil {
 				t.Fatal(err)
 			}
@@ -166,7 +143,8 @@ func TestSourceOverwritten(t *testing.T) {
 				_ = cmd.Process.Signal(os.Interrupt)
 				_ = cmd.Wait()
 			}()
-			checkSource(t, &fixture{Supervisord: &supervisordtest.Supervisord{Dir: dir}}, cmd.Process.Pid, schema.Reasons{Source: "file"})
+			checkSource(t, &fixture{Supervisord: &supervisordtest.Supervisord{Dir: dir}}, cmd.Process.Pid,
+				schema.Reasons{Source: "file"})
 		})
 	}
 }
@@ -197,7 +175,10 @@ func TestHeldUp(t *testing.T) {
 	r := New(Config{Boot: testBoot, Tail: 100, Limit: 50 * time.Millisecond})
 	no := false
 	die := func(serial uint64) time.Duration {
-		e := &schema.Event{Event: schema.ProcessStateExited, Boot: testBoot, Serial: serial, PoolSerial: serial, Group: "a", Process: "a", PID: 7, Expected: &no}
+		e := &schema.Event{
+			Event: schema.ProcessStateExited, Boot: testBoot, Serial: serial, PoolSerial: serial, Group: "a",
+			Process: "a", PID: 7, Expected: &no,
+		}
 		begin := time.Now()
 		r.Explain(t.Context(), []Received{{Event: e, At: begin}})
 		return time.Since(begin)
@@ -249,8 +230,8 @@ func TestRenamedLog(t *testing.T) {
 			return deathsOf(all, "web") >= more
 		})
 		for _, e := range all {
-			if e.Event.UnexpectedExit() && show(e.Event.Exit) != "code 3" {
-				t.Errorf("serial %d: %s", e.Event.Serial, show(e.Event.Exit))
+			if e.Event.UnexpectedExit() && reasontest.Show(e.Event.Exit) != "code 3" {
+				t.Errorf("serial %d: %s", e.Event.Serial, reasontest.Show(e.Event.Exit))
 			}
 		}
 	}

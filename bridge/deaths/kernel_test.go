@@ -19,7 +19,8 @@ func TestMemoryTrouble(t *testing.T) {
 	defer d.watch.Close()
 	d.memory.Close()
 	d.memory = oom.New(t.TempDir())
-	if problem := d.describeWatch(true).Problem; !strings.Contains(problem, "out of memory are reported as killed only: no cgroup") {
+	if problem := d.describeWatch(true).Problem; !strings.Contains(problem,
+		"out of memory are reported as killed only: no cgroup") {
 		t.Errorf("the problem is %q", problem)
 	}
 }

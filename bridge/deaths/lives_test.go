@@ -60,21 +60,74 @@ func TestRanByEvents(t *testing.T) {
 		want    string // of each death
 	}{
 		{name: "an exit", current: true, steps: append(starts[:2:2], step{9*s + 250*ms, "EXITED", 7}), want: "10.25"},
-		{name: "a stop", current: true, steps: append(starts[:2:2], step{s, "STOPPING", 7}, step{500 * ms, "STOPPED", 7}), want: "2.5"},
+		{
+			name: "a stop", current: true,
+			steps: append(starts[:2:2], step{s, "STOPPING", 7}, step{500 * ms, "STOPPED", 7}), want: "2.5",
+		},
 		{name: "out of control", current: true, steps: append(starts[:2:2], step{s, "UNKNOWN", 0}), want: "2"},
 		{name: "a bridge that was not there", current: true, steps: []step{{s, "EXITED", 7}}, want: "-"},
-		{name: "a restart, events wait", current: false, steps: append(starts[:2:2], step{3 * s, "EXITED", 7}), want: "-"},
-		{name: "a restart, an old tick", current: false, steps: append(starts[:2:2], step{0, "tick 5s", 0}, step{s, "tick 0s", 0}, step{9 * s, "EXITED", 7}), want: "-"},
-		{name: "a restart, after an old tick", current: false, steps: append(append([]step{{0, "tick 5s", 0}}, starts...), step{s, "tick 0s", 0}, step{9 * s, "EXITED", 7}), want: "-"},
-		{name: "a restart, nothing has waited", current: false, steps: append(starts[:2:2], step{3 * s, "tick 1s", 0}, step{9 * s, "EXITED", 7}), want: "13"},
-		{name: "a rush", current: true, steps: append(append(starts[:2:2], step{s, "tick 9s", 0}, step{s, "tick 0s", 0}), append(starts[:2:2], step{s, "tick 0s", 0}, step{9 * s, "EXITED", 7})...), want: "11"},
-		{name: "a rush long after a start", current: true, steps: append(starts[:2:2], step{s, "tick 0s", 0}, step{9 * s, "tick 9s", 0}, step{s, "tick 0s", 0}, step{9 * s, "EXITED", 7}), want: "21"},
-		{name: "a death that has waited", current: true, steps: append(starts[:2:2], step{9 * s, "tick 20s", 0}, step{0, "EXITED", 7}), want: "-"},
-		{name: "as late as short", current: true, steps: []step{{0, "STARTING", 0}, {900 * ms, "BACKOFF", 0}}, want: "-"},
-		{name: "given up", current: true, steps: []step{{0, "STARTING", 0}, {3 * s, "BACKOFF", 0}, {s, "STARTING", 0}, {4 * s, "BACKOFF", 0}, {0, "FATAL", 0}}, want: "3 4 4"},
-		{name: "given up later", current: true, steps: []step{{0, "STARTING", 0}, {3 * s, "BACKOFF", 0}, {0, "RUNNING", 7}, {0, "FATAL", 0}}, want: "3 -"},
-		{name: "started twice", current: true, steps: append(append(starts[:2:2], step{3 * s, "EXITED", 7}), append(starts[:2:2], step{s, "EXITED", 7})...), want: "4 2"},
-		{name: "dead twice", current: true, steps: append(starts[:2:2], step{3 * s, "EXITED", 7}, step{3 * s, "EXITED", 7}), want: "4 -"},
+		{
+			name: "a restart, events wait", current: false, steps: append(starts[:2:2], step{3 * s, "EXITED", 7}),
+			want: "-",
+		},
+		{
+			name: "a restart, an old tick", current: false,
+			steps: append(starts[:2:2], step{0, "tick 5s", 0}, step{s, "tick 0s", 0}, step{9 * s, "EXITED", 7}),
+			want:  "-",
+		},
+		{
+			name: "a restart, after an old tick", current: false,
+			steps: append(append([]step{{0, "tick 5s", 0}}, starts...), step{s, "tick 0s", 0}, step{
+				9 * s, "EXITED", 7,
+			}),
+			want: "-",
+		},
+		{
+			name: "a restart, nothing has waited", current: false,
+			steps: append(starts[:2:2], step{3 * s, "tick 1s", 0}, step{9 * s, "EXITED", 7}), want: "13",
+		},
+		{
+			name: "a rush", current: true,
+			steps: append(append(starts[:2:2], step{s, "tick 9s", 0}, step{s, "tick 0s", 0}),
+				append(starts[:2:2], step{s, "tick 0s", 0}, step{9 * s, "EXITED", 7})...),
+			want: "11",
+		},
+		{
+			name: "a rush long after a start", current: true,
+			steps: append(starts[:2:2], step{s, "tick 0s", 0}, step{9 * s, "tick 9s", 0}, step{s, "tick 0s", 0},
+				step{9 * s, "EXITED", 7}),
+			want: "21",
+		},
+		{
+			name: "a death that has waited", current: true,
+			steps: append(starts[:2:2], step{9 * s, "tick 20s", 0}, step{0, "EXITED", 7}), want: "-",
+		},
+		{
+			name: "as late as short", current: true, steps: []step{{0, "STARTING", 0}, {900 * ms, "BACKOFF", 0}},
+			want: "-",
+		},
+		{
+			name: "given up", current: true,
+			steps: []step{
+				{0, "STARTING", 0}, {3 * s, "BACKOFF", 0}, {s, "STARTING", 0}, {4 * s, "BACKOFF", 0}, {0, "FATAL", 0},
+			},
+			want: "3 4 4",
+		},
+		{
+			name: "given up later", current: true,
+			steps: []step{{0, "STARTING", 0}, {3 * s, "BACKOFF", 0}, {0, "RUNNING", 7}, {0, "FATAL", 0}}, want: "3 -",
+		},
+		{
+			name: "started twice", current: true,
+			steps: append(append(starts[:2:2], step{3 * s, "EXITED", 7}), append(starts[:2:2], step{
+				s, "EXITED", 7,
+			})...),
+			want: "4 2",
+		},
+		{
+			name: "dead twice", current: true,
+			steps: append(starts[:2:2], step{3 * s, "EXITED", 7}, step{3 * s, "EXITED", 7}), want: "4 -",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			clock := 1000 * time.Second
@@ -87,7 +140,8 @@ func TestRanByEvents(t *testing.T) {
 				switch {
 				case f != nil && f.Ran != nil:
 					got += fmt.Sprint(" ", *f.Ran)
-				case step.state == "EXITED" || step.state == "STOPPED" || step.state == "UNKNOWN" || step.state == "BACKOFF" || step.state == "FATAL":
+				case step.state == "EXITED" || step.state == "STOPPED" || step.state == "UNKNOWN" ||
+					step.state == "BACKOFF" || step.state == "FATAL":
 					got += " -"
 				}
 			}
@@ -112,7 +166,8 @@ func TestRanByKernel(t *testing.T) {
 	}
 	h, payload := step{0, "EXITED", 7}.event(2)
 	exit := &schema.Exit{Signal: "SIGKILL"}
-	f := l.noteAccepted(h, payload, end{pid: 7, started: now.Add(-90 * time.Second), died: now.Add(-30 * time.Second)}, &record.Facts{Exit: exit})
+	f := l.noteAccepted(h, payload, end{pid: 7, started: now.Add(-90 * time.Second), died: now.Add(-30 * time.Second)},
+		&record.Facts{Exit: exit})
 	if f.Ran == nil || *f.Ran != 60 || f.Exit != exit || f.Last != nil {
 		t.Errorf("%+v", f)
 	}
@@ -191,9 +246,12 @@ func BenchmarkNote(b *testing.B) {
 		name  string
 		steps []step
 	}{
-		{"log", nil},
-		{"tick", []step{{0, "tick 0s", 0}}},
-		{"life", []step{{0, "STARTING", 0}, {0, "RUNNING", cmd.Process.Pid}, {0, "EXITED", cmd.Process.Pid}}},
+		{name: "log"},
+		{name: "tick", steps: []step{{0, "tick 0s", 0}}},
+		{
+			name:  "life",
+			steps: []step{{0, "STARTING", 0}, {0, "RUNNING", cmd.Process.Pid}, {0, "EXITED", cmd.Process.Pid}},
+		},
 	} {
 		b.Run(bc.name, func(b *testing.B) {
 			type event struct {
@@ -201,7 +259,12 @@ func BenchmarkNote(b *testing.B) {
 				payload []byte
 				late    time.Duration // of a tick
 			}
-			events := []event{{h: &eventlistener.Header{Event: "PROCESS_LOG_STDOUT"}, payload: []byte("processname:a groupname:a pid:1 channel:stdout\nx")}}
+			events := []event{
+				{
+					h:       &eventlistener.Header{Event: "PROCESS_LOG_STDOUT"},
+					payload: []byte("processname:a groupname:a pid:1 channel:stdout\nx"),
+				},
+			}
 			if bc.steps != nil {
 				events = nil
 			}

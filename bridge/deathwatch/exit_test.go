@@ -22,7 +22,10 @@ func (w *Watch) ended(pid int, name Name, code int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := time.Now()
-	w.table.end(&process{pid: pid, fd: -1, name: name, died: now, started: now.Add(-time.Second), status: unix.WaitStatus(code << 8), known: true})
+	w.table.end(&process{
+		pid: pid, fd: -1, name: name, died: now, started: now.Add(-time.Second), status: unix.WaitStatus(code << 8),
+		known: true,
+	})
 }
 
 // A name is read from the variables of a process, and its end is found by it.
@@ -182,7 +185,7 @@ func TestNumberUsedAgainBeforeItsEvent(t *testing.T) {
 	for _, want := range []struct {
 		name Name
 		code int
-	}{{app, 1}, {app, 2}, {other, 3}, {app, 4}} {
+	}{{name: app, code: 1}, {name: app, code: 2}, {name: other, code: 3}, {name: app, code: 4}} {
 		w.Add(10, want.name) // its RUNNING
 		if exit, ok := w.Exit(10, want.name); !ok || exit.Status.ExitStatus() != want.code {
 			t.Errorf("%v: %+v %v instead of %d", want.name, exit, ok, want.code)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -110,10 +111,22 @@ func TestExit(t *testing.T) {
 			name, script string
 			want         func(unix.WaitStatus) bool
 		}{
-			{"code", "read x; exit 42", func(s unix.WaitStatus) bool { return s.Exited() && s.ExitStatus() == 42 }},
-			{"success", "read x; exit 0", func(s unix.WaitStatus) bool { return s.Exited() && s.ExitStatus() == 0 }},
-			{"killed", "read x; kill -9 $$", func(s unix.WaitStatus) bool { return s.Signaled() && s.Signal() == unix.SIGKILL }},
-			{"aborted", "read x; ulimit -c 0; kill -ABRT $$", func(s unix.WaitStatus) bool { return s.Signaled() && s.Signal() == unix.SIGABRT }},
+			{
+				name: "code", script: "read x; exit 42",
+				want: func(s unix.WaitStatus) bool { return s.Exited() && s.ExitStatus() == 42 },
+			},
+			{
+				name: "success", script: "read x; exit 0",
+				want: func(s unix.WaitStatus) bool { return s.Exited() && s.ExitStatus() == 0 },
+			},
+			{
+				name: "killed", script: "read x; kill -9 $$",
+				want: func(s unix.WaitStatus) bool { return s.Signaled() && s.Signal() == unix.SIGKILL },
+			},
+			{
+				name: "aborted", script: "read x; ulimit -c 0; kill -ABRT $$",
+				want: func(s unix.WaitStatus) bool { return s.Signaled() && s.Signal() == unix.SIGABRT },
+			},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
 				w, calls := start(t, mode)
@@ -268,25 +281,40 @@ func TestInherited(t *testing.T) {
 	defer func() { _ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0) }()
 	each(t, func(t *testing.T, mode func(*Config)) {
 		w, calls := start(t, mode)
-		pid, reap := child(t, "setsid sh -c 'sleep 0.1; exit 9' >/dev/null 2>&1 & exit 0", "SUPERVISOR_PROCESS_NAME=app", "SUPERVISOR_GROUP_NAME=g")
+		// Nothing depends on when each comes to it: the program ends when what it has started
+		// is in its own session, and that ends when the test says so.
+		left, end := t.TempDir()+"/left", t.TempDir()+"/end"
+		pid, reap := child(t, "setsid sh -c 'echo $$ >"+left+"; until [ -e "+end+" ]; do sleep 0.01; done; exit 9' &\n"+
+			"until [ -s "+left+" ]; do sleep 0.01; done", "SUPERVISOR_PROCESS_NAME=app", "SUPERVISOR_GROUP_NAME=g")
 		w.Add(pid, app)
 		reap()
 		if _, ok := w.Exit(pid, app); !ok {
 			t.Error("the program's own end is missing")
 		}
-		time.Sleep(20 * time.Millisecond)
+		text, err := os.ReadFile(left)
+		inherited, wrong := strconv.Atoi(strings.TrimSpace(string(text)))
+		if err := errors.Join(err, wrong); err != nil {
+			t.Fatal(err)
+		}
+
 		calls.Store(0)
 		for range 50 {
 			w.Look()
 			w.FindNames()
 			time.Sleep(4 * time.Millisecond)
 		}
-		var status unix.WaitStatus
-		for { // it has been left to us
-			if n, err := unix.Wait4(-1, &status, unix.WNOHANG, nil); n <= 0 || err != nil {
-				break
-			}
+		if err := os.WriteFile(end, nil, 0o600); err != nil {
+			t.Fatal(err)
 		}
+		wait(t, "the end of what was inherited", func() bool {
+			w.Look()
+			w.FindNames()
+			n, err := unix.Wait4(inherited, nil, unix.WNOHANG, nil) // it has been left to us
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n == inherited
+		})
 		if exit, ok := w.ExitNamed(app, true, nil); ok {
 			t.Errorf("an inherited process is taken for the program: %+v", exit)
 		}

@@ -12,7 +12,7 @@ import (
 	"supernats/bridge/eventlistener"
 )
 
-// What supervisord waits for is told behind each answer, and nothing of an event
+// What supervisord waits for is reported after each answer, and nothing of an event
 // that was not answered.
 func TestAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -21,7 +21,8 @@ func TestAnswered(t *testing.T) {
 		var took []time.Duration
 		accepted := 0
 		l, err := eventlistener.New(eventlistener.Config{
-			In:  strings.NewReader(python("TICK_5", 1, "when:1") + python("TICK_5", 2, "when:2") + python("TICK_5", 3, "when:3")),
+			In: strings.NewReader(python("TICK_5", 1, "when:1") + python("TICK_5", 2, "when:2") +
+				python("TICK_5", 3, "when:3")),
 			Out: &out, Length: eventlistener.LengthChars,
 			Accept: func(context.Context, []byte, []byte) error {
 				if accepted++; accepted == 3 {
@@ -33,7 +34,7 @@ func TestAnswered(t *testing.T) {
 			Answered: func(d time.Duration) {
 				took = append(took, d)
 				if n := len(out.all()); n != 1+len(took) {
-					t.Errorf("%d answers are told of, %d sentences are written", len(took), n)
+					t.Errorf("%d answers are reported, %d sentences are written", len(took), n)
 				}
 			},
 		})

@@ -18,9 +18,12 @@ func BenchmarkEvent(b *testing.B) {
 		name, text string
 		answered   func(time.Duration)
 	}{
-		{"state", state, nil},
-		{"state-timed", state, func(time.Duration) {}},
-		{"log-4KiB", "processname:api_00 groupname:api pid:11167 channel:stdout\n" + strings.Repeat("进程 exit\n", 340), nil},
+		{name: "state", text: state},
+		{name: "state-timed", text: state, answered: func(time.Duration) {}},
+		{
+			name: "log-4KiB",
+			text: "processname:api_00 groupname:api pid:11167 channel:stdout\n" + strings.Repeat("进程 exit\n", 340),
+		},
 	} {
 		b.Run(payload.name, func(b *testing.B) {
 			in, toListener := pipe(b)

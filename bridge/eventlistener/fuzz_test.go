@@ -24,7 +24,8 @@ func FuzzListener(f *testing.F) {
 	for _, seed := range []string{
 		"", "\n", "READY\n", "ver:3.0 server:",
 		python("TICK_5", 1, "when:1201063880") + python("PROCESS_LOG_STDOUT", 2, "processname:进程 channel:stdout\n退出"),
-		goport("PROCESS_STATE_EXITED", 1, "processname:é groupname: from_state:Running expected:0 pid:1") + goport("X", 2, "\xe4\xb8"),
+		goport("PROCESS_STATE_EXITED", 1, "processname:é groupname: from_state:Running expected:0 pid:1") +
+			goport("X", 2, "\xe4\xb8"),
 		envelope("X", 1, 5, "é") + envelope("X", 2, 0, ""),
 		envelope("X", 1, -1, ""), envelope("X", 1, eventlistener.MaxPayload, "x"),
 		"ver:3.0 server:a serial:1 b serial:2 pool:p poolserial:3 eventname:X len:1\n\xff" + envelope("", 0, 0, ""),
@@ -51,7 +52,8 @@ func FuzzListener(f *testing.F) {
 		}
 		err = l.Run(context.Background())
 		var malformed *eventlistener.HeaderError
-		if !errors.Is(err, eventlistener.ErrClosed) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.As(err, &malformed) {
+		if !errors.Is(err, eventlistener.ErrClosed) && !errors.Is(err, io.ErrUnexpectedEOF) &&
+			!errors.As(err, &malformed) {
 			t.Errorf("Run: %v", err)
 		}
 		if want := ready + strings.Repeat(okReady, accepted); strings.Join(out.all(), "") != want {
@@ -79,7 +81,9 @@ func TestListenerModel(t *testing.T) {
 			encode, right := python, eventlistener.LengthChars
 			if bytesCounted {
 				encode, right = goport, eventlistener.LengthBytes
-				text = rapid.OneOf(text, rapid.Map(rapid.SliceOf(rapid.Byte()), func(b []byte) string { return string(b) }))
+				text = rapid.OneOf(text, rapid.Map(rapid.SliceOf(rapid.Byte()), func(b []byte) string {
+					return string(b)
+				}))
 			}
 			length := rapid.SampledFrom([]eventlistener.Length{eventlistener.LengthAuto, right}).Draw(rt, "length")
 			texts := rapid.SliceOfN(text, 1, 12).Draw(rt, "texts")

@@ -10,28 +10,72 @@ import (
 
 func TestParseHeaderErrors(t *testing.T) {
 	for _, tc := range []struct{ name, line, problem string }{
-		{"empty", "", "no server: followed by serial:"},
-		{"only a newline", "\n", "no server: followed by serial:"},
-		{"answer of an echo", "READY", "no server: followed by serial:"},
-		{"behind something", "x ver:3.0 server:s serial:1 pool:p poolserial:1 eventname:E len:0", "no server: followed by serial:"},
-		{"no server", "ver:3.0 serial:1 pool:p poolserial:1 eventname:E len:0", "no server: followed by serial:"},
-		{"serial before server", "ver:3.0 serial:1 server:s pool:p poolserial:1 eventname:E len:0", "no server: followed by serial:"},
-		{"no pool", "ver:3.0 server:s serial:1 poolserial:1 eventname:E len:0", "no pool"},
-		{"empty pool", "ver:3.0 server:s serial:1 pool: poolserial:1 eventname:E len:0", "no pool"},
-		{"no poolserial", "ver:3.0 server:s serial:1 pool:p eventname:E len:0", "no poolserial"},
-		{"no eventname", "ver:3.0 server:s serial:1 pool:p poolserial:1 len:0", "no eventname"},
-		{"empty eventname", "ver:3.0 server:s serial:1 pool:p poolserial:1 eventname: len:0", "no eventname"},
-		{"no len", "ver:3.0 server:s serial:1 pool:p poolserial:1 eventname:E", "no len"},
-		{"empty len", "ver:3.0 server:s serial:1 pool:p poolserial:1 eventname:E len:", `len is "", not a number`},
-		{"garbled len", "ver:3.0 server:s serial:1 pool:p poolserial:1 eventname:E len:1x", `len is "1x", not a number`},
-		{"carriage return", "ver:3.0 server:s serial:1 pool:p poolserial:1 eventname:E len:1\r\n", `len is "1\r", not a number`},
-		{"negative len", "ver:3.0 server:s serial:1 pool:p poolserial:1 eventname:E len:-1", "len is -1, allowed are 0 to 67108864"},
-		{"len too large", "ver:3.0 server:s serial:1 pool:p poolserial:1 eventname:E len:67108865", "len is 67108865, allowed are 0 to 67108864"},
-		{"len of 20 digits", "ver:3.0 server:s serial:1 pool:p poolserial:1 eventname:E len:99999999999999999999", `len is "99999999999999999999", not a number`},
-		{"negative serial", "ver:3.0 server:s serial:-1 pool:p poolserial:1 eventname:E len:0", `serial is "-1", not a number`},
-		{"serial of 20 digits", "ver:3.0 server:s serial:99999999999999999999 pool:p poolserial:1 eventname:E len:0", `serial is "99999999999999999999", not a number`},
-		{"garbled poolserial", "ver:3.0 server:s serial:1 pool:p poolserial:0x1 eventname:E len:0", `poolserial is "0x1", not a number`},
-		{"cut", "ver:3.0 server:s serial:1 pool:p poolserial:1 event", "no eventname"},
+		{name: "empty", problem: "no server: followed by serial:"},
+		{name: "only a newline", line: "\n", problem: "no server: followed by serial:"},
+		{name: "answer of an echo", line: "READY", problem: "no server: followed by serial:"},
+		{
+			name: "after something", line: "x ver:3.0 server:s serial:1 pool:p poolserial:1 eventname:E len:0",
+			problem: "no server: followed by serial:",
+		},
+		{
+			name: "no server", line: "ver:3.0 serial:1 pool:p poolserial:1 eventname:E len:0",
+			problem: "no server: followed by serial:",
+		},
+		{
+			name: "serial before server", line: "ver:3.0 serial:1 server:s pool:p poolserial:1 eventname:E len:0",
+			problem: "no server: followed by serial:",
+		},
+		{name: "no pool", line: "ver:3.0 server:s serial:1 poolserial:1 eventname:E len:0", problem: "no pool"},
+		{
+			name: "empty pool", line: "ver:3.0 server:s serial:1 pool: poolserial:1 eventname:E len:0",
+			problem: "no pool",
+		},
+		{name: "no poolserial", line: "ver:3.0 server:s serial:1 pool:p eventname:E len:0", problem: "no poolserial"},
+		{name: "no eventname", line: "ver:3.0 server:s serial:1 pool:p poolserial:1 len:0", problem: "no eventname"},
+		{
+			name: "empty eventname", line: "ver:3.0 server:s serial:1 pool:p poolserial:1 eventname: len:0",
+			problem: "no eventname",
+		},
+		{name: "no len", line: "ver:3.0 server:s serial:1 pool:p poolserial:1 eventname:E", problem: "no len"},
+		{
+			name: "empty len", line: "ver:3.0 server:s serial:1 pool:p poolserial:1 eventname:E len:",
+			problem: `len is "", not a number`,
+		},
+		{
+			name: "garbled len", line: "ver:3.0 server:s serial:1 pool:p poolserial:1 eventname:E len:1x",
+			problem: `len is "1x", not a number`,
+		},
+		{
+			name: "carriage return", line: "ver:3.0 server:s serial:1 pool:p poolserial:1 eventname:E len:1\r\n",
+			problem: `len is "1\r", not a number`,
+		},
+		{
+			name: "negative len", line: "ver:3.0 server:s serial:1 pool:p poolserial:1 eventname:E len:-1",
+			problem: "len is -1, allowed are 0 to 67108864",
+		},
+		{
+			name: "len too large", line: "ver:3.0 server:s serial:1 pool:p poolserial:1 eventname:E len:67108865",
+			problem: "len is 67108865, allowed are 0 to 67108864",
+		},
+		{
+			name:    "len of 20 digits",
+			line:    "ver:3.0 server:s serial:1 pool:p poolserial:1 eventname:E len:99999999999999999999",
+			problem: `len is "99999999999999999999", not a number`,
+		},
+		{
+			name: "negative serial", line: "ver:3.0 server:s serial:-1 pool:p poolserial:1 eventname:E len:0",
+			problem: `serial is "-1", not a number`,
+		},
+		{
+			name:    "serial of 20 digits",
+			line:    "ver:3.0 server:s serial:99999999999999999999 pool:p poolserial:1 eventname:E len:0",
+			problem: `serial is "99999999999999999999", not a number`,
+		},
+		{
+			name: "garbled poolserial", line: "ver:3.0 server:s serial:1 pool:p poolserial:0x1 eventname:E len:0",
+			problem: `poolserial is "0x1", not a number`,
+		},
+		{name: "cut", line: "ver:3.0 server:s serial:1 pool:p poolserial:1 event", problem: "no eventname"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			h, err := ParseHeader([]byte(tc.line))
@@ -43,7 +87,8 @@ func TestParseHeaderErrors(t *testing.T) {
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
-			if !strings.Contains(err.Error(), tc.problem) || !strings.HasPrefix(err.Error(), "malformed event header \"") {
+			if !strings.Contains(err.Error(), tc.problem) ||
+				!strings.HasPrefix(err.Error(), "malformed event header \"") {
 				t.Errorf("text is %s", err)
 			}
 			if h != (Header{}) {
@@ -73,30 +118,79 @@ func TestHeaderErrorText(t *testing.T) {
 }
 
 func TestParseHeader(t *testing.T) {
-	want := Header{Server: "supervisor", Serial: 21, Pool: "supernats", PoolSerial: 10, Event: "PROCESS_COMMUNICATION_STDOUT", Len: 54}
+	want := Header{
+		Server: "supervisor", Serial: 21, Pool: "supernats", PoolSerial: 10, Event: "PROCESS_COMMUNICATION_STDOUT",
+		Len: 54,
+	}
 	server := func(name string) Header { h := want; h.Server = name; return h }
 	for _, tc := range []struct {
 		name, line string
 		want       Header
 	}{
-		{"as supervisord writes it", "ver:3.0 server:supervisor serial:21 pool:supernats poolserial:10 eventname:PROCESS_COMMUNICATION_STDOUT len:54\n", want},
-		{"without newline", "ver:3.0 server:supervisor serial:21 pool:supernats poolserial:10 eventname:PROCESS_COMMUNICATION_STDOUT len:54", want},
-		{"another version", "ver:4 server:supervisor serial:21 pool:supernats poolserial:10 eventname:PROCESS_COMMUNICATION_STDOUT len:54", want},
-		{"another order", "ver:3.0 server:supervisor serial:21 len:54 eventname:PROCESS_COMMUNICATION_STDOUT poolserial:10 pool:supernats", want},
-		{"keys not known", "ver:3.0 more:1 server:supervisor serial:21 pool:supernats node:a:b poolserial:10 eventname:PROCESS_COMMUNICATION_STDOUT len:54 last", want},
-		{"several spaces", "ver:3.0  server:supervisor serial:21  pool:supernats poolserial:10 eventname:PROCESS_COMMUNICATION_STDOUT len:54 ", want},
-		{"server with spaces", "ver:3.0 server:my own supervisor serial:21 pool:supernats poolserial:10 eventname:PROCESS_COMMUNICATION_STDOUT len:54", server("my own supervisor")},
-		{"server with colons", "ver:3.0 server:a:b len:9 pool:x serial:21 pool:supernats poolserial:10 eventname:PROCESS_COMMUNICATION_STDOUT len:54", server("a:b len:9 pool:x")},
-		{"server with serial:", "ver:3.0 server:a serial:7 b server:c serial:21 pool:supernats poolserial:10 eventname:PROCESS_COMMUNICATION_STDOUT len:54", server("a serial:7 b server:c")},
-		{"server empty", "ver:3.0 server: serial:21 pool:supernats poolserial:10 eventname:PROCESS_COMMUNICATION_STDOUT len:54", server("")},
-		{"server not ASCII", "ver:3.0 server:é* serial:21 pool:supernats poolserial:10 eventname:PROCESS_COMMUNICATION_STDOUT len:54", server("é*")},
 		{
-			"largest values", "ver:3.0 server:s serial:18446744073709551615 pool:p:q poolserial:18446744073709551615 eventname:X len:67108864",
-			Header{Server: "s", Serial: 1<<64 - 1, Pool: "p:q", PoolSerial: 1<<64 - 1, Event: "X", Len: MaxPayload},
+			name: "as supervisord writes it",
+			line: "ver:3.0 server:supervisor serial:21 pool:supernats poolserial:10 eventname:PROCESS_COMMUNICATION_STDOUT len:54\n",
+			want: want,
 		},
 		{
-			"smallest values", "ver:3.0 server:s serial:0 pool:p poolserial:0 eventname:X len:0",
-			Header{Server: "s", Pool: "p", Event: "X"},
+			name: "without newline",
+			line: "ver:3.0 server:supervisor serial:21 pool:supernats poolserial:10 eventname:PROCESS_COMMUNICATION_STDOUT len:54",
+			want: want,
+		},
+		{
+			name: "another version",
+			line: "ver:4 server:supervisor serial:21 pool:supernats poolserial:10 eventname:PROCESS_COMMUNICATION_STDOUT len:54",
+			want: want,
+		},
+		{
+			name: "another order",
+			line: "ver:3.0 server:supervisor serial:21 len:54 eventname:PROCESS_COMMUNICATION_STDOUT poolserial:10 pool:supernats",
+			want: want,
+		},
+		{
+			name: "keys not known",
+			line: "ver:3.0 more:1 server:supervisor serial:21 pool:supernats node:a:b poolserial:10 eventname:PROCESS_COMMUNICATION_STDOUT len:54 last",
+			want: want,
+		},
+		{
+			name: "several spaces",
+			line: "ver:3.0  server:supervisor serial:21  pool:supernats poolserial:10 eventname:PROCESS_COMMUNICATION_STDOUT len:54 ",
+			want: want,
+		},
+		{
+			name: "server with spaces",
+			line: "ver:3.0 server:my own supervisor serial:21 pool:supernats poolserial:10 eventname:PROCESS_COMMUNICATION_STDOUT len:54",
+			want: server("my own supervisor"),
+		},
+		{
+			name: "server with colons",
+			line: "ver:3.0 server:a:b len:9 pool:x serial:21 pool:supernats poolserial:10 eventname:PROCESS_COMMUNICATION_STDOUT len:54",
+			want: server("a:b len:9 pool:x"),
+		},
+		{
+			name: "server with serial:",
+			line: "ver:3.0 server:a serial:7 b server:c serial:21 pool:supernats poolserial:10 eventname:PROCESS_COMMUNICATION_STDOUT len:54",
+			want: server("a serial:7 b server:c"),
+		},
+		{
+			name: "server empty",
+			line: "ver:3.0 server: serial:21 pool:supernats poolserial:10 eventname:PROCESS_COMMUNICATION_STDOUT len:54",
+			want: server(""),
+		},
+		{
+			name: "server not ASCII",
+			line: "ver:3.0 server:é* serial:21 pool:supernats poolserial:10 eventname:PROCESS_COMMUNICATION_STDOUT len:54",
+			want: server("é*"),
+		},
+		{
+			name: "largest values", line: "ver:3.0 server:s serial:18446744073709551615 pool:p:q poolserial:18446744073709551615 eventname:X len:67108864",
+			want: Header{
+				Server: "s", Serial: 1<<64 - 1, Pool: "p:q", PoolSerial: 1<<64 - 1, Event: "X", Len: MaxPayload,
+			},
+		},
+		{
+			name: "smallest values", line: "ver:3.0 server:s serial:0 pool:p poolserial:0 eventname:X len:0",
+			want: Header{Server: "s", Pool: "p", Event: "X"},
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -119,7 +213,7 @@ func TestCounterCountsOnce(t *testing.T) {
 	if n := c.count(p); n != 3 || c.bytes != 9 {
 		t.Fatalf("%d characters in %d bytes", n, c.bytes)
 	}
-	copy(p, "aaaaaaaaa") // nine characters if it was counted anew
+	copy(p, "aaaaaaaaa") // nine characters if it was counted again
 	if n := c.count(append(p, "\xba!"...)); n != 5 || c.bytes != 13 {
 		t.Fatalf("%d characters in %d bytes", n, c.bytes)
 	}

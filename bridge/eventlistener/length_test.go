@@ -19,7 +19,8 @@ import (
 func TestLengthText(t *testing.T) {
 	for _, bad := range []string{"", "Chars", "runes", "0"} {
 		var l eventlistener.Length
-		if err := l.UnmarshalText([]byte(bad)); err == nil || !strings.Contains(err.Error(), "want auto, chars or bytes") {
+		if err := l.UnmarshalText([]byte(bad)); err == nil ||
+			!strings.Contains(err.Error(), "want auto, chars or bytes") {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}
@@ -115,8 +116,8 @@ func TestLengthForced(t *testing.T) {
 		length eventlistener.Length
 		want   []string
 	}{
-		{eventlistener.LengthBytes, []string{"é", "é"}},
-		{eventlistener.LengthChars, []string{"éa", "bé"}}, // takes what follows for the rest
+		{length: eventlistener.LengthBytes, want: []string{"é", "é"}},
+		{length: eventlistener.LengthChars, want: []string{"éa", "bé"}}, // takes what follows for the rest
 	} {
 		bubble(t, tc.length.String(), func(t *testing.T) {
 			c := start(t, tc.length, nil)
@@ -142,15 +143,15 @@ func TestWrongGuess(t *testing.T) {
 		name, text string
 		pieces     int // length of the pieces in which the rest and the next event come; 0: all at once
 	}{
-		{"between characters", "进程退", 0},
-		{"a character cut behind one byte", "进程退出", 0},
-		{"a character cut behind three bytes", "😀😀😀", 0},
-		{"line breaks in the rest", "进程退出\n\nver:\n退\n", 0},
-		{"a line break at its end", "进程退出\n", 0},
-		{"the rest byte by byte", "a进程退出", 1},
-		{"the rest in threes", "a进程退出", 3},
-		{"a rest longer than a header can be", strings.Repeat("退出", 100_000), 0},
-		{"a rest of many lines", strings.Repeat("退\n", 100_000), 10_000},
+		{name: "between characters", text: "进程退"},
+		{name: "a character cut after one byte", text: "进程退出"},
+		{name: "a character cut after three bytes", text: "😀😀😀"},
+		{name: "line breaks in the rest", text: "进程退出\n\nver:\n退\n"},
+		{name: "a line break at its end", text: "进程退出\n"},
+		{name: "the rest byte by byte", text: "a进程退出", pieces: 1},
+		{name: "the rest in threes", text: "a进程退出", pieces: 3},
+		{name: "a rest longer than a header can be", text: strings.Repeat("退出", 100_000)},
+		{name: "a rest of many lines", text: strings.Repeat("退\n", 100_000), pieces: 10_000},
 	} {
 		bubble(t, tc.name, func(t *testing.T) {
 			c := start(t, eventlistener.LengthAuto, nil)
@@ -160,7 +161,7 @@ func TestWrongGuess(t *testing.T) {
 			c.send(first[:at])
 			time.Sleep(2 * grace)
 			if diff := cmp.Diff([]string{tc.text[:chars]}, c.accepted()); diff != "" {
-				t.Fatalf("accepted behind the silence (-want +got):\n%s", diff)
+				t.Fatalf("accepted after the silence (-want +got):\n%s", diff)
 			}
 			rest := first[at:] + next
 			n := tc.pieces
@@ -252,7 +253,7 @@ func TestSizes(t *testing.T) {
 			length: eventlistener.LengthChars,
 		},
 		{
-			name:   "8 MiB of 4-byte characters behind ASCII",
+			name:   "8 MiB of 4-byte characters after ASCII",
 			text:   strings.Repeat("a", mib) + strings.Repeat("😀", 2*mib),
 			encode: python,
 			length: eventlistener.LengthChars,
@@ -326,11 +327,12 @@ func TestPromisedLength(t *testing.T) {
 	}
 }
 
-// A large payload does not stay in memory behind its event, and a small one
+// A large payload does not stay in memory after its event, and a small one
 // takes no memory at all.
 func TestAllocations(t *testing.T) {
 	const events = 1000
-	stream := python("X", 1, strings.Repeat("退", 4<<20)) + strings.Repeat(python("PROCESS_LOG_STDOUT", 2, "processname:进程退出"), events)
+	stream := python("X", 1, strings.Repeat("退", 4<<20)) +
+		strings.Repeat(python("PROCESS_LOG_STDOUT", 2, "processname:进程退出"), events)
 	var seen int
 	var before, after runtime.MemStats
 	l, err := eventlistener.New(eventlistener.Config{
@@ -356,6 +358,6 @@ func TestAllocations(t *testing.T) {
 		t.Errorf("%d allocations for %d events", n, events)
 	}
 	if held := int(before.HeapAlloc) - len(stream); held > 8<<20 {
-		t.Errorf("%d bytes are held behind a payload of 12 MiB", held)
+		t.Errorf("%d bytes are held after a payload of 12 MiB", held)
 	}
 }

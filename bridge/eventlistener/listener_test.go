@@ -23,10 +23,10 @@ func TestNewErrors(t *testing.T) {
 		name string
 		cfg  eventlistener.Config
 	}{
-		{"nothing", eventlistener.Config{}},
-		{"no In", eventlistener.Config{Out: out, Accept: accept}},
-		{"no Out", eventlistener.Config{In: in, Accept: accept}},
-		{"no Accept", eventlistener.Config{In: in, Out: out}},
+		{name: "nothing", cfg: eventlistener.Config{}},
+		{name: "no In", cfg: eventlistener.Config{Out: out, Accept: accept}},
+		{name: "no Out", cfg: eventlistener.Config{In: in, Accept: accept}},
+		{name: "no Accept", cfg: eventlistener.Config{In: in, Out: out}},
 	} {
 		if _, err := eventlistener.New(tc.cfg); err == nil {
 			t.Errorf("%s: no error", tc.name)
@@ -59,7 +59,7 @@ func TestRunErrors(t *testing.T) {
 			text:     `"ver:3.0 server:s"`,
 		},
 		{
-			name:     "closed behind a header",
+			name:     "closed after a header",
 			stream:   first + envelope("TICK_60", 2, 3, ""),
 			want:     io.ErrUnexpectedEOF,
 			accepted: accepted,
@@ -145,7 +145,7 @@ func TestProtocol(t *testing.T) {
 			c.send(python("TICK_5", i, payload))
 			synctest.Wait()
 			if n := len(c.out.all()); n != i+2 {
-				t.Fatalf("%d writes behind %d events", n, i+1)
+				t.Fatalf("%d writes after %d events", n, i+1)
 			}
 		}
 		if err := c.end(); !errors.Is(err, eventlistener.ErrClosed) {
@@ -211,7 +211,7 @@ func TestAcceptBlocks(t *testing.T) {
 		close(room)
 		synctest.Wait()
 		if diff := cmp.Diff([]string{ready, okReady}, c.out.all()); diff != "" {
-			t.Fatalf("behind it (-want +got):\n%s", diff)
+			t.Fatalf("after it (-want +got):\n%s", diff)
 		}
 		if err := c.end(); !errors.Is(err, eventlistener.ErrClosed) {
 			t.Fatal(err)
@@ -253,7 +253,9 @@ func TestWriteFails(t *testing.T) {
 func TestReadFails(t *testing.T) {
 	broken := errors.New("input/output error")
 	l, err := eventlistener.New(eventlistener.Config{
-		In: io.MultiReader(strings.NewReader(python("TICK_5", 1, "when:1")), bufio.NewReader(failingReader{broken})), Out: io.Discard,
+		In: io.MultiReader(strings.NewReader(python("TICK_5", 1, "when:1")), bufio.NewReader(failingReader{
+			broken,
+		})), Out: io.Discard,
 		Accept: func(context.Context, []byte, []byte) error { return nil },
 	})
 	if err != nil {
@@ -274,12 +276,12 @@ func TestContextEnds(t *testing.T) {
 		name, sent string
 		answers    int
 	}{
-		{"before an event", "", 0},
-		{"between events", python("TICK_5", 1, "when:1"), 1},
-		{"in a header", "ver:3.0 server:supervisor ser", 0},
-		{"behind a header", envelope("TICK_5", 1, 6, ""), 0},
-		{"in a payload", envelope("TICK_5", 1, 6, "whe"), 0},
-		{"in the pause that tells characters from bytes", envelope("TICK_5", 1, 4, "éé"), 0},
+		{name: "before an event"},
+		{name: "between events", sent: python("TICK_5", 1, "when:1"), answers: 1},
+		{name: "in a header", sent: "ver:3.0 server:supervisor ser"},
+		{name: "after a header", sent: envelope("TICK_5", 1, 6, "")},
+		{name: "in a payload", sent: envelope("TICK_5", 1, 6, "whe")},
+		{name: "in the pause that tells characters from bytes", sent: envelope("TICK_5", 1, 4, "éé")},
 	} {
 		bubble(t, tc.name, func(t *testing.T) {
 			c := start(t, eventlistener.LengthAuto, nil)

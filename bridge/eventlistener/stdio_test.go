@@ -24,7 +24,7 @@ const (
 )
 
 // child takes its stdio, and prints wherever a library might. It ends when
-// supervisord closes the stream, or with the context behind its first event.
+// supervisord closes the stream, or with the context after its first event.
 func child(end string) int {
 	in, out, err := eventlistener.TakeStdio()
 	if err != nil {

@@ -29,11 +29,11 @@ func TestEventsOutOfOrderAreNotLost(t *testing.T) {
 		serials []uint64
 		lost    uint64
 	}{
-		"in order":             {[]uint64{1, 2, 3}, 0},
-		"the last one first":   {[]uint64{1, 5, 2, 3, 4, 6}, 0},
-		"one of them is lost":  {[]uint64{1, 5, 2, 4, 6}, 1},
-		"one of them twice":    {[]uint64{1, 5, 2, 2, 4, 6}, 1},
-		"an old one once more": {[]uint64{1, 2, 1, 4, 2}, 1},
+		"in order":             {serials: []uint64{1, 2, 3}},
+		"the last one first":   {serials: []uint64{1, 5, 2, 3, 4, 6}},
+		"one of them is lost":  {serials: []uint64{1, 5, 2, 4, 6}, lost: 1},
+		"one of them twice":    {serials: []uint64{1, 5, 2, 2, 4, 6}, lost: 1},
+		"an old one once more": {serials: []uint64{1, 2, 1, 4, 2}, lost: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var l Ledger
@@ -55,9 +55,15 @@ func TestFirstEvent(t *testing.T) {
 		first     Event
 		lost      uint64
 	}{
-		{name: "nothing is known of those before", fromStart: false, first: Event{Pool: "p", Serial: 20, PoolSerial: 10}, lost: 0},
+		{
+			name: "nothing is known of those before", fromStart: false,
+			first: Event{Pool: "p", Serial: 20, PoolSerial: 10}, lost: 0,
+		},
 		{name: "ours from its start", fromStart: true, first: Event{Pool: "p", Serial: 20, PoolSerial: 10}, lost: 10},
-		{name: "ours from its start, complete", fromStart: true, first: Event{Pool: "p", Serial: 20, PoolSerial: 0}, lost: 0},
+		{
+			name: "ours from its start, complete", fromStart: true, first: Event{Pool: "p", Serial: 20, PoolSerial: 0},
+			lost: 0,
+		},
 		{name: "of the Go port", fromStart: true, first: Event{Pool: "p", Serial: 1, PoolSerial: 1}, lost: 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -105,7 +111,10 @@ func TestLossesAreReported(t *testing.T) {
 	serial := func(n uint64) *uint64 { return &n }
 	want := []*schema.Loss{
 		{Boot: "b", Pool: "p", Cause: CauseBuffer, Count: 2, FirstPoolSerial: serial(2), LastPoolSerial: serial(3)},
-		{Boot: "b", Pool: "p", Cause: CauseFull, Count: 1, FirstPoolSerial: serial(4), LastPoolSerial: serial(4), Events: map[string]int{"TICK_5": 1}},
+		{
+			Boot: "b", Pool: "p", Cause: CauseFull, Count: 1, FirstPoolSerial: serial(4), LastPoolSerial: serial(4),
+			Events: map[string]int{"TICK_5": 1},
+		},
 		{Boot: "b", Pool: "p", Cause: CauseCorrupt, Count: 2},
 		{Boot: "b", Cause: CauseNotListening, Count: 9},
 	}
@@ -138,21 +147,49 @@ func TestResume(t *testing.T) {
 		next     uint64
 		lost     uint64
 	}{
-		{name: "the next event", past: func(y *History) { y.Record(recorded(1)); y.Record(recorded(2)) }, boot: 1, together: false, next: 3, lost: 0},
-		{name: "events between the runs", past: func(y *History) { y.Record(recorded(1)) }, boot: 1, together: false, next: 4, lost: 2},
-		{name: "another supervisord", past: func(y *History) { y.Record(recorded(1)) }, boot: 2, together: false, next: 4, lost: 0},
-		{name: "another supervisord, from its start", past: func(y *History) { y.Record(recorded(1)) }, boot: 2, together: true, next: 4, lost: 4},
-		{name: "records that cannot be read", past: func(y *History) { y.Record(recorded(1)); y.Damage() }, boot: 1, together: true, next: 4, lost: 0},
-		{name: "a record is missing", past: func(y *History) { y.Record(recorded(1)); y.Record(recorded(3)) }, boot: 1, together: false, next: 4, lost: 0},
+		{
+			name: "the next event", past: func(y *History) { y.Record(recorded(1)); y.Record(recorded(2)) }, boot: 1,
+			together: false, next: 3, lost: 0,
+		},
+		{
+			name: "events between the runs", past: func(y *History) { y.Record(recorded(1)) }, boot: 1,
+			together: false, next: 4, lost: 2,
+		},
+		{
+			name: "another supervisord", past: func(y *History) { y.Record(recorded(1)) }, boot: 2, together: false,
+			next: 4, lost: 0,
+		},
+		{
+			name: "another supervisord, from its start", past: func(y *History) { y.Record(recorded(1)) }, boot: 2,
+			together: true, next: 4, lost: 4,
+		},
+		{
+			name: "records that cannot be read", past: func(y *History) { y.Record(recorded(1)); y.Damage() }, boot: 1,
+			together: true, next: 4, lost: 0,
+		},
+		{
+			name: "a record is missing", past: func(y *History) { y.Record(recorded(1)); y.Record(recorded(3)) },
+			boot: 1, together: false, next: 4, lost: 0,
+		},
 		{name: "nothing", past: func(*History) {}, boot: 1, together: true, next: 4, lost: 4},
-		{name: "nothing can be read", past: func(y *History) { *y = *Unknown() }, boot: 1, together: true, next: 4, lost: 0},
-		{name: "a later place", past: func(y *History) { y.Record(recorded(1)); y.Stand(boot[:], headerOf(event(3)), event(3)) }, boot: 1, together: false, next: 4, lost: 0},
+		{
+			name: "nothing can be read", past: func(y *History) { *y = *Unknown() }, boot: 1, together: true, next: 4,
+			lost: 0,
+		},
+		{
+			name: "a later place",
+			past: func(y *History) { y.Record(recorded(1)); y.Stand(boot[:], headerOf(event(3)), event(3)) }, boot: 1,
+			together: false, next: 4, lost: 0,
+		},
 		{name: "an earlier place", past: func(y *History) {
 			y.Record(recorded(1))
 			y.Record(recorded(2))
 			y.Stand(boot[:], headerOf(event(1)), event(1))
 		}, boot: 1, together: false, next: 4, lost: 1},
-		{name: "somebody else has listened", past: func(y *History) { y.Record(recorded(1)); y.ForgetPlace() }, boot: 1, together: false, next: 4, lost: 0},
+		{
+			name: "somebody else has listened", past: func(y *History) { y.Record(recorded(1)); y.ForgetPlace() },
+			boot: 1, together: false, next: 4, lost: 0,
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			y := new(History)

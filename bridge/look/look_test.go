@@ -88,8 +88,10 @@ func TestLook(t *testing.T) {
 	if last.RSS < 20*mb || last.RSS > 55*mb || last.Peak < 60*mb || last.Peak > 120*mb {
 		t.Errorf("%d of memory, %d at most; want 20 MB and more, 60 MB and more", last.RSS, last.Peak)
 	}
-	if last.Threads != 2 || last.CPU < 200*time.Millisecond || last.CPU > 20*time.Second || last.Descriptors != len(files) {
-		t.Errorf("%d threads, %v of a processor, %d files; want 2, 0.2 s and more, %d", last.Threads, last.CPU, last.Descriptors, len(files))
+	if last.Threads != 2 || last.CPU < 200*time.Millisecond || last.CPU > 20*time.Second ||
+		last.Descriptors != len(files) {
+		t.Errorf("%d threads, %v of a processor, %d files; want 2, 0.2 s and more, %d", last.Threads, last.CPU,
+			last.Descriptors, len(files))
 	}
 	if life.Started < began-tick || life.Started > looked {
 		t.Errorf("started at %v, want between %v and %v", life.Started, began, looked)

@@ -58,14 +58,16 @@ func TestUsedAgain(t *testing.T) {
 		t.Errorf("%v, %+v; want the oldest", ok, life)
 	}
 	// That of the second one was lost.
-	if life, ok := l.Take(Death{PID: pid, Died: ticks(1000), Started: ticks(101)}); !ok || life.Started != ticks(100)+tick/2 {
+	if life, ok := l.Take(Death{PID: pid, Died: ticks(1000), Started: ticks(101)}); !ok ||
+		life.Started != ticks(100)+tick/2 {
 		t.Errorf("%v, %+v; want the one that was started then", ok, life)
 	}
 	for i := 2; i <= 3; i++ {
 		life, ok := l.Take(Death{PID: pid, Died: ticks(1000)})
 		want := Life{Started: ticks(uint64(i)*100) + tick/2, Gone: life.Gone, Last: life.Last}
 		page := uint64(os.Getpagesize())
-		if !ok || life != want || (life.Gone != 0) != (i == 2) || life.Last.RSS != uint64(i)*page || life.Last.Peak != 1<<30 || life.Last.Threads != 3 || life.Last.CPU != 2*time.Second {
+		if !ok || life != want || (life.Gone != 0) != (i == 2) || life.Last.RSS != uint64(i)*page ||
+			life.Last.Peak != 1<<30 || life.Last.Threads != 3 || life.Last.CPU != 2*time.Second {
 			t.Errorf("%d: %v, %+v", i, ok, life)
 		}
 	}

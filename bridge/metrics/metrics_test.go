@@ -61,7 +61,8 @@ func TestEventsAreBounded(t *testing.T) {
 	if got := testutil.ToFloat64(m.events[otherEvent]); got != 5 {
 		t.Errorf("other %v", got)
 	}
-	if n, err := testutil.GatherAndCount(m.registry, "supernats_bridge_events_total"); err != nil || n != len(schema.Names())+1 {
+	if n, err := testutil.GatherAndCount(m.registry, "supernats_bridge_events_total"); err != nil ||
+		n != len(schema.Names())+1 {
 		t.Errorf("%d series, %v", n, err)
 	}
 }
@@ -195,7 +196,8 @@ func TestScrapeOfTheSilent(t *testing.T) {
 			})
 		}
 		clients.Wait()
-		if took := time.Since(start); took != askTimeout || f.calls.Load() != 2 || len(said) != 1 || !errors.Is(said[0], silent) {
+		if took := time.Since(start); took != askTimeout || f.calls.Load() != 2 || len(said) != 1 ||
+			!errors.Is(said[0], silent) {
 			t.Errorf("took %v, %d calls, said %v", took, f.calls.Load(), said)
 		}
 	})

@@ -10,27 +10,25 @@ import (
 	"time"
 )
 
-// children starts processes that sleep.
-func children(b *testing.B, n int) (pids []int) {
+// following starts processes that sleep, and follows them.
+func following(b *testing.B, n int) (w *Watch, pids []int) {
+	w = New("/")
+	b.Cleanup(w.Close)
 	for range n {
 		cmd := exec.Command("sleep", "1000")
 		if err := cmd.Start(); err != nil {
 			b.Fatal(err)
 		}
 		b.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+		w.Follow(cmd.Process.Pid)
 		pids = append(pids, cmd.Process.Pid)
 	}
-	return pids
+	return w, pids
 }
 
 // What a start and a death cost, of a process among 500 of one cgroup.
 func BenchmarkFollowDied(b *testing.B) {
-	w := New("/")
-	defer w.Close()
-	pids := children(b, 500)
-	for _, pid := range pids {
-		w.Follow(pid)
-	}
+	w, pids := following(b, 500)
 	b.ReportAllocs()
 	for b.Loop() {
 		w.Dead(pids[0])
@@ -42,21 +40,14 @@ func BenchmarkFollowDied(b *testing.B) {
 // What the clock costs: nobody is killed; somebody else is; where processes are.
 func BenchmarkLook(b *testing.B) {
 	b.Run("quiet", func(b *testing.B) {
-		w := New("/")
-		defer w.Close()
-		for _, pid := range children(b, 500) {
-			w.Follow(pid)
-		}
+		w, _ := following(b, 500)
 		b.ReportAllocs()
 		for b.Loop() {
 			w.Look()
 		}
 	})
 	b.Run("killed elsewhere, 500 groups", func(b *testing.B) {
-		w := New("/")
-		defer w.Close()
-		pids := children(b, 1)
-		w.Follow(pids[0])
+		w, pids := following(b, 1)
 		g := w.alive[pids[0]].group
 		for i := range 499 {
 			w.cgroups.groups[fmt.Sprint(i)] = &group{h: g.h, name: g.name, dir: g.dir, refs: 1}
@@ -68,12 +59,7 @@ func BenchmarkLook(b *testing.B) {
 		}
 	})
 	b.Run("where 500 are", func(b *testing.B) {
-		w := New("/")
-		defer w.Close()
-		pids := children(b, 500)
-		for _, pid := range pids {
-			w.Follow(pid)
-		}
+		w, pids := following(b, 500)
 		b.ReportAllocs()
 		for b.Loop() {
 			for _, pid := range pids {
@@ -85,13 +71,9 @@ func BenchmarkLook(b *testing.B) {
 
 // The share of a processor that Run takes with 500 processes.
 func BenchmarkRun(b *testing.B) {
-	w := New("/")
-	defer w.Close()
+	w, _ := following(b, 500)
 	ctx, cancel := context.WithCancel(b.Context())
 	defer cancel()
-	for _, pid := range children(b, 500) {
-		w.Follow(pid)
-	}
 	i := 0
 	for _, p := range w.alive { // they have been running for a while
 		p.wait, p.next = lastLook, time.Now().Add(lastLook*time.Duration(i)/500)

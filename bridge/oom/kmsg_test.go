@@ -13,102 +13,60 @@ import (
 
 // The kernel's log decides, where it may be read.
 func TestNamed(t *testing.T) {
+	machineRanOut := &schema.OOM{Cgroup: "/", Limit: 16 << 20}
+	for _, tc := range []struct {
+		name  string
+		steps []step
+	}{
+		{name: "a child of the program", steps: []step{rise(1), logged(99, "/app"), die(1), ask(1, nil)}},
+		{name: "another's name is gone with its rise", steps: []step{
+			rise(1), logged(99, "/app"), look(), die(1), ask(1, nil),
+		}},
+		{name: "earlier, before the look", steps: []step{
+			rise(1), logged(1, "/app"), die(1), look(), look(), ask(1, appRanOut),
+		}},
+		{name: "not named yet", steps: []step{rise(1), die(1), ask(1, appRanOut)}},
+		{name: "without the line that says where", steps: []step{
+			rise(1), func(s *scene) { s.log.add(oomRecords(1, "/app")[1]) }, die(1), ask(1, appRanOut),
+		}},
+		{name: "the machine", steps: []step{rise(1), logged(1, ""), die(1), ask(1, machineRanOut)}},
+		{name: "in a group that is gone", steps: []step{
+			kills(1), loses("sys/fs/cgroup/app"), logged(1, "/app"), die(1), ask(1, appRanOut),
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) { play(t, 1, true, tc.steps...) })
+	}
 	t.Run("of two that die at once", func(t *testing.T) {
-		f, w := apps(t, 1, 2)
-		log := withLog(w)
-		f.raise(1)
-		log.add(oomRecords(2, "/app")...)
-		f.kill(1)
-		f.kill(2)
-		w.Dead(1, 2)
-		check(t, w, 1, nil)
-		check(t, w, 2, appRanOut)
+		play(t, 2, true, rise(1), logged(2, "/app"), die(1), die(2), report(1, 2), ask(1, nil), ask(2, appRanOut))
 	})
-	t.Run("a child of the program", func(t *testing.T) {
-		f, w := apps(t, 1)
-		log := withLog(w)
-		f.raise(1)
-		log.add(oomRecords(99, "/app")...)
-		f.kill(1)
-		check(t, w, 1, nil)
-	})
-	t.Run("not named yet", func(t *testing.T) {
-		f, w := apps(t, 1)
-		withLog(w)
-		f.raise(1)
-		f.kill(1)
-		check(t, w, 1, appRanOut)
-	})
-	t.Run("without the line that says where", func(t *testing.T) {
-		f, w := apps(t, 1)
-		log := withLog(w)
-		f.raise(1)
-		log.add(oomRecords(1, "/app")[1])
-		f.kill(1)
-		check(t, w, 1, appRanOut)
-	})
-	t.Run("the machine", func(t *testing.T) {
-		f, w := apps(t, 1)
-		log := withLog(w)
-		f.raise(1)
-		log.add(oomRecords(1, "")...)
-		f.kill(1)
-		check(t, w, 1, &schema.OOM{Cgroup: "/", Limit: 16 << 20})
-	})
-	t.Run("in a group it had just moved to", func(t *testing.T) {
-		f := machine(t)
-		f.mounts("/ /sys/fs/cgroup/memory cgroup rw,memory")
-		f.v1("sys/fs/cgroup/memory", 0, unlimited, "1")
-		f.v1("sys/fs/cgroup/memory/cage", 0, "500", "500")
-		f.process(1, "3:memory:/")
-		w := f.watch()
-		log := withLog(w)
-		w.Follow(1)
-		f.kills(1)
-		log.add(oomRecords(1, "/cage")...)
-		f.kill(1)
-		check(t, w, 1, &schema.OOM{Cgroup: "/cage", Limit: 500, Peak: 500})
-	})
-	t.Run("in a group that is gone", func(t *testing.T) {
-		f, w := apps(t, 1)
-		log := withLog(w)
-		f.kills(1)
-		f.remove("sys/fs/cgroup/app")
-		log.add(oomRecords(1, "/app")...)
-		f.kill(1)
-		check(t, w, 1, appRanOut)
-	})
-	t.Run("without cgroups", func(t *testing.T) {
-		f := machine(t)
-		f.mounts()
-		f.process(1, "0::/")
-		w := f.watch()
-		log := withLog(w)
-		w.Follow(1)
-		f.kills(1)
-		log.add(oomRecords(1, "")...)
-		f.kill(1)
-		check(t, w, 1, &schema.OOM{Cgroup: "/", Limit: 16 << 20})
-	})
-	t.Run("earlier, before the look", func(t *testing.T) {
-		f, w := apps(t, 1)
-		log := withLog(w)
-		f.raise(1)
-		log.add(oomRecords(1, "/app")...)
-		f.kill(1)
-		w.Look()
-		w.Look()
-		check(t, w, 1, appRanOut)
-	})
-	t.Run("another's name is gone with its rise", func(t *testing.T) {
-		f, w := apps(t, 1)
-		log := withLog(w)
-		f.raise(1)
-		log.add(oomRecords(99, "/app")...)
-		w.Look()
-		f.kill(1)
-		check(t, w, 1, nil)
-	})
+
+	for _, tc := range []struct {
+		name   string
+		runs   string // the process's line of /proc/PID/cgroup
+		before func(f *fake)
+		cgroup string // named by the log; empty: the machine
+		want   *schema.OOM
+	}{
+		{name: "in a group it had just moved to", runs: "3:memory:/", before: func(f *fake) {
+			f.mounts("/ /sys/fs/cgroup/memory cgroup rw,memory")
+			f.v1("sys/fs/cgroup/memory", 0, unlimited, "1")
+			f.v1("sys/fs/cgroup/memory/cage", 0, "500", "500")
+		}, cgroup: "/cage", want: &schema.OOM{Cgroup: "/cage", Limit: 500, Peak: 500}},
+		{name: "without cgroups", runs: "0::/", before: func(f *fake) { f.mounts() }, want: machineRanOut},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			f := machine(t)
+			tc.before(f)
+			f.process(1, tc.runs)
+			w := f.watch()
+			log := withLog(w)
+			w.Follow(1)
+			f.kills(1)
+			log.add(oomRecords(1, tc.cgroup)...)
+			f.kill(1)
+			check(t, w, 1, tc.want)
+		})
+	}
 }
 
 // While nobody is killed nothing is read, and the log that was skipped had no victim.
@@ -204,11 +162,20 @@ func TestRecords(t *testing.T) {
 		text, cgroup string
 		pid          int
 	}{
-		{"oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg=/a,task_memcg=/a/b,task=x,pid=7,uid=0", "/a", 7},
-		{"oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg=/a,task_memcg=/a/b,task=,pid=6,,pid=7,uid=0", "/a", 7},
-		{"oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=/,mems_allowed=0,global_oom,task_memcg=/,task=x,pid=7,uid=0", "", 7},
-		{"oom-kill:constraint=CONSTRAINT_MEMCG,oom_memcg=/a", "", 0},
-		{"oom-kill:constraint=,pid=", "", 0},
+		{
+			text:   "oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg=/a,task_memcg=/a/b,task=x,pid=7,uid=0",
+			cgroup: "/a", pid: 7,
+		},
+		{
+			text:   "oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg=/a,task_memcg=/a/b,task=,pid=6,,pid=7,uid=0",
+			cgroup: "/a", pid: 7,
+		},
+		{
+			text: "oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=/,mems_allowed=0,global_oom,task_memcg=/,task=x,pid=7,uid=0",
+			pid:  7,
+		},
+		{text: "oom-kill:constraint=CONSTRAINT_MEMCG,oom_memcg=/a"},
+		{text: "oom-kill:constraint=,pid="},
 	} {
 		if pid, cgroup, _ := ranOutIn([]byte(tt.text)); pid != tt.pid || pid != 0 && cgroup != tt.cgroup {
 			t.Errorf("%s: %d %s", tt.text, pid, cgroup)

@@ -13,7 +13,7 @@ import (
 	"supernats/schema"
 )
 
-// caged starts a program in a cgroup, which waits for a line before it goes on.
+// caged starts a program in a cgroup, which waits for a line before it continues.
 func caged(t *testing.T, c *oomtest.Cage, program string) (pid int, goOn, reap func()) {
 	t.Helper()
 	cmd := exec.Command("sh", "-c", c.Enter()+" && echo ready && read x && "+program)
@@ -60,31 +60,44 @@ func checkReal(t *testing.T, out *schema.OOM, c *oomtest.Cage) {
 	}
 }
 
+// watchReal watches this machine, with the kernel's log or without it.
+func watchReal(t *testing.T, log bool) *Watch {
+	t.Helper()
+	w := New("/")
+	t.Cleanup(w.Close)
+	if log && w.log == nil {
+		t.Skip("/dev/kmsg cannot be read here, or it is another namespace's of processes")
+	}
+	if !log && w.log != nil {
+		w.log.close()
+		w.log = nil
+	}
+	return w
+}
+
 // The real thing, with and without the kernel's log: what eats its memory up is
 // reported, and who is killed by hand is not.
 func TestReal(t *testing.T) {
 	c := oomtest.New(t)
 	for _, log := range []bool{true, false} {
 		t.Run(fmt.Sprintf("log %v", log), func(t *testing.T) {
-			w := New("/")
-			defer w.Close()
-			if log && w.log == nil {
-				t.Skip("/dev/kmsg cannot be read here, or it is another namespace's of processes")
-			}
-			if !log && w.log != nil {
-				w.log.close()
-				w.log = nil
-			}
+			w := watchReal(t, log)
 
-			plain, _, reapPlain := caged(t, c, "read x")
-			w.Follow(plain)
-			_ = syscall.Kill(plain, syscall.SIGKILL)
-			zombie(t, plain)
-			w.Dead(plain)
-			reapPlain()
-			if out := w.Died(plain, kill); out != nil {
-				t.Errorf("kill -9 ran out of memory: %+v", out)
+			byHand := func(reported bool) {
+				t.Helper()
+				plain, _, reap := caged(t, c, "read x")
+				w.Follow(plain)
+				_ = syscall.Kill(plain, syscall.SIGKILL)
+				if reported {
+					zombie(t, plain)
+					w.Dead(plain)
+				}
+				reap()
+				if out := w.Died(plain, kill); out != nil {
+					t.Errorf("kill -9 ran out of memory: %+v", out)
+				}
 			}
+			byHand(true)
 
 			pid, goOn, reap := caged(t, c, hungry)
 			w.Follow(pid)
@@ -94,13 +107,7 @@ func TestReal(t *testing.T) {
 			reap()
 			checkReal(t, w.Died(pid, kill), c)
 
-			plain, _, reapPlain = caged(t, c, "read x")
-			w.Follow(plain)
-			_ = syscall.Kill(plain, syscall.SIGKILL)
-			reapPlain()
-			if out := w.Died(plain, kill); out != nil {
-				t.Errorf("kill -9 ran out of memory: %+v", out)
-			}
+			byHand(false)
 		})
 	}
 }
@@ -109,13 +116,8 @@ func TestReal(t *testing.T) {
 // it is followed.
 func TestRealMoves(t *testing.T) {
 	c := oomtest.New(t)
-	w := New("/")
-	defer w.Close()
+	w := watchReal(t, false)
 	go func() { _ = w.Run(t.Context()) }()
-	if w.log != nil {
-		w.log.close()
-		w.log = nil
-	}
 
 	cmd := exec.Command("sh", "-c", "read x; "+c.Enter()+" && read x && "+hungry)
 	in, err := cmd.StdinPipe()
@@ -151,15 +153,7 @@ func TestRealTwo(t *testing.T) {
 	c := oomtest.New(t)
 	for _, log := range []bool{true, false} {
 		t.Run(fmt.Sprintf("log %v", log), func(t *testing.T) {
-			w := New("/")
-			defer w.Close()
-			if log && w.log == nil {
-				t.Skip("/dev/kmsg cannot be read here, or it is another namespace's of processes")
-			}
-			if !log && w.log != nil {
-				w.log.close()
-				w.log = nil
-			}
+			w := watchReal(t, log)
 			victim, goOn, _ := caged(t, c, hungry)
 			other, _, _ := caged(t, c, "read x")
 			w.Follow(victim)

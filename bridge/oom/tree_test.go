@@ -86,8 +86,10 @@ func (f *fake) kills(n int) { f.write("proc/vmstat", fmt.Sprintf("nr_free_pages 
 
 // v2 writes a cgroup of v2; limit is "max" without one.
 func (f *fake) v2(dir string, oom, kills int, limit, peak string) {
-	f.write(dir+"/memory.events", fmt.Sprintf("low 0\nhigh 0\nmax 7\noom %d\noom_kill %d\noom_group_kill 0\n", oom, kills))
-	f.write(dir+"/memory.events.local", fmt.Sprintf("low 0\nhigh 0\nmax 7\noom %d\noom_kill %d\noom_group_kill 0\n", oom, kills))
+	f.write(dir+"/memory.events", fmt.Sprintf("low 0\nhigh 0\nmax 7\noom %d\noom_kill %d\noom_group_kill 0\n", oom,
+		kills))
+	f.write(dir+"/memory.events.local", fmt.Sprintf("low 0\nhigh 0\nmax 7\noom %d\noom_kill %d\noom_group_kill 0\n",
+		oom, kills))
 	f.write(dir+"/memory.max", limit+"\n")
 	if peak != "" {
 		f.write(dir+"/memory.peak", peak+"\n")

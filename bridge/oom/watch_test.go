@@ -7,186 +7,59 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"supernats/schema"
 )
 
-const kill = syscall.SIGKILL
-
-// check dies a process and compares.
-func check(t *testing.T, w *Watch, pid int, want *schema.OOM) {
-	t.Helper()
-	w.Dead(pid)
-	if diff := cmp.Diff(want, w.Died(pid, kill)); diff != "" {
-		t.Errorf("process %d: (-want +got)\n%s", pid, diff)
-	}
-}
-
-// apps is a machine with a cgroup of v2 and processes in it.
-func apps(t testing.TB, pids ...int) (*fake, *Watch) {
-	f := machine(t)
-	f.mounts("/ /sys/fs/cgroup cgroup2 rw")
-	f.v2("sys/fs/cgroup/app", 0, 0, "1000", "1000")
-	w := f.watch()
-	for _, pid := range pids {
-		f.process(pid, "0::/app")
-		w.Follow(pid)
-	}
-	return f, w
-}
-
-func (f *fake) raise(n int) {
-	f.v2("sys/fs/cgroup/app", n, n, "1000", "1000")
-	f.kills(n)
-}
-
-var appRanOut = &schema.OOM{Cgroup: "/app", Limit: 1000, Peak: 1000}
-
 // One was killed for want of memory, and another by hand, and nothing says which.
 func TestTwoDie(t *testing.T) {
-	t.Run("by hand first", func(t *testing.T) {
-		f, w := apps(t, 1, 2)
-		f.kill(1)
-		check(t, w, 1, nil)
-		f.raise(1)
-		f.kill(2)
-		check(t, w, 2, appRanOut)
-	})
-	t.Run("by hand later", func(t *testing.T) {
-		f, w := apps(t, 1, 2)
-		f.raise(1)
-		f.kill(1)
-		check(t, w, 1, appRanOut)
-		f.kill(2)
-		check(t, w, 2, nil)
-	})
-	t.Run("at once", func(t *testing.T) {
-		f, w := apps(t, 1, 2)
-		f.raise(1)
-		f.kill(1)
-		f.kill(2)
-		w.Dead(1, 2)
-		check(t, w, 1, nil)
-		check(t, w, 2, nil)
-		if s := w.Stats(); s.OutOfMemory != 0 || s.Unclear != 2 {
-			t.Errorf("%+v", s)
-		}
-	})
-	t.Run("the victim takes its time", func(t *testing.T) {
-		f, w := apps(t, 1, 2)
-		f.raise(1)
-		f.kill(1) // its memory is being freed
-		f.kill(2)
-		check(t, w, 2, nil)
-		check(t, w, 1, nil)
-	})
-	t.Run("both for want of memory", func(t *testing.T) {
-		f, w := apps(t, 1, 2, 3)
-		f.raise(2)
-		f.kill(1)
-		f.kill(2)
-		check(t, w, 1, appRanOut)
-		check(t, w, 2, appRanOut)
-		f.kill(3)
-		check(t, w, 3, nil)
-		if s := w.Stats(); s.OutOfMemory != 2 || s.Unclear != 0 {
-			t.Errorf("%+v", s)
-		}
-	})
-	t.Run("another signal", func(t *testing.T) {
-		f, w := apps(t, 1, 2)
-		f.raise(1)
-		w.Dead(1)
-		if out := w.Died(1, syscall.SIGSEGV); out != nil {
-			t.Errorf("SIGSEGV ran out of memory: %+v", out)
-		}
-		f.kill(2)
-		check(t, w, 2, appRanOut)
-	})
-	t.Run("reaped before it was looked at", func(t *testing.T) {
-		f, w := apps(t, 1, 2)
-		f.raise(1)
-		f.remove("proc/1")
-		w.Dead(1)
-		if out := w.Died(1, syscall.SIGTERM); out != nil {
-			t.Errorf("SIGTERM ran out of memory: %+v", out)
-		}
-		f.kill(2)
-		check(t, w, 2, appRanOut)
-	})
-	t.Run("the death was not reported before", func(t *testing.T) {
-		f, w := apps(t, 1)
-		f.raise(1)
-		f.remove("proc/1")
-		if diff := cmp.Diff(appRanOut, w.Died(1, kill)); diff != "" {
-			t.Error(diff)
-		}
-		if out := w.Died(1, kill); out != nil {
-			t.Error("it is said twice")
-		}
-	})
-	t.Run("stopped", func(t *testing.T) {
-		f, w := apps(t, 1)
-		f.raise(1)
-		f.kill(1)
-		w.Dead(1)
-		w.Forget(1)
-		if out := w.Died(1, kill); out != nil {
-			t.Errorf("a stop ran out of memory: %+v", out)
-		}
-	})
+	for _, tc := range []struct {
+		name      string
+		processes int
+		steps     []step
+	}{
+		{name: "at once", processes: 2, steps: []step{
+			rise(1), die(1), die(2), report(1, 2), ask(1, nil), ask(2, nil), counted(0, 2),
+		}},
+		{name: "the victim takes its time", processes: 2, steps: []step{
+			rise(1), die(1), die(2), ask(2, nil), ask(1, nil), // 1 waits until its memory is freed
+		}},
+		{name: "by hand first", processes: 2, steps: []step{die(1), ask(1, nil), rise(1), die(2), ask(2, appRanOut)}},
+		{name: "by hand later", processes: 2, steps: []step{rise(1), die(1), ask(1, appRanOut), die(2), ask(2, nil)}},
+		{name: "both for want of memory", processes: 3, steps: []step{
+			rise(2), die(1), die(2), ask(1, appRanOut), ask(2, appRanOut), die(3), ask(3, nil), counted(2, 0),
+		}},
+		{name: "another signal", processes: 2, steps: []step{
+			rise(1), report(1), died(1, syscall.SIGSEGV, nil), die(2), ask(2, appRanOut),
+		}},
+		{name: "reaped before it was looked at", processes: 2, steps: []step{
+			rise(1), reaped(1), report(1), died(1, syscall.SIGTERM, nil), die(2), ask(2, appRanOut),
+		}},
+		{name: "the death was not reported before", processes: 1, steps: []step{
+			rise(1), reaped(1), died(1, kill, appRanOut), died(1, kill, nil),
+		}},
+		{name: "stopped", processes: 1, steps: []step{rise(1), die(1), report(1), forget(1), died(1, kill, nil)}},
+	} {
+		t.Run(tc.name, func(t *testing.T) { play(t, tc.processes, false, tc.steps...) })
+	}
 }
 
 // What rose long ago, or for somebody else, is no reason.
 func TestOldRise(t *testing.T) {
-	t.Run("nobody of ours", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			f, w := apps(t, 1)
-			f.raise(1) // a child of the program
-			w.Look()
-			time.Sleep(lookEvery)
-			w.Look()
-			f.kill(1)
-			check(t, w, 1, nil)
+	for _, tc := range []struct {
+		name  string
+		steps []step
+	}{
+		{name: "for a child of the program", steps: []step{rise(1), lookFor(1), look(), die(1), ask(1, nil)}},
+		{name: "it takes three seconds to die", steps: []step{rise(1), die(1), lookFor(6), ask(1, nil)}},
+		{name: "it takes two seconds to die", steps: []step{rise(1), die(1), lookFor(4), ask(1, appRanOut)}},
+		{name: "the event waits in supervisord", steps: []step{
+			rise(1), die(1), report(1), pause(time.Hour), died(1, kill, appRanOut),
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { play(t, 1, false, tc.steps...) })
 		})
-	})
-	t.Run("it takes two seconds to die", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			f, w := apps(t, 1)
-			f.raise(1)
-			f.kill(1)
-			for range 4 {
-				w.Look()
-				time.Sleep(lookEvery)
-			}
-			check(t, w, 1, appRanOut)
-		})
-	})
-	t.Run("three seconds", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			f, w := apps(t, 1)
-			f.raise(1)
-			f.kill(1)
-			for range 6 {
-				w.Look()
-				time.Sleep(lookEvery)
-			}
-			check(t, w, 1, nil)
-		})
-	})
-	t.Run("nobody asked at the time", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			f, w := apps(t, 1)
-			f.raise(1)
-			f.kill(1)
-			w.Dead(1)
-			time.Sleep(time.Hour) // the event waits in supervisord
-			if diff := cmp.Diff(appRanOut, w.Died(1, kill)); diff != "" {
-				t.Error(diff)
-			}
-		})
-	})
+	}
 }
 
 // Run finds those that move to another cgroup, and rises.

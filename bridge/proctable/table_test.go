@@ -92,22 +92,48 @@ func TestCompare(t *testing.T) {
 		"removed while down":    {before: exited},
 
 		// Corrected by the events before.
-		"restarted before":      {before: running, earlier: []string{"EXITED pid:7", "STARTING", "RUNNING pid:8"}, now: now("RUNNING", 8, 1999, 1998)},
-		"crashed before":        {before: running, earlier: []string{"EXITED pid:7", "STARTING", "BACKOFF", "FATAL"}, now: now("FATAL", 0, 1999, 1999)},
-		"starting at the end":   {before: exited, earlier: []string{"STARTING"}, now: now("RUNNING", 8, 1999, 1100)},
-		"the same, then again":  {before: exited, earlier: []string{"STARTING"}, now: now("RUNNING", 9, 2500, 2400), want: counts{1, 1}},
+		"restarted before": {
+			before: running, earlier: []string{"EXITED pid:7", "STARTING", "RUNNING pid:8"},
+			now: now("RUNNING", 8, 1999, 1998),
+		},
+		"crashed before": {
+			before: running, earlier: []string{"EXITED pid:7", "STARTING", "BACKOFF", "FATAL"},
+			now: now("FATAL", 0, 1999, 1999),
+		},
+		"starting at the end": {before: exited, earlier: []string{"STARTING"}, now: now("RUNNING", 8, 1999, 1100)},
+		"the same, then again": {
+			before: exited, earlier: []string{"STARTING"}, now: now("RUNNING", 9, 2500, 2400), want: counts{1, 1},
+		},
 		"end of an earlier pid": {before: running, earlier: []string{"EXITED pid:6"}, now: running},
 
 		// Told by the events after.
-		"restarted after":               {before: running, later: []string{"EXITED pid:7", "STARTING", "RUNNING pid:9"}, now: now("RUNNING", 9, 5601, 5600)},
-		"restarted between and after":   {before: running, later: []string{"EXITED pid:8", "STARTING", "RUNNING pid:9"}, now: now("RUNNING", 9, 5601, 5600), want: counts{1, 1}},
-		"crashed between, started then": {before: running, later: []string{"STARTING", "RUNNING pid:9"}, now: now("RUNNING", 9, 5601, 4000), want: counts{0, 1}},
-		"came up between":               {before: exited, later: []string{"RUNNING pid:9"}, now: now("RUNNING", 9, 5599, 1100), want: counts{1, 0}},
-		"started after":                 {before: exited, later: []string{"STARTING", "RUNNING pid:9"}, now: now("RUNNING", 9, 5601, 1100)},
-		"stopped after":                 {before: running, later: []string{"STOPPING pid:7", "STOPPED pid:7"}, now: now("STOPPED", 0, 1000, 5602)},
-		"failed to start after":         {before: running, later: []string{"BACKOFF", "STARTING", "BACKOFF", "FATAL"}, now: now("FATAL", 0, 5601, 5602)},
-		"crashed after the table":       {before: running, later: []string{"EXITED pid:7"}, now: running},
-		"a kill that failed":            {before: running, later: []string{"UNKNOWN"}, now: running},
+		"restarted after": {
+			before: running, later: []string{"EXITED pid:7", "STARTING", "RUNNING pid:9"},
+			now: now("RUNNING", 9, 5601, 5600),
+		},
+		"restarted between and after": {
+			before: running, later: []string{"EXITED pid:8", "STARTING", "RUNNING pid:9"},
+			now: now("RUNNING", 9, 5601, 5600), want: counts{1, 1},
+		},
+		"crashed between, started then": {
+			before: running, later: []string{"STARTING", "RUNNING pid:9"}, now: now("RUNNING", 9, 5601, 4000),
+			want: counts{0, 1},
+		},
+		"came up between": {
+			before: exited, later: []string{"RUNNING pid:9"}, now: now("RUNNING", 9, 5599, 1100), want: counts{1, 0},
+		},
+		"started after": {
+			before: exited, later: []string{"STARTING", "RUNNING pid:9"}, now: now("RUNNING", 9, 5601, 1100),
+		},
+		"stopped after": {
+			before: running, later: []string{"STOPPING pid:7", "STOPPED pid:7"}, now: now("STOPPED", 0, 1000, 5602),
+		},
+		"failed to start after": {
+			before: running, later: []string{"BACKOFF", "STARTING", "BACKOFF", "FATAL"},
+			now: now("FATAL", 0, 5601, 5602),
+		},
+		"crashed after the table": {before: running, later: []string{"EXITED pid:7"}, now: running},
+		"a kill that failed":      {before: running, later: []string{"UNKNOWN"}, now: running},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSession(t)
@@ -145,7 +171,11 @@ func TestNothingDue(t *testing.T) {
 		"the pool goes on":         func(s *session) { s.event("TICK_5", "when:2") },
 		"offered again":            func(s *session) { s.serial--; s.poolSerial--; s.event("TICK_5", "when:2") },
 		"refused by somebody else": func(s *session) { s.serial -= 1; s.poolSerial = 0; s.event("TICK_5", "when:2"); s.poolSerial = 51 },
-		"another supervisord":      func(s *session) { s.boot, s.serial, s.poolSerial = "b2", 3, 0; s.event("TICK_5", "when:2") },
+		"another supervisord": func(s *session) {
+			s.boot, s.serial, s.poolSerial = "b2", 3, 0
+			s.event("TICK_5",
+				"when:2")
+		},
 		"reloaded": func(s *session) {
 			s.newPool(0)
 			s.event("PROCESS_GROUP_ADDED", "groupname:web")
@@ -183,10 +213,14 @@ func TestNothingDue(t *testing.T) {
 func TestRenamedSection(t *testing.T) {
 	s := newSession(t)
 	s.event("TICK_5", "when:1")
-	s.answer(proc("web", "RUNNING", 7, 1000, 0), schema.SnapshotProcess{Group: "supernats", Process: "x", PID: 10, Start: 1000})
+	s.answer(proc("web", "RUNNING", 7, 1000, 0), schema.SnapshotProcess{
+		Group: "supernats", Process: "x", PID: 10, Start: 1000,
+	})
 	s.pool, s.poolSerial = "events", 40
 	s.event("TICK_5", "when:2")
-	now := []schema.SnapshotProcess{proc("web", "RUNNING", 8, 3000, 2999), {Group: "events", Process: "x", PID: 20, Start: 3000}}
+	now := []schema.SnapshotProcess{
+		proc("web", "RUNNING", 8, 3000, 2999), {Group: "events", Process: "x", PID: 20, Start: 3000},
+	}
 	if loss := s.table.Compare(now, true, true); loss == nil || loss.Count != 2 {
 		t.Errorf("loss is %+v", loss)
 	}
@@ -234,7 +268,9 @@ func TestKeep(t *testing.T) {
 	restart()
 	s.newPool(1)
 	now := []schema.SnapshotProcess{proc("web", "RUNNING", 9, 3000, 2999), proc("api", "RUNNING", 10, 3000, 0)}
-	want := []schema.LossProcess{{Group: "g", Process: "web", Starts: 1, Exits: 1}, {Group: "g", Process: "api", Starts: 1}}
+	want := []schema.LossProcess{
+		{Group: "g", Process: "web", Starts: 1, Exits: 1}, {Group: "g", Process: "api", Starts: 1},
+	}
 	loss := s.table.Compare(now, true, true)
 	if loss == nil || loss.Count != 3 || loss.Events["PROCESS_STATE_STARTING"] != 2 || !cmp.Equal(loss.Processes, want) {
 		t.Errorf("loss is %+v", loss)

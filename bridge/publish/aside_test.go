@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"supernats/bridge/publish/aside"
+	"supernats/bridge/publish/publishtest"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -24,41 +25,12 @@ func asideMessage(id string) *nats.Msg {
 	}
 }
 
-// publisherOf runs a publisher, and ends it with the test.
-func publisherOf(tb testing.TB, url string, src Source, change ...func(*Config)) (*Publisher, *log) {
-	tb.Helper()
-	l := newLog()
-	cfg := config(url, src)
-	cfg.Log = zerolog.New(l)
-	for _, c := range change {
-		c(&cfg)
-	}
-	p, err := New(cfg)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = p.Run(ctx)
-	}()
-	tb.Cleanup(func() {
-		cancel()
-		<-done
-		if tb.Failed() {
-			tb.Logf("log:\n%s", l)
-		}
-	})
-	return p, l
-}
-
-// asides is what the stream holds on the subject of messages past the source.
+// asides returns what the stream holds of messages past the source.
 func asides(tb testing.TB, js jetstream.JetStream) []string {
 	tb.Helper()
 	var got []string
 	for _, m := range stored(tb, js) {
-		if m.Subject() != subject {
+		if m.Subject() != publishtest.Subject {
 			got = append(got, string(m.Data()))
 		}
 	}
@@ -74,10 +46,10 @@ func TestAsideWhileRefused(t *testing.T) {
 	if _, err := js.CreateStream(context.Background(), c); err != nil {
 		t.Fatal(err)
 	}
-	p, l := publisherOf(t, s.URL, numbered(10))
-	l.wait(t, "events are not getting into JetStream")
-	p.Aside("full", asideMessage("full"))
-	waitFor(t, func() bool { return len(asides(t, js)) == 1 })
+	r := start(t, s.URL, numbered(10))
+	r.log.wait(t, "events are not getting into JetStream")
+	r.Aside("full", asideMessage("full"))
+	publishtest.WaitFor(t, func() bool { return len(asides(t, js)) == 1 })
 	m := stored(t, js)[0]
 	sent, err := time.Parse("2006-01-02T15:04:05.000000Z", m.Headers().Get(stream.HeaderSent))
 	if err != nil || time.Since(sent) > time.Minute {
@@ -91,62 +63,56 @@ func TestAsideWaits(t *testing.T) {
 	js := s.JetStream()
 	makeStream(t, js)
 	s.Stop()
-	p, l := publisherOf(t, s.URL, numbered(10).allow(0))
-	p.Aside("a", asideMessage("a old"))
-	p.Aside("a", asideMessage("a new"))
+	r := start(t, s.URL, numbered(10).allow(0))
+	r.Aside("a", asideMessage("a old"))
+	r.Aside("a", asideMessage("a new"))
 	var want []string
 	for n := range aside.Max + 1 {
 		id := fmt.Sprint(n)
-		p.Aside(id, asideMessage(id))
+		r.Aside(id, asideMessage(id))
 		if n > 0 {
 			want = append(want, id)
 		}
 	}
-	l.wait(t, "a record of the bridge is dropped")
+	r.log.wait(t, "a record of the bridge is dropped")
 	s.Restart()
-	waitFor(t, func() bool { return has(js, len(want)) })
+	publishtest.WaitFor(t, func() bool { return has(js, len(want)) })
 	if diff := cmp.Diff(want, asides(t, js)); diff != "" {
 		t.Errorf("stored (-want +got):\n%s", diff)
 	}
-	p.Aside("a", asideMessage("a"))
-	waitFor(t, func() bool { return has(js, len(want)+1) })
+	r.Aside("a", asideMessage("a"))
+	publishtest.WaitFor(t, func() bool { return has(js, len(want)+1) })
 }
 
-// A denial of what is published past the source does not disturb the source, nor
-// what is allowed.
+// A denial of what is published past the source does not disturb the source, or what is
+// allowed.
 func TestAsideDenied(t *testing.T) {
-	s := streamtest.Start(t, func(o *server.Options) {
-		o.Users = []*server.User{
-			{Username: "admin", Password: "admin"},
-			{Username: "host", Password: "host", Permissions: &server.Permissions{
-				Publish: &server.SubjectPermission{Deny: []string{"supervisor.bridge.web1.trouble"}},
-			}},
-		}
-		o.NoAuthUser = "admin"
-	})
+	s := streamtest.Start(t, permitted(server.Permissions{
+		Publish: &server.SubjectPermission{Deny: []string{"supervisor.bridge.web1.trouble"}},
+	}))
 	js := s.JetStream()
 	makeStream(t, js)
 	src := numbered(100).allow(0)
-	p, l := publisherOf(t, strings.Replace(s.URL, "nats://", "nats://host:host@", 1), src, func(c *Config) { c.Ensure = noStream })
-	p.Aside("denied", asideMessage("denied"))
+	r := start(t, asHost(s), src, func(c *Config) { c.Ensure = noStream })
+	r.Aside("denied", asideMessage("denied"))
 	resent := asideMessage("resent")
 	resent.Subject = "supervisor.bridge.web1.resent"
-	p.Aside("resent", resent)
+	r.Aside("resent", resent)
 	for n := range 100 {
 		src.allow(n + 1)
 		time.Sleep(5 * time.Millisecond)
 	}
 	src.waitAcked(t, 100)
-	waitFor(t, func() bool { return has(js, 101) })
+	publishtest.WaitFor(t, func() bool { return has(js, 101) })
 	if diff := cmp.Diff([]string{"resent"}, asides(t, js)); diff != "" {
 		t.Errorf("stored (-want +got):\n%s", diff)
 	}
-	if strings.Contains(l.String(), "not getting into") {
-		t.Errorf("the source was disturbed:\n%s", l)
+	if strings.Contains(r.log.String(), "not getting into") {
+		t.Errorf("the source was disturbed:\n%s", r.log)
 	}
 }
 
-// What is given when the source ends is published before Run returns.
+// Messages that wait when the source ends are published before Run returns.
 func TestAsideAtTheEnd(t *testing.T) {
 	s := streamtest.Start(t)
 	js := s.JetStream()

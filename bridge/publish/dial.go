@@ -12,28 +12,29 @@ import (
 // dialTimeout bounds one attempt to reach a server.
 const dialTimeout = 5 * time.Second
 
-// dialer makes connections that break when a context ends. Connecting, the
-// library holds its lock: neither Close nor a question for the status would
-// return before a server behind a silent firewall has had all of its time-outs,
-// and supervisord kills a listener that takes too long to stop.
+// dialer makes connections that break when a context ends. The library holds its lock while
+// it connects: neither Close nor a request for the status would return before all time-outs
+// for a server behind a silent firewall have passed, and supervisord kills a listener that
+// takes too long to stop.
 type dialer struct {
 	mu  sync.Mutex
-	err error
+	err error // of the last attempt
 }
 
-// lastError is why the last attempt failed, nil if it did not: the library
-// forgets it.
+// lastError returns why the last attempt failed, nil if it did not. The library does not keep
+// it.
 func (d *dialer) lastError() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.err
 }
 
-// until returns the dialer whose connections break when ctx ends.
+// until returns a dialer whose connections break when ctx ends.
 func (d *dialer) until(ctx context.Context) nats.CustomDialer {
 	return dialFunc(func(network, address string) (net.Conn, error) {
 		nd := net.Dialer{Timeout: dialTimeout}
 		c, err := nd.DialContext(ctx, network, address)
+
 		d.mu.Lock()
 		d.err = err
 		d.mu.Unlock()
@@ -48,10 +49,10 @@ type dialFunc func(network, address string) (net.Conn, error)
 
 func (f dialFunc) Dial(network, address string) (net.Conn, error) { return f(network, address) }
 
-// bound is a connection that something else closes too, until it is closed.
+// bound is a connection that the end of a context closes.
 type bound struct {
 	net.Conn
-	stop func() bool
+	stop func() bool // detaches it from the context
 }
 
 func (b *bound) Close() error {

@@ -2,7 +2,6 @@ package publish
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 
@@ -10,56 +9,39 @@ import (
 
 	"supernats/bridge/publish/acks"
 	"supernats/bridge/publish/refusal"
+	"supernats/bridge/publish/rivals"
 	"supernats/schema/stream"
 )
 
 // Fence is how a publisher finds out, when it begins again, which messages of its source
-// the stream already holds: it publishes a record of its own, whose sequence is the fence,
+// the stream already holds. It publishes a message of its own, whose sequence is the fence,
 // and reads the ids of all messages between the last acknowledgement it knows of and the
-// fence. Those are stored, everything else is not, however long ago the stream's duplicate
-// window ended. Nothing that was never sent can be taken for stored, whoever else
-// publishes under the same names.
+// fence. Those are stored, and no others are, however long ago the stream's duplicate window
+// ended. A message that was never sent is never taken for stored, whoever else publishes
+// under the same names.
 //
 // What was sent over the connection before may still reach the stream after the fence, out
-// of some buffer. For that the duplicate window remains: a server closes a connection that
-// is silent for minutes.
+// of some buffer. The duplicate window covers that: a server closes a connection that is
+// silent for minutes.
 type Fence struct {
 	// Record makes the message that is published.
 	Record func() (*nats.Msg, error)
-	// Consumer is the name of the consumer that reads, always the same one, so that
-	// a user's permissions can name it; Filter is what it reads.
+	// Consumer is the name of the consumer that reads. It is always the same, so that a
+	// user's permissions can name it. Filter is what it reads.
 	Consumer, Filter string
-	// Replaced reports that a message need not be sent if it may have been before:
+	// Replaced reports whether a message need not be sent if it may have been sent before:
 	// Filter does not cover it, and a newer one follows.
 	Replaced func(*nats.Msg) bool
-	// Passed is called when something is stored after publishing has begun again, not
-	// after its first beginning: what it asks for is to be of use.
+	// Passed is called when the first record is stored after publishing has begun again, but
+	// not after the publisher's first beginning.
 	Passed func()
-	// Boot returns which life of a supervisord an id is of, empty if it is of none;
-	// Ours is our own.
-	Boot func(id string) string
-	Ours string
-	// Processes are those of our supervisord, group.process in tokens; nil, also as
-	// its result, where they are not known but by their events.
-	Processes func() map[string]bool
-	// Listener reports whether a group, in tokens, is that of a bridge: every
-	// supervisord has one, mostly of the same name. May be nil.
-	Listener func(group string) bool
+	// Self is how to recognise other supervisords that publish under our host's name, which
+	// the same reading shows.
+	Self rivals.Self
 }
 
-// messageID is a hash of an id: an id is some 40 bytes, and after a lost checkpoint
-// there may be a million of them.
-type messageID [16]byte
-
-func idOf(m *nats.Msg) messageID { return hashID(m.Header.Get(nats.MsgIdHdr)) }
-
-func hashID(id string) messageID {
-	sum := sha256.Sum256([]byte(id))
-	return messageID(sum[:16])
-}
-
-// passFence publishes the fence where one is of use, and finds out what is stored before
-// it if anything may be.
+// passFence publishes the fence, if this session needs one, and finds out what is stored
+// before it, if anything is in doubt.
 func (s *session) passFence(ctx context.Context) error {
 	p := s.p
 	if p.sure && p.inDoubt > 0 {
@@ -94,13 +76,13 @@ func (s *session) findStored(ctx context.Context, fence uint64) (err error) {
 		first = 1 // the stream was created again
 	}
 
-	s.stored, err = s.headers.readIDs(ctx, first, fence)
+	s.stored, err = s.headers.ReadIDs(ctx, first, fence)
 	switch {
 	case err == nil:
 		s.fenced = true
 		p.cfg.Log.Debug().Int("records", p.inDoubt).Int("messages", len(s.stored)).Uint64("seq", fence).
-			Msg("looked at what the stream has of records that may have been sent before")
-	case errors.Is(err, errNoRight):
+			Msg("read what the stream already holds of records that may have been sent before")
+	case errors.Is(err, refusal.ErrNoRight):
 		p.reportNoRight(err)
 	default:
 		return fmt.Errorf("read what the stream already holds: %w", err)
@@ -108,7 +90,8 @@ func (s *session) findStored(ctx context.Context, fence uint64) (err error) {
 	return nil
 }
 
-// publishFence publishes the fence and returns its sequence.
+// publishFence publishes the fence and returns its sequence. Its id may have been used by
+// somebody else, so two others are tried.
 func (s *session) publishFence(ctx context.Context) (uint64, error) {
 	for try := 0; ; try++ {
 		m, err := s.p.cfg.Fence.Record()
@@ -116,7 +99,7 @@ func (s *session) publishFence(ctx context.Context) (uint64, error) {
 			return 0, fmt.Errorf("make the record of a reconnect: %w", err)
 		}
 		if try > 0 {
-			m.Header[nats.MsgIdHdr] = []string{s.p.taken.otherID(m.Header.Get(nats.MsgIdHdr))}
+			m.Header[nats.MsgIdHdr] = []string{s.p.taken.others.Make(m.Header.Get(nats.MsgIdHdr))}
 		}
 
 		ack, err := s.publishAlone(ctx, m)
@@ -148,5 +131,29 @@ func (s *session) publishAlone(ctx context.Context, m *nats.Msg) (acks.Answer, e
 			ack, _ := s.acks.Take(number)
 			return ack, s.check(inflight{subject: m.Subject, size: len(m.Data)}, ack)
 		}
+	}
+}
+
+// reportNoRight reports, once, that we may not read the stream.
+func (p *Publisher) reportNoRight(err error) {
+	if p.noRight {
+		return
+	}
+	p.noRight = true
+
+	name := p.cfg.Stream + "." + p.cfg.Fence.Consumer
+	fix := "allow this user to publish on $JS.API.CONSUMER.CREATE." + name + "." + p.cfg.Fence.Filter +
+		", $JS.API.CONSUMER.MSG.NEXT." + name + " and $JS.API.CONSUMER.DELETE." + name
+	text := "not allowed to read what the stream already holds: after an outage longer than " +
+		"the stream's duplicate window events may be stored twice"
+	p.raise(CauseLook, text+": "+err.Error(), fix)
+	p.cfg.Log.Warn().Err(err).Str("fix", fix).Msg(text)
+}
+
+// clearNoRight notes that we may read the stream, and ends the trouble.
+func (p *Publisher) clearNoRight() {
+	if p.noRight {
+		p.noRight = false
+		p.clear(CauseLook)
 	}
 }

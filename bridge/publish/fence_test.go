@@ -17,6 +17,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"supernats/bridge/publish/publishtest"
+	"supernats/bridge/publish/rivals"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -39,7 +41,7 @@ func fenced(again *atomic.Int64) func(*Config) {
 			Consumer: "bridge_web1", Filter: "supervisor.*.web1.>",
 			Replaced: func(m *nats.Msg) bool { return strings.HasPrefix(m.Subject, "supervisor.snapshot.") },
 			Passed:   func() { again.Add(1) },
-			Boot:     func(string) string { return "" },
+			Self:     rivals.Self{BootOf: func(string) string { return "" }},
 		}
 	}
 }
@@ -149,15 +151,15 @@ func events(tb testing.TB, js jetstream.JetStream) []string {
 	tb.Helper()
 	var all []string
 	for _, m := range stored(tb, js) {
-		if m.Subject() == subject {
+		if m.Subject() == publishtest.Subject {
 			all = append(all, string(m.Data()))
 		}
 	}
 	return all
 }
 
-// What the stream stored and the acknowledgement of which was lost is not sent
-// again, after a cut and after a death, however long ago the duplicate window ended.
+// What the stream stored is not sent again if its acknowledgement was lost: after a cut and
+// after a death, however long ago the duplicate window ended.
 func TestStoredOnce(t *testing.T) {
 	for _, killed := range []bool{false, true} {
 		t.Run(fmt.Sprintf("killed=%v", killed), func(t *testing.T) {
@@ -170,7 +172,7 @@ func TestStoredOnce(t *testing.T) {
 			src.waitAcked(t, acked)
 			k.deaf.Store(true)
 			src.allow(acked + lost)
-			waitFor(t, func() bool { return has(js, acked+lost) })
+			publishtest.WaitFor(t, func() bool { return has(js, acked+lost) })
 			if killed {
 				r.cancel()
 				_ = r.wait(t)
@@ -246,7 +248,7 @@ func TestStoredOnceWhatever(t *testing.T) {
 	}
 }
 
-// A stream that was created again has none of what its predecessor had.
+// A stream that was created again holds nothing of what the one before held.
 func TestStreamMadeAnew(t *testing.T) {
 	const n = 2000
 	s, js := forgetful(t)
@@ -261,7 +263,7 @@ func TestStreamMadeAnew(t *testing.T) {
 	makeStream(t, js)
 	k.deaf.Store(true)
 	src.allow(n/2 + 300)
-	waitFor(t, func() bool { return has(js, 300) })
+	publishtest.WaitFor(t, func() bool { return has(js, 300) })
 	time.Sleep(3 * shortWindow)
 	k.deaf.Store(false)
 	k.cut()
@@ -280,7 +282,7 @@ func TestConsumerLeftBehind(t *testing.T) {
 	ctx := context.Background()
 	s, js := forgetful(t)
 	for _, text := range numbers(0, 100) {
-		if _, err := js.PublishMsg(ctx, message(text, []byte(text))); err != nil {
+		if _, err := js.PublishMsg(ctx, publishtest.Message(text, []byte(text))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -315,7 +317,7 @@ func TestTwoListeners(t *testing.T) {
 	for i := 0; i < 100; i += 2 { // every other event, and some that we do not have
 		for _, text := range []string{fmt.Sprint(i), fmt.Sprint(i + 1000)} {
 			theirs[text] = true
-			if _, err := js.PublishMsg(ctx, message(text, []byte(text))); err != nil {
+			if _, err := js.PublishMsg(ctx, publishtest.Message(text, []byte(text))); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -338,7 +340,7 @@ func TestTwoListeners(t *testing.T) {
 
 	// Nothing in doubt: a duplicate is a collision.
 	time.Sleep(2 * shortWindow)
-	if _, err := js.PublishMsg(ctx, message("5", []byte("5 of somebody else"))); err != nil {
+	if _, err := js.PublishMsg(ctx, publishtest.Message("5", []byte("5 of somebody else"))); err != nil {
 		t.Fatal(err)
 	}
 	r = start(t, s.URL, numbered(10), fenced(&again))
@@ -348,20 +350,14 @@ func TestTwoListeners(t *testing.T) {
 	logged(t, r, "sent for the first time", 1)
 }
 
-// Without the right to look, publishing continues, and the duplicate window has to do.
+// Without the right to read the stream publishing continues, with the duplicate window alone.
 func TestNoRightToLook(t *testing.T) {
-	s, js := forgetful(t, func(o *server.Options) {
-		o.Users = []*server.User{
-			{Username: "admin", Password: "admin"},
-			{Username: "host", Password: "host", Permissions: &server.Permissions{
-				Publish: &server.SubjectPermission{Allow: []string{"supervisor.>"}},
-			}},
-		}
-		o.NoAuthUser = "admin"
-	})
+	s, js := forgetful(t, permitted(server.Permissions{
+		Publish: &server.SubjectPermission{Allow: []string{"supervisor.>"}},
+	}))
 	var again atomic.Int64
 	begun := time.Now()
-	r := start(t, strings.Replace(s.URL, "nats://", "nats://host:host@", 1), numbered(100), fenced(&again), func(c *Config) { c.Left = 100 })
+	r := start(t, asHost(s), numbered(100), fenced(&again), func(c *Config) { c.Left = 100 })
 	if err := r.wait(t); err != nil {
 		t.Fatal(err)
 	}
@@ -374,18 +370,17 @@ func TestNoRightToLook(t *testing.T) {
 	logged(t, r, "stored twice", 1)
 }
 
-// What the filter does not cover is replaced by a newer one if it may be stored.
+// What the filter does not cover, and may be stored, is left to the newer one that follows.
 func TestReplaced(t *testing.T) {
 	s, js := forgetful(t)
-	snapshots := func(c *Config) {
-		c.Encode = func(rec []byte, _ int) ([]*nats.Msg, error) {
-			m := message(string(rec), rec)
-			m.Subject = "supervisor.snapshot.web1"
-			return []*nats.Msg{m}, nil
-		}
+	src := numbered(5)
+	src.encode = func(rec []byte, _ int) ([]*nats.Msg, error) {
+		m := publishtest.Message(string(rec), rec)
+		m.Subject = "supervisor.snapshot.web1"
+		return []*nats.Msg{m}, nil
 	}
 	var again atomic.Int64
-	r := start(t, s.URL, numbered(5), fenced(&again), snapshots, func(c *Config) { c.Left = 3 })
+	r := start(t, s.URL, src, fenced(&again), func(c *Config) { c.Left = 3 })
 	if err := r.wait(t); err != nil {
 		t.Fatal(err)
 	}
@@ -404,14 +399,4 @@ func TestReplaced(t *testing.T) {
 func has(js jetstream.JetStream, n int) bool {
 	s, err := js.Stream(context.Background(), stream.Events)
 	return err == nil && s.CachedInfo().State.Msgs >= uint64(n)
-}
-
-func waitFor(tb testing.TB, done func() bool) {
-	tb.Helper()
-	for end := time.Now().Add(limit); !done(); {
-		if time.Now().After(end) {
-			tb.Fatalf("waited %v in vain", limit)
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
 }

@@ -3,7 +3,6 @@ package publish
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -12,21 +11,19 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
 
+	"supernats/bridge/publish/publishtest"
 	"supernats/schema/natsconn"
 	"supernats/schema/stream"
+	"supernats/schema/stream/streamtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-const (
-	subject = "supervisor.event.web1.-.-.tick.5"
-	limit   = 30 * time.Second
-)
 
 // source is a spool in memory that hands out no more than it is allowed to.
 type source struct {
@@ -45,10 +42,27 @@ type source struct {
 	// acknowledged; fail may return an error for a call of a method.
 	check func(s *source)
 	fail  func(method string) error
+	// encode makes the messages of a record: encodeText, if a test does not change it.
+	encode func(rec []byte, maxPayload int) ([]*nats.Msg, error)
 }
 
+// text is a record of a source: a Record.
+type text struct {
+	source *source
+	text   []byte
+}
+
+func (r *text) Messages(maxPayload int) ([]*nats.Msg, error) {
+	return r.source.encode(r.text, maxPayload)
+}
+
+func (r *text) Size() int { return len(r.text) }
+
+// textOf is what a record holds.
+func textOf(rec Record) string { return string(rec.(*text).text) }
+
 func newSource(recs ...string) *source {
-	s := &source{more: make(chan struct{}, 1)}
+	s := &source{more: make(chan struct{}, 1), encode: encodeText}
 	s.changed.L = &s.mu
 	for _, r := range recs {
 		s.recs = append(s.recs, []byte(r))
@@ -87,21 +101,31 @@ func (s *source) waitAcked(tb testing.TB, n int) {
 // wait waits until done, which is called under the lock.
 func (s *source) wait(tb testing.TB, done func() bool) {
 	tb.Helper()
+	await(tb, &s.changed, done, func() string {
+		return fmt.Sprintf("%d of %d records were handed out, %d are acknowledged", s.next, len(s.recs), s.acked)
+	})
+}
+
+// await waits until done. changed is signalled whenever something changes; done, and state,
+// which describes it, are called under its lock.
+func await(tb testing.TB, changed *sync.Cond, done func() bool, state func() string) {
+	tb.Helper()
 	late := false
-	t := time.AfterFunc(limit, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
+	t := time.AfterFunc(publishtest.Limit, func() {
+		changed.L.Lock()
+		defer changed.L.Unlock()
 		late = true
-		s.changed.Broadcast()
+		changed.Broadcast()
 	})
 	defer t.Stop()
-	s.mu.Lock()
-	defer s.mu.Unlock()
+
+	changed.L.Lock()
+	defer changed.L.Unlock()
 	for !done() {
 		if late {
-			tb.Fatalf("waited %v in vain; %d of %d records were handed out, %d are acknowledged", limit, s.next, len(s.recs), s.acked)
+			tb.Fatalf("after %v: %s", publishtest.Limit, state())
 		}
-		s.changed.Wait()
+		changed.Wait()
 	}
 }
 
@@ -125,7 +149,7 @@ func (s *source) happened() {
 	s.changed.Broadcast()
 }
 
-func (s *source) Next() ([]byte, bool, error) {
+func (s *source) Next() (Record, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.failed("Next"); err != nil {
@@ -139,7 +163,7 @@ func (s *source) Next() ([]byte, bool, error) {
 	}
 	s.next++
 	s.happened()
-	return s.recs[s.next-1], true, nil
+	return &text{s, s.recs[s.next-1]}, true, nil
 }
 
 func (s *source) More() <-chan struct{} { return s.more }
@@ -170,13 +194,9 @@ func (s *source) Rewind() error {
 	return nil
 }
 
-// encode makes one message of a record: its text.
-func encode(rec []byte, _ int) ([]*nats.Msg, error) {
-	return []*nats.Msg{message(string(rec), rec)}, nil
-}
-
-func message(id string, data []byte) *nats.Msg {
-	return &nats.Msg{Subject: subject, Data: data, Header: nats.Header{nats.MsgIdHdr: {id}}}
+// encodeText makes one message of a record: its text.
+func encodeText(rec []byte, _ int) ([]*nats.Msg, error) {
+	return []*nats.Msg{publishtest.Message(string(rec), rec)}, nil
 }
 
 // log is a zerolog output that can be waited for.
@@ -208,26 +228,31 @@ func (l *log) String() string {
 // wait waits until the log holds text.
 func (l *log) wait(tb testing.TB, text string) {
 	tb.Helper()
-	late := false
-	t := time.AfterFunc(limit, func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		late = true
-		l.changed.Broadcast()
-	})
-	defer t.Stop()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for !strings.Contains(l.text.String(), text) {
-		if late {
-			tb.Fatalf("waited %v in vain for %q in the log:\n%s", limit, text, &l.text)
+	await(tb, &l.changed,
+		func() bool { return strings.Contains(l.text.String(), text) },
+		func() string { return fmt.Sprintf("no %q in the log:\n%s", text, &l.text) })
+}
+
+// permitted adds a user host with permissions to a server; without a user everything is
+// permitted.
+func permitted(host server.Permissions) func(*server.Options) {
+	return func(o *server.Options) {
+		o.Users = []*server.User{
+			{Username: "admin", Password: "admin"},
+			{Username: "host", Password: "host", Permissions: &host},
 		}
-		l.changed.Wait()
+		o.NoAuthUser = "admin"
 	}
 }
 
-// running is a publisher at work.
+// asHost returns the URL of a server for the user host.
+func asHost(s *streamtest.Server) string {
+	return strings.Replace(s.URL, "nats://", "nats://host:host@", 1)
+}
+
+// running is a publisher whose Run was called.
 type running struct {
+	*Publisher
 	log    *log
 	cancel context.CancelFunc
 	done   chan error
@@ -243,7 +268,7 @@ func ensure(ctx context.Context, js jetstream.JetStream) error {
 
 func config(url string, src Source) Config {
 	return Config{
-		Source: src, Stream: stream.Events, Ensure: ensure, Encode: encode, Lost: func([]byte, error) {},
+		Source: src, Stream: stream.Events, Ensure: ensure, Lost: func(Record, error) {},
 		Connect: func(more ...nats.Option) (*nats.Conn, error) {
 			return natsconn.Settings{URL: url}.Connect("test", append(more,
 				nats.ReconnectWait(10*time.Millisecond), nats.ReconnectJitter(10*time.Millisecond, 10*time.Millisecond))...)
@@ -257,7 +282,7 @@ func start(tb testing.TB, url string, src Source, change ...func(*Config)) *runn
 	r := &running{log: newLog(), done: make(chan error, 1)}
 	cfg := config(url, src)
 	cfg.Log = zerolog.New(r.log)
-	cfg.Lost = func(rec []byte, err error) { tb.Errorf("record %q is lost: %v", rec, err) }
+	cfg.Lost = func(rec Record, err error) { tb.Errorf("record %q is lost: %v", textOf(rec), err) }
 	for _, c := range change {
 		c(&cfg)
 	}
@@ -266,6 +291,7 @@ func start(tb testing.TB, url string, src Source, change ...func(*Config)) *runn
 		tb.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
+	r.Publisher = p
 	r.cancel = cancel
 	ended := make(chan struct{})
 	go func() {
@@ -288,8 +314,8 @@ func (r *running) wait(tb testing.TB) error {
 	select {
 	case err := <-r.done:
 		return err
-	case <-time.After(limit):
-		tb.Fatalf("Run did not return within %v; log:\n%s", limit, r.log)
+	case <-time.After(publishtest.Limit):
+		tb.Fatalf("Run did not return within %v; log:\n%s", publishtest.Limit, r.log)
 		return nil
 	}
 }
@@ -297,27 +323,7 @@ func (r *running) wait(tb testing.TB) error {
 // stored returns what the stream holds, in its order.
 func stored(tb testing.TB, js jetstream.JetStream) []jetstream.Msg {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
-	c, err := js.OrderedConsumer(ctx, stream.Events, jetstream.OrderedConsumerConfig{})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	n := int(c.CachedInfo().NumPending)
-	msgs := make([]jetstream.Msg, 0, n)
-	for len(msgs) < n {
-		batch, err := c.Fetch(min(n-len(msgs), 5000), jetstream.FetchMaxWait(10*time.Second))
-		if err != nil {
-			tb.Fatal(err)
-		}
-		for m := range batch.Messages() {
-			msgs = append(msgs, m)
-		}
-		if batch.Error() != nil {
-			tb.Fatal(batch.Error())
-		}
-	}
-	return msgs
+	return streamtest.Stored(tb, js, stream.Events)
 }
 
 func texts(msgs []jetstream.Msg) []string {
@@ -335,32 +341,4 @@ func numbers(from, to int) []string {
 		s = append(s, strconv.Itoa(i))
 	}
 	return s
-}
-
-// responder answers on our subject in place of a stream; answer is called for
-// each message in turn, from one goroutine.
-func responder(tb testing.TB, url string, answer func(i int, m *nats.Msg)) *nats.Subscription {
-	tb.Helper()
-	nc, err := nats.Connect(url)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(nc.Close)
-	i := 0
-	sub, err := nc.Subscribe(subject, func(m *nats.Msg) {
-		answer(i, m)
-		i++
-	})
-	if err == nil {
-		err = errors.Join(sub.SetPendingLimits(-1, -1), nc.Flush())
-	}
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return sub
-}
-
-// ack is the answer of a stream.
-func ack(name string, seq int) []byte {
-	return fmt.Appendf(nil, `{"stream":%q,"seq":%d}`, name, seq+1)
 }

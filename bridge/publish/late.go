@@ -2,8 +2,8 @@ package publish
 
 import "errors"
 
-// ErrBeginAgain is an error of Source.Next: records that go before those that are in
-// flight have come to light. After Rewind they are read first.
+// ErrBeginAgain is an error of Source.Next: records of an earlier run have come to light
+// that go before those in flight. After Rewind they are read first.
 var ErrBeginAgain = errors.New("records of an earlier run have come to light")
 
 // Doubter is a Source in which records of an earlier run may come to light.
@@ -14,11 +14,14 @@ type Doubter interface {
 	Doubt() (records int, seq uint64)
 }
 
-// Awaiter is a Source of which somebody may wait for what it hands out to be
-// acknowledged: then records are not gathered.
-type Awaiter interface{ Awaited() bool }
+// Awaiter is a Source whose records somebody may wait for.
+type Awaiter interface {
+	// Awaited reports whether somebody waits until what the source hands out is
+	// acknowledged. Then the publisher does not let records accumulate.
+	Awaited() bool
+}
 
-// noteLate takes note of records that have come to light: an earlier run may have sent
+// noteLate puts records that have come to light in doubt: an earlier run may have sent
 // them.
 func (p *Publisher) noteLate() {
 	d, ok := p.cfg.Source.(Doubter)

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"supernats/bridge/publish/publishtest"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -23,7 +24,6 @@ func TestNewErrors(t *testing.T) {
 		"Source":  func(c *Config) { c.Source = nil },
 		"Connect": func(c *Config) { c.Connect = nil },
 		"Ensure":  func(c *Config) { c.Ensure = nil },
-		"Encode":  func(c *Config) { c.Encode = nil },
 		"Lost":    func(c *Config) { c.Lost = nil },
 		"Stream":  func(c *Config) { c.Stream = "" },
 	} {
@@ -61,7 +61,7 @@ func TestServerRestarts(t *testing.T) {
 	}
 }
 
-// Not the connection but the answers are lost: the stream refuses what it has.
+// A connection that is closed for good is replaced: the stream refuses what it already holds.
 func TestConnectionCut(t *testing.T) {
 	const n = 5000
 	s := streamtest.Start(t)
@@ -95,7 +95,7 @@ func TestConnectionCut(t *testing.T) {
 	}
 }
 
-// A server that comes late finds everything waiting.
+// When a server comes late everything waits for it.
 func TestServerComesLater(t *testing.T) {
 	s := streamtest.Start(t)
 	s.Stop()
@@ -124,7 +124,7 @@ func logged(t *testing.T, r *running, text string, n int) {
 	}
 }
 
-// The stream is made again if somebody deletes it; what it had is gone with it.
+// A stream that somebody deletes is created again; what it held is gone.
 func TestStreamDeleted(t *testing.T) {
 	const n = 3000
 	ctx := context.Background()
@@ -146,7 +146,7 @@ func TestStreamDeleted(t *testing.T) {
 	logged(t, r, "nats stream add SUPERVISOR", 1)
 }
 
-// A bridge that may not create a stream waits until somebody else does.
+// A bridge that may not create a stream waits until somebody else creates it.
 func TestStreamComesLater(t *testing.T) {
 	ctx := context.Background()
 	s := streamtest.Start(t)
@@ -185,7 +185,7 @@ func TestEnsureFails(t *testing.T) {
 	logged(t, r, "allow this user to publish", 1)
 }
 
-// Whatever else answers on our subject is not believed.
+// An answer of anything but our stream does not count.
 func TestForeignResponder(t *testing.T) {
 	for name, answer := range map[string]string{
 		"another stream":  `{"stream":"ORDERS","seq":1}`,
@@ -203,7 +203,7 @@ func TestForeignResponder(t *testing.T) {
 					t.Error("a record was acknowledged by a foreign responder")
 				}
 			}
-			foreign := responder(t, s.URL, func(_ int, m *nats.Msg) { _ = m.Respond([]byte(answer)) })
+			foreign := publishtest.Respond(t, s.URL, func(_ int, m *nats.Msg) { _ = m.Respond([]byte(answer)) })
 			r := start(t, s.URL, src, func(c *Config) { c.Ensure = noStream })
 			src.wait(t, func() bool { return src.rewinds >= 3 })
 			logged(t, r, "find what else answers on supervisor.>", 1)
@@ -242,13 +242,12 @@ func TestTTL(t *testing.T) {
 				t.Fatal(err)
 			}
 			src := numbered(n)
-			r := start(t, s.URL, src, func(c *Config) {
-				c.Encode = func(rec []byte, _ int) ([]*nats.Msg, error) {
-					m := message(string(rec), rec)
-					m.Header.Set(stream.HeaderTTL, "3600s")
-					return []*nats.Msg{m}, nil
-				}
-			})
+			src.encode = func(rec []byte, _ int) ([]*nats.Msg, error) {
+				m := publishtest.Message(string(rec), rec)
+				m.Header.Set(stream.HeaderTTL, "3600s")
+				return []*nats.Msg{m}, nil
+			}
+			r := start(t, s.URL, src)
 			if err := r.wait(t); err != nil {
 				t.Fatal(err)
 			}
@@ -270,7 +269,7 @@ func TestTTL(t *testing.T) {
 	}
 }
 
-// A record that cannot be encoded is reported and skipped; its neighbours are
+// A record of which no messages can be made is reported and skipped; its neighbours are
 // stored in order, and the end is reached.
 func TestLost(t *testing.T) {
 	const n, every = 1000, 7
@@ -279,19 +278,19 @@ func TestLost(t *testing.T) {
 	s := streamtest.Start(t)
 	src := numbered(n)
 	var lost []string
-	r := start(t, s.URL, src, func(c *Config) {
-		i := -1
-		c.Encode = func(rec []byte, most int) ([]*nats.Msg, error) {
-			if i++; bad(i) {
-				return nil, garbled
-			}
-			return encode(rec, most)
+	i := -1
+	src.encode = func(rec []byte, most int) ([]*nats.Msg, error) {
+		if i++; bad(i) {
+			return nil, garbled
 		}
-		c.Lost = func(rec []byte, err error) {
+		return encodeText(rec, most)
+	}
+	r := start(t, s.URL, src, func(c *Config) {
+		c.Lost = func(rec Record, err error) {
 			if !errors.Is(err, garbled) {
-				t.Errorf("%s is lost for %v", rec, err)
+				t.Errorf("%s is lost for %v", textOf(rec), err)
 			}
-			lost = append(lost, string(rec))
+			lost = append(lost, textOf(rec))
 		}
 	})
 	if err := r.wait(t); err != nil {
@@ -316,20 +315,20 @@ func TestLost(t *testing.T) {
 	}
 }
 
-// Encode is given what the server takes, again if another server takes less.
+// Messages are no larger than what the server takes.
 func TestMaxPayload(t *testing.T) {
 	s := streamtest.Start(t, func(o *server.Options) { o.MaxPayload = 4096 })
 	var asked []int
-	r := start(t, s.URL, newSource(strings.Repeat("a", 10_000)), func(c *Config) {
-		c.Encode = func(rec []byte, most int) ([]*nats.Msg, error) {
-			asked = append(asked, most)
-			var msgs []*nats.Msg
-			for part := range slices.Chunk(rec, most/2) {
-				msgs = append(msgs, message(fmt.Sprint(len(msgs)), part))
-			}
-			return msgs, nil
+	src := newSource(strings.Repeat("a", 10_000))
+	src.encode = func(rec []byte, most int) ([]*nats.Msg, error) {
+		asked = append(asked, most)
+		var msgs []*nats.Msg
+		for part := range slices.Chunk(rec, most/2) {
+			msgs = append(msgs, publishtest.Message(fmt.Sprint(len(msgs)), part))
 		}
-	})
+		return msgs, nil
+	}
+	r := start(t, s.URL, src)
 	if err := r.wait(t); err != nil {
 		t.Fatal(err)
 	}
@@ -341,7 +340,7 @@ func TestMaxPayload(t *testing.T) {
 	}
 }
 
-// A source whose methods fail for a while loses nothing and doubles nothing.
+// While the methods of a source fail nothing is lost, and nothing is stored twice.
 func TestSourceFails(t *testing.T) {
 	for name, fails := range map[string]map[string][]int{ // the calls that fail, from 1
 		"Next":   {"Next": {1, 500, 1200, 1201}},
@@ -370,7 +369,7 @@ func TestSourceFails(t *testing.T) {
 				t.Errorf("stored (-want +got):\n%s", diff)
 			}
 			if want := len(fails["Next"]) + len(fails["Ack"]) + len(fails["Rewind"]); failures != want {
-				t.Errorf("it failed %d times, not %d", failures, want)
+				t.Errorf("the source failed %d times, not %d", failures, want)
 			}
 			logged(t, r, broken.Error(), strings.Count(r.log.String(), `"level":"warn"`))
 		})

@@ -18,16 +18,17 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"supernats/bridge/publish/publishtest"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
 
-// refusals is a publisher that a server refuses for a while, until fixed is
-// called: it says so once, with what fixes it, loses nothing and ends by itself.
+// refusals checks that a publisher which the server refuses until fixed is called reports
+// that once, with what fixes it, loses nothing and ends on its own.
 func refusals(t *testing.T, r *running, says string, fixed func()) {
 	t.Helper()
 	r.log.wait(t, says)
-	time.Sleep(500 * time.Millisecond) // it is tried a few times
+	time.Sleep(500 * time.Millisecond) // for a few attempts
 	fixed()
 	if err := r.wait(t); err != nil {
 		t.Fatal(err)
@@ -82,31 +83,31 @@ func TestJetStreamNotEnabled(t *testing.T) {
 	}
 }
 
-// What the server does not permit is reported at once, by its name: the answer to a
-// message that was denied is silence.
+// What the server does not permit is reported at once, by its name, although a message that
+// is denied gets no answer.
 func TestPermissionDenied(t *testing.T) {
 	for name, tc := range map[string]struct {
 		may  server.Permissions
 		says string
 	}{
-		"publish": {server.Permissions{Publish: &server.SubjectPermission{Deny: []string{"supervisor.event.web1.>"}}}, subject},
-		"inbox":   {server.Permissions{Subscribe: &server.SubjectPermission{Deny: []string{"_INBOX.>"}}}, "Subscription to"},
+		"publish": {
+			may:  server.Permissions{Publish: &server.SubjectPermission{Deny: []string{"supervisor.event.web1.>"}}},
+			says: publishtest.Subject,
+		},
+		"inbox": {
+			may:  server.Permissions{Subscribe: &server.SubjectPermission{Deny: []string{"_INBOX.>"}}},
+			says: "Subscription to",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := streamtest.Start(t, func(o *server.Options) {
-				o.Users = []*server.User{
-					{Username: "admin", Password: "admin"},
-					{Username: "host", Password: "host", Permissions: &tc.may},
-				}
-				o.NoAuthUser = "admin"
-			})
+			s := streamtest.Start(t, permitted(tc.may))
 			js := s.JetStream()
 			if err := stream.EnsureEvents(context.Background(), js, stream.DefaultLimits()); err != nil {
 				t.Fatal(err)
 			}
 			src := numbered(100)
 			begun := time.Now()
-			r := start(t, strings.Replace(s.URL, "nats://", "nats://host:host@", 1), src, func(c *Config) { c.Ensure = noStream })
+			r := start(t, asHost(s), src, func(c *Config) { c.Ensure = noStream })
 			r.log.wait(t, "allow this user to publish")
 			if took := time.Since(begun); took > ackTimeout/2 {
 				t.Errorf("reported after %v", took)
@@ -129,40 +130,34 @@ func smallStream(t *testing.T, mayAsk bool) (url string, js jetstream.JetStream,
 	if mayAsk {
 		deny = []string{"nothing"}
 	}
-	s := streamtest.Start(t, func(o *server.Options) {
-		o.Users = []*server.User{
-			{Username: "admin", Password: "admin"},
-			{Username: "host", Password: "host", Permissions: &server.Permissions{Publish: &server.SubjectPermission{Deny: deny}}},
-		}
-		o.NoAuthUser = "admin"
-	})
+	s := streamtest.Start(t, permitted(server.Permissions{Publish: &server.SubjectPermission{Deny: deny}}))
 	js = s.JetStream()
 	c = stream.EventsConfig(stream.DefaultLimits(), 1)
 	c.MaxMsgSize = 5000
 	if _, err := js.CreateStream(context.Background(), c); err != nil {
 		t.Fatal(err)
 	}
-	return strings.Replace(s.URL, "nats://", "nats://host:host@", 1), js, c
+	return asHost(s), js, c
 }
 
 // dividing divides records that begin with d.
 func dividing(rec []byte, limit int) ([]*nats.Msg, error) {
 	const room = 500 // for headers
 	if len(rec) <= limit-room {
-		return []*nats.Msg{message(string(rec[:4]), rec)}, nil
+		return []*nats.Msg{publishtest.Message(string(rec[:4]), rec)}, nil
 	}
 	if rec[0] != 'd' {
 		return nil, fmt.Errorf("%w: record of %d bytes for messages of %d", ErrTooLarge, len(rec), limit)
 	}
 	var msgs []*nats.Msg
 	for i := 0; i < len(rec); i += limit - room {
-		msgs = append(msgs, message(fmt.Sprintf("part %d of %d", i, len(rec)), rec[i:min(len(rec), i+limit-room)]))
+		msgs = append(msgs, publishtest.Message(fmt.Sprintf("part %d of %d", i, len(rec)), rec[i:min(len(rec), i+limit-room)]))
 	}
 	return msgs, nil
 }
 
-// A stream that takes small messages only gets parts. What cannot be divided is
-// reported and skipped, but not before the stream has refused it.
+// A stream that takes only small messages gets parts. What cannot be divided is reported and
+// skipped, but not before the stream has refused it.
 func TestTooBig(t *testing.T) {
 	for _, mayAsk := range []bool{true, false} {
 		t.Run(fmt.Sprintf("may ask=%v", mayAsk), func(t *testing.T) {
@@ -172,10 +167,10 @@ func TestTooBig(t *testing.T) {
 			src := newSource("small", "divided "+big, "tiny", "whole "+big, fits, "last")
 			var lost []int
 			var troubles troubleLog
+			src.encode = dividing
 			r := start(t, url, src, troubles.watch, func(c *Config) {
-				c.Encode = dividing
-				c.Lost = func(rec []byte, err error) {
-					lost = append(lost, len(rec))
+				c.Lost = func(rec Record, err error) {
+					lost = append(lost, rec.Size())
 					if !errors.Is(err, ErrTooLarge) {
 						t.Errorf("lost for %v", err)
 					}
@@ -197,8 +192,7 @@ func TestTooBig(t *testing.T) {
 	}
 }
 
-// Limits change while it runs: of the stream, of which nobody says so, in either
-// direction.
+// The stream's limit may change in either direction, without notice.
 func TestSizeChanges(t *testing.T) {
 	for _, mayAsk := range []bool{true, false} {
 		t.Run(fmt.Sprintf("may ask=%v", mayAsk), func(t *testing.T) {
@@ -214,7 +208,8 @@ func TestSizeChanges(t *testing.T) {
 				recs = append(recs, fmt.Sprintf("d%d ", i)+strings.Repeat("x", 20_000+i))
 			}
 			src := newSource(recs...).allow(1)
-			p, _ := publisherOf(t, url, src, func(c *Config) { c.Encode = dividing })
+			src.encode = dividing
+			r := start(t, url, src)
 			most := func() int {
 				largest := 0
 				for _, m := range stored(t, js) {
@@ -226,7 +221,7 @@ func TestSizeChanges(t *testing.T) {
 			change(2500)
 			src.allow(2)
 			src.waitAcked(t, 2)
-			p.sizes.every.Store(int64(time.Nanosecond))
+			r.sizes.every.Store(int64(time.Nanosecond))
 			change(-1)
 			src.allow(3)
 			src.waitAcked(t, 3)
@@ -242,8 +237,7 @@ func TestSizeChanges(t *testing.T) {
 	}
 }
 
-// Where nothing of ours is small enough, records wait, and it is not tried without a
-// pause.
+// Where nothing of ours is small enough, records wait, with a pause between attempts.
 func TestNothingSmallEnough(t *testing.T) {
 	url, js, c := smallStream(t, true)
 	c.MaxMsgSize = 200
@@ -253,15 +247,14 @@ func TestNothingSmallEnough(t *testing.T) {
 	var troubles troubleLog
 	src := newSource("small", "whole "+strings.Repeat("x", 300), "last")
 	tries := 0
-	r := start(t, url, src, troubles.watch, func(c *Config) {
-		c.Encode = func(rec []byte, limit int) ([]*nats.Msg, error) {
-			tries++
-			if len(rec) > limit {
-				return nil, ErrTooLarge
-			}
-			return []*nats.Msg{message(string(rec), rec)}, nil
+	src.encode = func(rec []byte, limit int) ([]*nats.Msg, error) {
+		tries++
+		if len(rec) > limit {
+			return nil, ErrTooLarge
 		}
-	})
+		return []*nats.Msg{publishtest.Message(string(rec), rec)}, nil
+	}
+	r := start(t, url, src, troubles.watch)
 	src.waitAcked(t, 1)
 	time.Sleep(time.Second)
 	c.MaxMsgSize = -1
@@ -319,36 +312,34 @@ func (l *troubleLog) all() []string {
 	return slices.Clone(l.said)
 }
 
-// A record that is sent again in other parts than before, since the limit has changed
-// in its middle, is stored whole: parts of one division are not taken for those of
-// another.
+// A record that is sent again in other parts than before, since the limit changed between
+// them, is stored whole: the parts of one division are not taken for those of another.
 func TestDividedAgain(t *testing.T) {
 	url, js, c := smallStream(t, true)
 	big := "d " + strings.Repeat("x", 40_000)
 	tries := 0
 	src := newSource("small", big, "last")
-	r := start(t, url, src, func(cfg *Config) {
-		cfg.Encode = func(rec []byte, limit int) ([]*nats.Msg, error) {
-			if len(rec) < 1000 {
-				return dividing(rec, limit)
-			}
-			if tries++; tries == 1 {
-				// The first part fits, the second is refused by then.
-				c.MaxMsgSize = 2000
-				first := message("id/1", rec[:1000])
-				second := message("id/2", rec[1000:4000])
-				if _, err := js.UpdateStream(context.Background(), c); err != nil {
-					t.Error(err)
-				}
-				return []*nats.Msg{first, second}, nil
-			}
-			var msgs []*nats.Msg
-			for i := 0; i < len(rec); i += limit - 500 {
-				msgs = append(msgs, message(fmt.Sprint("id/", len(msgs)+1), rec[i:min(len(rec), i+limit-500)]))
-			}
-			return msgs, nil
+	src.encode = func(rec []byte, limit int) ([]*nats.Msg, error) {
+		if len(rec) < 1000 {
+			return dividing(rec, limit)
 		}
-	})
+		if tries++; tries == 1 {
+			// The first part fits, the second is refused by then.
+			c.MaxMsgSize = 2000
+			first := publishtest.Message("id/1", rec[:1000])
+			second := publishtest.Message("id/2", rec[1000:4000])
+			if _, err := js.UpdateStream(context.Background(), c); err != nil {
+				t.Error(err)
+			}
+			return []*nats.Msg{first, second}, nil
+		}
+		var msgs []*nats.Msg
+		for i := 0; i < len(rec); i += limit - 500 {
+			msgs = append(msgs, publishtest.Message(fmt.Sprint("id/", len(msgs)+1), rec[i:min(len(rec), i+limit-500)]))
+		}
+		return msgs, nil
+	}
+	r := start(t, url, src)
 	if err := r.wait(t); err != nil {
 		t.Fatal(err)
 	}
@@ -357,23 +348,17 @@ func TestDividedAgain(t *testing.T) {
 	}
 }
 
-// While events are denied and the fence is not, no attempt asks for what a reconnect
-// asks for: it would be one every few seconds, for ever.
+// While events are denied and the fence is not, no attempt asks for what a reconnect asks
+// for: otherwise there would be one every few seconds, for ever.
 func TestNothingWithoutProgress(t *testing.T) {
-	s := streamtest.Start(t, func(o *server.Options) {
-		o.Users = []*server.User{
-			{Username: "admin", Password: "admin"},
-			{Username: "host", Password: "host", Permissions: &server.Permissions{
-				Publish: &server.SubjectPermission{Deny: []string{subject}},
-			}},
-		}
-		o.NoAuthUser = "admin"
-	})
+	s := streamtest.Start(t, permitted(server.Permissions{
+		Publish: &server.SubjectPermission{Deny: []string{publishtest.Subject}},
+	}))
 	js := s.JetStream()
 	makeStream(t, js)
 	var again atomic.Int64
 	var troubles troubleLog
-	r := start(t, strings.Replace(s.URL, "nats://", "nats://host:host@", 1), numbered(100), fenced(&again), troubles.watch, func(c *Config) { c.Left = 100 })
+	r := start(t, asHost(s), numbered(100), fenced(&again), troubles.watch, func(c *Config) { c.Left = 100 })
 	r.log.wait(t, "allow this user to publish")
 	time.Sleep(3 * time.Second)
 	if n := len(stored(t, js)); again.Load() > 0 || n > 2 {

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
 
+	"supernats/bridge/publish/publishtest"
 	"supernats/bridge/publish/rivals"
 )
 
@@ -28,18 +29,19 @@ func booted(t *testing.T, url, boot string, processes ...string) (l *troubleLog,
 	fenced(&again)(&cfg)
 	l = new(troubleLog)
 	l.watch(&cfg)
-	cfg.Fence.Ours = boot
-	cfg.Fence.Processes = func() map[string]bool {
+	self := &cfg.Fence.Self
+	self.Boot = boot
+	self.Processes = func() map[string]bool {
 		table := map[string]bool{}
 		for _, name := range processes {
 			table[name] = true
 		}
 		return table
 	}
-	cfg.Fence.Listener = func(group string) bool { return group == "supernats" }
-	cfg.Fence.Boot = func(id string) string { boot, _, _ := strings.Cut(id, "/"); return boot }
-	cfg.Encode = func(rec []byte, _ int) ([]*nats.Msg, error) {
-		m := message(string(rec), rec)
+	self.IsListener = func(group string) bool { return group == "supernats" }
+	self.BootOf = func(id string) string { boot, _, _ := strings.Cut(id, "/"); return boot }
+	src.encode = func(rec []byte, _ int) ([]*nats.Msg, error) {
+		m := publishtest.Message(string(rec), rec)
 		_, serial, _ := strings.Cut(string(rec), "/")
 		var n int
 		if _, err := fmt.Sscan(serial, &n); err != nil {
@@ -102,7 +104,7 @@ func TestRival(t *testing.T) {
 	time.Sleep(300 * time.Millisecond)
 	b, stop := booted(t, s.URL, "bbbb", "api.api_00", "job.job", "a=20b.c")
 	for _, l := range []*troubleLog{a, b} {
-		waitFor(t, func() bool { return len(l.all()) > 0 })
+		publishtest.WaitFor(t, func() bool { return len(l.all()) > 0 })
 		l.mu.Lock()
 		text := l.text[CauseConflict]
 		l.mu.Unlock()
@@ -111,15 +113,15 @@ func TestRival(t *testing.T) {
 		}
 	}
 	stop()
-	waitFor(t, func() bool { return cmp.Equal([]string{"+process-conflict", "-process-conflict"}, a.all()) })
+	publishtest.WaitFor(t, func() bool { return cmp.Equal([]string{"+process-conflict", "-process-conflict"}, a.all()) })
 }
 
-// What an earlier supervisord of the host left in the stream is no rival, nor is
-// a listener of it that publishes what it has left.
+// What an earlier supervisord of the host left in the stream is not a rival. Neither is a
+// listener that publishes what was left.
 func TestNoRival(t *testing.T) {
 	s, js := forgetful(t)
 	left := func(n int) {
-		m := message(fmt.Sprintf("aaaa/%d", n), nil)
+		m := publishtest.Message(fmt.Sprintf("aaaa/%d", n), nil)
 		m.Subject = fmt.Sprintf("supervisor.event.web1.web.web_%d.process_state.running", n%10)
 		if _, err := js.PublishMsg(context.Background(), m); err != nil {
 			t.Fatal(err)
@@ -137,17 +139,17 @@ func TestNoRival(t *testing.T) {
 	}
 }
 
-// A group that the other supervisord has removed is shared no more.
+// A group that the other supervisord has removed is no longer shared.
 func TestRivalGroupRemoved(t *testing.T) {
 	s, js := forgetful(t)
 	a, _ := booted(t, s.URL, "aaaa", "web.web")
 	time.Sleep(200 * time.Millisecond)
 	_, _ = booted(t, s.URL, "bbbb", "web.web")
-	waitFor(t, func() bool { return len(a.all()) > 0 })
-	m := message("bbbb/removed", nil)
+	publishtest.WaitFor(t, func() bool { return len(a.all()) > 0 })
+	m := publishtest.Message("bbbb/removed", nil)
 	m.Subject = "supervisor.event.web1.web.-.process_group.removed"
 	if _, err := js.PublishMsg(context.Background(), m); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, func() bool { return cmp.Equal([]string{"+process-conflict", "-process-conflict"}, a.all()) })
+	publishtest.WaitFor(t, func() bool { return cmp.Equal([]string{"+process-conflict", "-process-conflict"}, a.all()) })
 }

@@ -10,12 +10,13 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"supernats/bridge/publish/ids"
 	"supernats/bridge/publish/refusal"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
 
-// fill sends what the source has, as far as the window is open.
+// fill sends what the source has while the window is open.
 func (s *session) fill() error {
 	for s.isOpen() {
 		if len(s.outbox) == 0 {
@@ -39,7 +40,7 @@ func (s *session) fill() error {
 	return nil
 }
 
-// readNext puts the messages of the next record into the outbox; false if there is none.
+// readNext puts the messages of the next record into the outbox; false if there is no record.
 func (s *session) readNext() (bool, error) {
 	rec, ok, err := s.p.cfg.Source.Next()
 	if errors.Is(err, io.EOF) {
@@ -64,7 +65,7 @@ func (s *session) readNext() (bool, error) {
 	s.handedOut++
 
 	s.p.ttl.retry()
-	msgs, err := s.encode(rec)
+	msgs, err := s.messages(rec)
 	switch {
 	case errors.Is(err, ErrPartly):
 		s.p.reportTooLarge(err)
@@ -79,12 +80,12 @@ func (s *session) readNext() (bool, error) {
 		msgs = nil
 	}
 
-	// A record without messages takes its place in the queue: it is acknowledged in turn.
+	// A record without messages has a place in the queue too: it is acknowledged in its turn.
 	if len(msgs) == 0 {
 		s.queue = append(s.queue, inflight{last: true})
 		return true, nil
 	}
-	first := s.p.divisions.note(msgs)
+	first := s.p.divisions.Note(msgs)
 	for i, m := range msgs {
 		s.outbox = append(s.outbox, outgoing{
 			Msg: m, last: i == len(msgs)-1, second: i == 1, doubt: doubt, first: first,
@@ -93,17 +94,17 @@ func (s *session) readNext() (bool, error) {
 	return true, nil
 }
 
-// encode makes the messages of a record, as large as the server and the stream take them.
-// What cannot be made as small as is likely to be taken is tried as large as was not
-// refused yet.
-func (s *session) encode(rec []byte) ([]*nats.Msg, error) {
+// messages makes the messages of a record, as large as the server and the stream take them.
+// If the limit is guessed and too low for the record, larger ones are tried: up to what was
+// not refused yet.
+func (s *session) messages(rec Record) ([]*nats.Msg, error) {
 	sizes := &s.p.sizes
 	limit, guessed := sizes.limit(int(s.nc.MaxPayload()))
-	msgs, err := s.p.cfg.Encode(rec, limit)
+	msgs, err := rec.Messages(limit)
 
 	for _, larger := range []int{(limit + sizes.refused) / 2, sizes.refused - 1} {
 		if guessed && larger > limit && errors.Is(err, ErrTooLarge) {
-			msgs, err = s.p.cfg.Encode(rec, larger)
+			msgs, err = rec.Messages(larger)
 		}
 	}
 
@@ -113,7 +114,7 @@ func (s *session) encode(rec []byte) ([]*nats.Msg, error) {
 	return msgs, err
 }
 
-// send publishes a message, unless the stream has it.
+// send publishes a message, unless it is in doubt and the stream holds it.
 func (s *session) send(m outgoing) error {
 	id := m.Header.Get(nats.MsgIdHdr)
 	if m.doubt && s.isStored(m.Msg) {
@@ -121,10 +122,10 @@ func (s *session) send(m outgoing) error {
 		return nil
 	}
 
-	if !s.p.ttl.offSince.IsZero() {
+	if s.p.ttl.isOff() {
 		m.Header.Del(jetstream.MsgTTLHeader)
 	}
-	otherID := s.p.taken.used(id)
+	otherID := s.p.taken.others.Get(id)
 	if otherID != "" {
 		m.Header[nats.MsgIdHdr] = []string{otherID}
 	}
@@ -149,13 +150,13 @@ func (s *session) isStored(m *nats.Msg) bool {
 	if s.stored == nil {
 		return false
 	}
-	_, ok := s.stored[idOf(m)]
-	// No more than a window was ever in flight after the checkpoint.
-	return ok || s.fenced && s.handedOut <= window && s.p.cfg.Fence.Replaced(m)
+	// A snapshot cannot be looked up. It may be stored only if it was in flight, and no more
+	// than a window ever is.
+	return s.stored.Has(ids.OfMessage(m)) || s.fenced && s.handedOut <= window && s.p.cfg.Fence.Replaced(m)
 }
 
-// sentClock makes the header of the time of sending. Within a millisecond it stays the
-// same: as a text of its own it would cost each event of a burst an allocation.
+// sentClock makes the header with the time of sending. It is the same within a millisecond:
+// otherwise each event of a burst would cost an allocation.
 type sentClock struct {
 	stamp []string
 	at    time.Time // when stamp was written
@@ -168,34 +169,4 @@ func (c *sentClock) header() []string {
 		c.at = now
 	}
 	return c.stamp
-}
-
-// divisions is into how many parts records were divided that are not acknowledged, by the
-// id of their first part.
-type divisions map[messageID]int
-
-// note notes into how many parts a record is divided, and returns the hash of the first
-// one's id. If it is sent again in other parts than before, since limits have changed,
-// those are not to be taken for the ones that the stream has: their message ids say how
-// many they are.
-func (d divisions) note(msgs []*nats.Msg) (first messageID) {
-	if len(msgs) == 1 && len(d) == 0 {
-		return first
-	}
-	id := msgs[0].Header.Get(nats.MsgIdHdr)
-	if len(msgs) == 1 {
-		return hashID(id + "/1")
-	}
-
-	first = hashID(id)
-	before, ok := d[first]
-	if !ok {
-		d[first] = len(msgs)
-	}
-	if ok && before != len(msgs) {
-		for _, m := range msgs {
-			m.Header[nats.MsgIdHdr] = []string{fmt.Sprintf("%s/of/%d", m.Header.Get(nats.MsgIdHdr), len(msgs))}
-		}
-	}
-	return first
 }

@@ -10,8 +10,9 @@ import (
 	"supernats/bridge/publish/refusal"
 )
 
-// settle takes the answers to the oldest message and to all that follow it without a gap,
-// and moves the source's checkpoint once. Its error is the first one among them.
+// settle takes the answers to the oldest message and to those that follow it without a gap,
+// and moves the source's checkpoint once. It stops at a suspect message, and at the first
+// error, which it returns.
 func (s *session) settle() error {
 	records := 0
 	taken := 0
@@ -51,7 +52,8 @@ func (s *session) settle() error {
 	return refused
 }
 
-// ackRecords reports to the source that its oldest records are stored.
+// ackRecords reports to the source that its oldest records are stored, and ends the troubles
+// that kept them from the stream.
 func (s *session) ackRecords(records int) error {
 	p := s.p
 	if err := p.cfg.Source.Ack(records, p.lastSeq); err != nil {
@@ -75,7 +77,7 @@ func (s *session) ackRecords(records int) error {
 	return nil
 }
 
-// noteAnswer takes note of the acknowledgement of a message.
+// noteAnswer notes the acknowledgement of a message.
 func (s *session) noteAnswer(m *inflight, ack acks.Answer) {
 	p := s.p
 	m.settled = true
@@ -91,8 +93,8 @@ func (s *session) noteAnswer(m *inflight, ack acks.Answer) {
 		return
 	}
 
-	// Of what may have been sent before, a duplicate is to be expected, unless it is known
-	// that the stream did not have it.
+	// What may have been sent before may be a duplicate, unless it is known that the stream
+	// does not hold it.
 	if m.doubt && s.stored == nil {
 		return
 	}
@@ -103,7 +105,7 @@ func (s *session) noteAnswer(m *inflight, ack acks.Answer) {
 	m.suspect = true
 }
 
-// check turns an answer that is no acknowledgement of our stream into an error.
+// check returns an error for an answer that is not an acknowledgement of our stream.
 func (s *session) check(m inflight, ack acks.Answer) error {
 	if ack.Err != nil {
 		return s.noteRefused(m, ack.Err)
@@ -114,8 +116,8 @@ func (s *session) check(m inflight, ack acks.Answer) error {
 	return nil
 }
 
-// noteRefused turns the error of a message into ours, and notes what is sent otherwise
-// from now on.
+// noteRefused notes what is sent differently from now on because a message was refused, and
+// returns the error with its subject.
 func (s *session) noteRefused(m inflight, err error) error {
 	if refusal.IsTTLDisabled(err) {
 		// The stream was made without allow_msg_ttl: its own limits apply.
@@ -129,29 +131,33 @@ func (s *session) noteRefused(m inflight, err error) error {
 	return fmt.Errorf("publish on %s: %w", m.subject, err)
 }
 
-// ttl is whether the stream takes a time to live.
+// ttl is whether the stream takes messages with a time to live.
 type ttl struct {
-	offSince time.Time // since when it takes none; zero if it does
-	raised   bool      // that it takes none is reported
+	offSince time.Time // when it last refused one; zero if it takes them
+	raised   bool      // it is reported that it refuses them
 }
 
-// refused notes that the stream did not take a time to live.
+// isOff reports whether messages are sent without a time to live.
+func (t *ttl) isOff() bool { return !t.offSince.IsZero() }
+
+// refused notes that the stream refused a message with a time to live.
 func (t *ttl) refused() {
 	t.offSince = time.Now()
 	t.raised = true
 }
 
-// retry gives messages their time to live again now and then.
+// retry lets messages have their time to live again every largerEvery.
 func (t *ttl) retry() {
-	if !t.offSince.IsZero() && time.Since(t.offSince) > largerEvery {
+	if t.isOff() && time.Since(t.offSince) > largerEvery {
 		t.offSince = time.Time{}
 	}
 }
 
-// allow notes that the stream says that it takes a time to live.
+// allow notes that the stream's settings allow a time to live.
 func (t *ttl) allow() { t.offSince = time.Time{} }
 
-// isOver notes that the stream took a time to live; true if that it did not was reported.
+// isOver notes that the stream took a message with a time to live. It returns true if it was
+// reported that it refuses them.
 func (t *ttl) isOver() bool {
 	was := t.raised
 	t.raised = false

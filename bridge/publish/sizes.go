@@ -5,28 +5,28 @@ import (
 	"time"
 )
 
-// sizes is how large messages may be. The server says its limit at any time. The stream's
-// max_msg_size is asked for, which a host may not be allowed to, and found out from what
-// the stream refuses. Both may change while the bridge runs: what was found out is tried
-// again after largerEvery, by sending what is larger.
+// sizes is how large messages may be, in bytes. The server announces its max_payload at any
+// time. The stream's max_msg_size is asked for, which a host may not be allowed to, and
+// guessed from what the stream refuses. Both may change while the bridge runs, so after
+// largerEvery larger messages are tried again.
 type sizes struct {
-	stream int // max_msg_size as the stream said it; 0 for none, or if it is not known
+	stream int // max_msg_size according to the stream; 0 for none, or if it is not known
 	// taken is the largest message that the stream took: a larger one goes alone, so that
 	// nothing overtakes it if it is refused.
 	taken int
-	// tried is a size that is likely to be taken, since one was refused; 0 if none was.
-	// refused is the smallest that was.
+	// refused is the smallest message that the stream refused, tried a smaller size that it
+	// is likely to take; both 0 if it refused none.
 	tried, refused int
-	since          time.Time // when something of this was found out
-	before         int       // what tried was before it was given up for another try
+	since          time.Time // when one of these was last set
+	before         int       // what tried was before the last attempt with larger messages
 
-	raised bool         // something that could not be published is reported
+	raised bool         // it is reported that something could not be published
 	last   time.Time    // when something could not be published
-	every  atomic.Int64 // largerEvery, but for tests
+	every  atomic.Int64 // largerEvery, except in tests
 }
 
-// limit is how large a message may be where the server takes maxPayload; guessed says that
-// the stream may take a larger one.
+// limit returns how large a message may be where the server takes maxPayload; guessed says
+// that the stream may take a larger one.
 func (z *sizes) limit(maxPayload int) (limit int, guessed bool) {
 	limit = maxPayload
 	if (z.tried > 0 || z.stream > 0) && time.Since(z.since) > time.Duration(z.every.Load()) {
@@ -46,7 +46,7 @@ func (z *sizes) limit(maxPayload int) (limit int, guessed bool) {
 	return z.tried, true
 }
 
-// setLimit takes the max_msg_size that the stream says; 0 for none.
+// setLimit notes the stream's max_msg_size; 0 for none.
 func (z *sizes) setLimit(size int) {
 	z.stream = size
 	z.tried = 0
@@ -55,7 +55,7 @@ func (z *sizes) setLimit(size int) {
 	z.since = time.Now()
 }
 
-// tooLarge takes note that the stream refused a message of a size.
+// tooLarge notes that the stream refused a message of that size.
 func (z *sizes) tooLarge(size int) {
 	if z.refused == 0 || size < z.refused {
 		z.refused = size
@@ -73,7 +73,7 @@ func (z *sizes) tooLarge(size int) {
 	z.since = time.Now()
 }
 
-// reportTooLarge reports what was not published, or not as a whole.
+// reportTooLarge reports that something was not published, or not as a whole.
 func (p *Publisher) reportTooLarge(err error) {
 	p.sizes.raised = true
 	p.sizes.last = time.Now()
@@ -81,7 +81,8 @@ func (p *Publisher) reportTooLarge(err error) {
 		"(nats stream edit "+p.cfg.Stream+" --max-msg-size=-1)")
 }
 
-// clearQuiet clears what was reported when it has not come again for a while.
+// clearQuiet clears the troubles that have no end of their own, when they have not come
+// again for largerEvery.
 func (p *Publisher) clearQuiet() {
 	if p.sizes.raised && time.Since(p.sizes.last) > largerEvery {
 		p.sizes.raised = false

@@ -16,14 +16,13 @@ func TestNoMessages(t *testing.T) {
 	makeStream(t, js)
 	const n = 100
 	src := numbered(n)
-	start(t, s.URL, src, func(c *Config) {
-		c.Encode = func(rec []byte, most int) ([]*nats.Msg, error) {
-			if len(rec) == 2 && rec[0] == '5' {
-				return encode(rec, most)
-			}
-			return nil, nil
+	src.encode = func(rec []byte, most int) ([]*nats.Msg, error) {
+		if len(rec) == 2 && rec[0] == '5' {
+			return encodeText(rec, most)
 		}
-	})
+		return nil, nil
+	}
+	start(t, s.URL, src)
 	src.waitAcked(t, n)
 	msgs := stored(t, js)
 	if len(msgs) != 10 || string(msgs[0].Data()) != "50" || string(msgs[9].Data()) != "59" {

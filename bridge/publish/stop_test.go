@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"supernats/bridge/publish/publishtest"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -46,13 +47,13 @@ func TestContextEnds(t *testing.T) {
 		r.log.wait(t, "connect to NATS")
 		prompt(t, r)
 	})
-	t.Run("a server that says nothing", func(t *testing.T) {
+	t.Run("a silent server", func(t *testing.T) {
 		url, accepted := silent(t, "127.0.0.1:0")
 		r := start(t, url, numbered(1))
 		<-accepted
 		prompt(t, r)
 	})
-	t.Run("a server that says nothing any more", func(t *testing.T) {
+	t.Run("a server that has fallen silent", func(t *testing.T) {
 		src := numbered(2).allow(1)
 		s := streamtest.Start(t)
 		r := start(t, s.URL, src)
@@ -73,10 +74,10 @@ func TestContextEnds(t *testing.T) {
 		s := streamtest.Start(t)
 		var got atomic.Int32
 		all := make(chan struct{})
-		responder(t, s.URL, func(i int, m *nats.Msg) {
+		publishtest.Respond(t, s.URL, func(i int, m *nats.Msg) {
 			switch got.Add(1) {
 			case 1: // the window opens after it
-				_ = m.Respond(ack(stream.Events, i))
+				_ = m.Respond(publishtest.Ack(stream.Events, i))
 			case 100:
 				close(all)
 			}
@@ -88,7 +89,7 @@ func TestContextEnds(t *testing.T) {
 	t.Run("no acknowledgement at all", func(t *testing.T) {
 		s := streamtest.Start(t)
 		first := make(chan struct{})
-		responder(t, s.URL, func(i int, _ *nats.Msg) {
+		publishtest.Respond(t, s.URL, func(i int, _ *nats.Msg) {
 			if i == 0 {
 				close(first)
 			}
@@ -106,7 +107,7 @@ func TestContextEnds(t *testing.T) {
 	})
 }
 
-// silent accepts connections and says nothing, as a firewall can make it look.
+// silent accepts connections and sends nothing, like a server behind a firewall.
 func silent(t *testing.T, address string) (url string, accepted <-chan struct{}) {
 	t.Helper()
 	l, err := net.Listen("tcp", address)

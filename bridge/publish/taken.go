@@ -2,94 +2,59 @@ package publish
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"slices"
-	"strings"
 	"time"
+
+	"supernats/bridge/publish/headers"
+	"supernats/bridge/publish/ids"
+	"supernats/bridge/publish/refusal"
 )
 
-// The stream remembers message ids whatever subject they come on, so whoever may
-// publish on one subject can use up the ids of what another one is about to send: the
-// stream then takes the real message for a duplicate. An answer that says so of a
-// message sent for the first time names the sequence of the one that it has
-// (nats-server stream.go, processJetStreamMsgWithBatch), and the publisher reads that:
+// The stream remembers message ids across subjects. So anybody who may publish on one subject
+// can use up the ids of what another user is about to send: the stream then takes the real
+// message for a duplicate. The answer to a duplicate has the sequence of the message that
+// the stream holds (nats-server stream.go, processJetStreamMsgWithBatch). If a message sent
+// for the first time gets such an answer, the publisher reads what is stored there:
 //
-//   - on our own subjects and of our id, it is the same event, published by another
-//     listener of this supervisord: all is well;
-//   - otherwise, and if it may not be looked at, the message is sent under an id that
-//     nobody can foresee. Its CloudEvents id stays, by which consumers know an event.
+//   - a message on our own subjects with our id is the same event, published by another
+//     listener of this supervisord: nothing is wrong;
+//   - in any other case, and if we may not read it, the message is sent again under an id
+//     that nobody can foresee. Its CloudEvents id, by which consumers know an event, stays.
 
 const (
-	// lookEvery is how long answers gather before they are looked at once another
-	// listener of ours is known: it makes a duplicate of every event.
+	// lookEvery is how long answers accumulate before they are judged, once another listener
+	// of ours is known: it makes a duplicate of every event.
 	lookEvery = time.Second
-	// lookSpan is the largest gap between sequences that are looked at together, and
-	// looks how many spans are looked at for one batch of answers.
+	// lookSpan is the largest gap between sequences that are read together, and looks how
+	// many spans are read for one batch of answers.
 	lookSpan = 5000
 	looks    = 16
 )
 
 // taken is what is known of message ids that somebody else has used. It belongs to the
-// goroutine that publishes; only otherID is called from others.
+// goroutine that publishes; only others.Make is called from others.
 type taken struct {
-	secret [16]byte             // set once
-	ids    map[messageID]string // the ids to use instead, until the stream has them
-	lookAt time.Time            // no look is due before
+	others ids.Others // the ids to use instead, until the stream has them
+	lookAt time.Time  // answers are not judged before
 
-	raised bool      // a used id is reported
-	last   time.Time // when one was reported
-	count  uint64
-}
-
-func newTaken() taken {
-	t := taken{ids: map[messageID]string{}}
-	_, _ = rand.Read(t.secret[:]) // it never fails
-	return t
-}
-
-const (
-	againMark = "/again/"
-	againRoom = len(againMark) + 16
-)
-
-// otherID is another id for a message, which nobody can foresee.
-func (t *taken) otherID(id string) string {
-	sum := sha256.Sum256(append(t.secret[:], id...))
-	return id + againMark + hex.EncodeToString(sum[:8])
-}
-
-// used is the id that a message is sent under instead, empty if it is its own.
-func (t *taken) used(id string) string {
-	if len(t.ids) == 0 {
-		return ""
-	}
-	return t.ids[hashID(id)]
-}
-
-// withoutAgain is the id that otherID was given.
-func withoutAgain(id string) string {
-	i := len(id) - againRoom
-	if i < 0 || id[i:i+len(againMark)] != againMark || strings.Trim(id[i+len(againMark):], "0123456789abcdef") != "" {
-		return id
-	}
-	return id[:i]
+	raised bool      // the trouble is reported
+	last   time.Time // when it was last reported
+	count  uint64    // how many messages were sent again under another id
 }
 
 // errTaken ends a session whose messages are to be sent under other ids.
 var errTaken = errors.New("message ids were used by somebody else")
 
-// judge reads what the stream has under the answers that call a message a duplicate, as
-// far as they have come. It returns errTaken if some messages are to be sent again.
+// judge reads what the stream holds under the sequences of the suspect answers that have
+// arrived. It returns errTaken if some messages are to be sent again.
 func (s *session) judge(ctx context.Context) error {
 	suspects := s.takeSuspects()
 
 	judged, found, err := s.find(ctx, suspects)
 	switch {
-	case errors.Is(err, errNoRight):
-		s.p.reportNoRight(err) // then all are sent again: consumers drop what they have
+	case errors.Is(err, refusal.ErrNoRight):
+		s.p.reportNoRight(err) // then all are sent again: consumers drop what they know
 	case err != nil:
 		return err
 	}
@@ -97,12 +62,12 @@ func (s *session) judge(ctx context.Context) error {
 	ours := 0
 	var taken error
 	for _, m := range judged {
-		if id, ok := found[m.seq]; ok && id == hashID(withoutAgain(m.id)) {
+		if id, ok := found[m.seq]; ok && id == ids.Of(ids.WithoutAgain(m.id)) {
 			m.suspect = false
 			ours++
 			continue
 		}
-		s.p.taken.ids[hashID(m.id)] = s.p.taken.otherID(m.id)
+		s.p.taken.others.Use(m.id)
 		s.p.reportTaken(m.id)
 		taken = errTaken
 	}
@@ -114,8 +79,8 @@ func (s *session) judge(ctx context.Context) error {
 	return taken
 }
 
-// takeSuspects takes the answers that have come without a gap, and returns the messages of
-// which they are suspect.
+// takeSuspects takes the answers that have arrived without a gap, and returns the messages
+// whose answers are suspect.
 func (s *session) takeSuspects() []*inflight {
 	var suspects []*inflight
 	for i := range s.queue {
@@ -123,7 +88,7 @@ func (s *session) takeSuspects() []*inflight {
 		if m.number != 0 && !m.settled {
 			ack, ok := s.acks.Peek(m.number)
 			if !ok || s.check(*m, ack) != nil {
-				break // the next settle takes it
+				break // settle takes it
 			}
 			s.acks.Take(m.number)
 			s.noteAnswer(m, ack)
@@ -135,13 +100,13 @@ func (s *session) takeSuspects() []*inflight {
 	return suspects
 }
 
-// find returns the ids of the messages on our subjects that the stream has under the
-// sequences of suspects, and which of these it has looked for. Those on subjects that
-// we may not read are not among them.
+// find returns the ids of the messages that the stream holds on our subjects under the
+// sequences of suspects, and the suspects that were looked up: not all, if they are too far
+// apart.
 func (s *session) find(
 	ctx context.Context, suspects []*inflight,
-) (judged []*inflight, found map[uint64]messageID, err error) {
-	found = map[uint64]messageID{}
+) (judged []*inflight, found map[uint64]ids.ID, err error) {
+	found = map[uint64]ids.ID{}
 	order := slices.Clone(suspects)
 	slices.SortFunc(order, func(a, b *inflight) int {
 		if a.seq < b.seq {
@@ -156,9 +121,9 @@ func (s *session) find(
 			n++
 		}
 
-		what := span{from: startingAt(order[0].seq), last: order[n-1].seq}
-		err := s.headers.read(ctx, what, func(_, id string, seq uint64) { found[seq] = hashID(id) })
-		if errors.Is(err, errNoRight) {
+		what := headers.Between(order[0].seq, order[n-1].seq)
+		err := s.headers.Read(ctx, what, func(_, id string, seq uint64) { found[seq] = ids.Of(id) })
+		if errors.Is(err, refusal.ErrNoRight) {
 			return suspects, found, err
 		}
 		if err != nil {
@@ -172,21 +137,14 @@ func (s *session) find(
 
 // noteResent notes that a message was stored under another id.
 func (s *session) noteResent(m *inflight) {
-	t := &s.p.taken
-	id := hashID(m.id)
-	otherID, ok := t.ids[id]
-	if !ok || m.otherID == "" {
-		return
-	}
-
-	delete(t.ids, id)
-	if s.p.cfg.Resent != nil && !s.p.noRight {
+	otherID := s.p.taken.others.Done(m.id)
+	if otherID != "" && s.p.cfg.Resent != nil && !s.p.noRight {
 		s.p.cfg.Resent(m.id, otherID)
 	}
 }
 
 // reportTaken reports that somebody used one of our ids, or may have: without the right to
-// read that is not known. It is logged again each time the number has doubled.
+// read the stream that is not known. It is logged again each time the count has doubled.
 func (p *Publisher) reportTaken(id string) {
 	t := &p.taken
 	t.count++

@@ -14,6 +14,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"supernats/bridge/publish/ids"
+	"supernats/bridge/publish/publishtest"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -27,16 +29,10 @@ func forgeable(t *testing.T, mayLook bool) (url string, js jetstream.JetStream, 
 		allow = append(allow, "$JS.API.CONSUMER.CREATE.SUPERVISOR.bridge_web1.supervisor.*.web1.>",
 			"$JS.API.CONSUMER.MSG.NEXT.SUPERVISOR.bridge_web1", "$JS.API.CONSUMER.DELETE.SUPERVISOR.bridge_web1")
 	}
-	s := streamtest.Start(t, func(o *server.Options) {
-		o.Users = []*server.User{
-			{Username: "admin", Password: "admin"},
-			{Username: "host", Password: "host", Permissions: &server.Permissions{
-				Publish:   &server.SubjectPermission{Allow: allow},
-				Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX.>"}},
-			}},
-		}
-		o.NoAuthUser = "admin"
-	})
+	s := streamtest.Start(t, permitted(server.Permissions{
+		Publish:   &server.SubjectPermission{Allow: allow},
+		Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX.>"}},
+	}))
 	js = s.JetStream()
 	if _, err := js.CreateStream(context.Background(), stream.EventsConfig(stream.DefaultLimits(), 1)); err != nil {
 		t.Fatal(err)
@@ -45,14 +41,14 @@ func forgeable(t *testing.T, mayLook bool) (url string, js jetstream.JetStream, 
 	if _, err := js.Conn().Subscribe("$JS.API.CONSUMER.CREATE.>", func(*nats.Msg) { requests.Add(1) }); err != nil {
 		t.Fatal(err)
 	}
-	return strings.Replace(s.URL, "nats://", "nats://host:host@", 1), js, requests
+	return asHost(s), js, requests
 }
 
 // forge publishes on a subject of another host with message ids of ours.
 func forge(t *testing.T, js jetstream.JetStream, ids ...string) {
 	t.Helper()
 	for _, id := range ids {
-		m := message(id, []byte("forged"))
+		m := publishtest.Message(id, []byte("forged"))
 		m.Subject = "supervisor.event.web2.-.-.tick.5"
 		if _, err := js.PublishMsg(context.Background(), m); err != nil {
 			t.Fatal(err)
@@ -72,15 +68,15 @@ func (l *resentLog) watch(t *testing.T) func(*Config) {
 			l.mu.Lock()
 			defer l.mu.Unlock()
 			l.ids = append(l.ids, id)
-			if !strings.HasPrefix(as, id+"/again/") || withoutAgain(as) != id {
+			if !strings.HasPrefix(as, id+"/again/") || ids.WithoutAgain(as) != id {
 				t.Errorf("%s was stored as %s", id, as)
 			}
 		}
 	}
 }
 
-// Ids that somebody else used up cost nothing but another id: all events are stored,
-// once and in order, whether or not they may have been sent before.
+// Events whose ids somebody else used up are stored under other ids: all of them, once,
+// whether or not they may have been sent before.
 func TestForgedIDs(t *testing.T) {
 	for _, mayLook := range []bool{true, false} {
 		for _, left := range []int{0, 100} {
@@ -130,7 +126,7 @@ func sorted(s []string) []string {
 	return out
 }
 
-// One after the other, as events come, they are stored in order.
+// Events that come one by one are stored in order.
 func TestForgedInOrder(t *testing.T) {
 	url, js, _ := forgeable(t, true)
 	forge(t, js, numbers(3, 40)...)
@@ -153,7 +149,7 @@ func TestForgedInOrder(t *testing.T) {
 func TestForgedFence(t *testing.T) {
 	url, js, _ := forgeable(t, true)
 	for _, text := range numbers(0, 50) {
-		if _, err := js.PublishMsg(context.Background(), message(text, []byte(text))); err != nil {
+		if _, err := js.PublishMsg(context.Background(), publishtest.Message(text, []byte(text))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -172,8 +168,8 @@ func TestForgedFence(t *testing.T) {
 	}
 }
 
-// Another listener of the same supervisord makes a duplicate of every event: nothing
-// is stored twice, nothing is reported, and the stream is not asked about each.
+// Another listener of the same supervisord makes a duplicate of every event: nothing is
+// stored twice, nothing is reported, and the stream is not read for each.
 func TestTrueDuplicatesAreCheap(t *testing.T) {
 	const n = 3000
 	url, js, requests := forgeable(t, true)
@@ -184,7 +180,7 @@ func TestTrueDuplicatesAreCheap(t *testing.T) {
 	r := start(t, url, src, fenced(&again), troubles.watch, func(c *Config) { c.Duplicate = func() { duplicates.Add(1) } })
 	for i := range n {
 		text := fmt.Sprint(i)
-		if _, err := js.PublishMsg(context.Background(), message(text, []byte(text))); err != nil {
+		if _, err := js.PublishMsg(context.Background(), publishtest.Message(text, []byte(text))); err != nil {
 			t.Fatal(err)
 		}
 		src.allow(i + 1)
@@ -205,7 +201,7 @@ func TestTrueDuplicatesAreCheap(t *testing.T) {
 		t.Errorf("%d duplicates are counted, want %d", got, n)
 	}
 	if got := requests.Load(); got > 20 {
-		t.Errorf("the stream was looked at %d times", got)
+		t.Errorf("the stream was read %d times", got)
 	}
 	logged(t, r, "another listener of this supervisord", 1)
 }
@@ -216,7 +212,7 @@ func TestForgedAmongTrueDuplicates(t *testing.T) {
 	for i, text := range numbers(0, 200) {
 		if i%10 == 7 {
 			forge(t, js, text)
-		} else if _, err := js.PublishMsg(context.Background(), message(text, []byte(text))); err != nil {
+		} else if _, err := js.PublishMsg(context.Background(), publishtest.Message(text, []byte(text))); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -5,21 +5,22 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"supernats/bridge/publish/ids"
 	"supernats/bridge/publish/refusal"
 )
 
 var (
-	// ErrTooLarge is for an Encode that cannot make a record as small as it has to be.
+	// ErrTooLarge is an error of Record.Messages: none can be as small as they have to be.
 	ErrTooLarge = errors.New("too large to be published")
-	// ErrPartly is for an Encode that had to leave something out. Its messages are sent.
+	// ErrPartly is an error of Record.Messages: something had to be left out. What is left
+	// is sent.
 	ErrPartly = errors.New("not published as a whole")
 )
 
-// AgainRoom is how much longer a message id may become: see divisions.note and taken.otherID.
-const AgainRoom = len("/of/9999999") + againRoom
+// AgainRoom is how much longer a message id may become, in bytes.
+const AgainRoom = ids.Room
 
-// Causes of troubles. With those after CauseRefuses all, or nearly all, is stored all the
-// same.
+// Causes of troubles. With those after CauseRefuses nearly everything is still stored.
 const (
 	CauseRights   = refusal.CauseRights
 	CauseRefuses  = refusal.CauseRefuses
@@ -34,15 +35,15 @@ const (
 	CauseConflict = "process-conflict"
 )
 
-// trouble logs an error that repeats once, each kind of it, and once that all is over.
+// trouble logs an error that repeats once for each kind, and its end once.
 type trouble struct {
 	log   zerolog.Logger
-	kinds map[string]int // how often each came since events last got into the stream; nil if none did
+	kinds map[string]int // how often each kind came since a record was last stored; nil if none did
 	raise func(cause, text, fix string)
 	clear func(cause string)
 }
 
-// report logs an error of a kind that did not come yet, and reports its cause.
+// report logs an error of a new kind, and raises the trouble that it stands for.
 func (t *trouble) report(err error) {
 	kind, fix := refusal.Classify(err)
 	if cause := refusal.CauseOf(kind); cause != "" {
@@ -63,8 +64,8 @@ func (t *trouble) report(err error) {
 	t.log.Warn().Err(err).Str("fix", fix).Msg("events are not getting into JetStream; they wait in the spool")
 }
 
-// over logs the end of the errors, if there were any, and clears their causes. That of
-// the time to live stays: a message that has one shows when it has ended.
+// over logs the end of the errors, if there were any, and clears their troubles. That of the
+// time to live stays: it ends when a message that has one is stored.
 func (t *trouble) over() {
 	if t.kinds == nil {
 		return
@@ -96,8 +97,8 @@ func (p *Publisher) clear(cause string) {
 	}
 }
 
-// countDuplicates counts messages that the stream had before we sent them for the first
-// time: another listener of this supervisord publishes the same. It is logged once.
+// countDuplicates counts messages that the stream already held when we sent them for the
+// first time: another listener of this supervisord publishes the same. It is logged once.
 func (p *Publisher) countDuplicates(id string, n int) {
 	if p.cfg.Duplicate != nil {
 		for range n {

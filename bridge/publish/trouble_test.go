@@ -12,7 +12,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// An error that repeats is logged once, and once that it is over.
+// An error that repeats is logged once, and so is its end.
 func TestTrouble(t *testing.T) {
 	l := newLog()
 	tr := trouble{log: zerolog.New(l)}

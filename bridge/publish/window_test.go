@@ -10,11 +10,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
 
+	"supernats/bridge/publish/publishtest"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
 
-// No more is in flight than the window holds, and it is used whole.
+// No more is in flight than the window holds, and all of it is used.
 func TestWindow(t *testing.T) {
 	const large = 900 << 10
 	for _, tc := range []struct {
@@ -22,8 +23,8 @@ func TestWindow(t *testing.T) {
 		size, n int
 		most    int // records in flight
 	}{
-		{"many", 100, 3000, window},
-		{"large", large, 40, windowBytes/large + 1},
+		{name: "many", size: 100, n: 3000, most: window},
+		{name: "large", size: large, n: 40, most: windowBytes/large + 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := streamtest.Start(t)
@@ -38,23 +39,23 @@ func TestWindow(t *testing.T) {
 					t.Errorf("%d records are in flight before the stream has answered once", peak)
 				}
 			}
-			// Behind the first message, which shows that it is there, the stream
-			// answers nothing before half a window has come.
+			// After the first message, which shows that it is there, the stream answers
+			// nothing before half a window has arrived.
 			var waiting []*nats.Msg
 			seq := 0
-			responder(t, s.URL, func(i int, m *nats.Msg) {
+			publishtest.Respond(t, s.URL, func(i int, m *nats.Msg) {
 				if waiting = append(waiting, m); len(waiting) < tc.most/2 && i > 0 && i < tc.n-1 {
 					return
 				}
 				for _, m := range waiting {
-					_ = m.Respond(ack(stream.Events, seq))
+					_ = m.Respond(publishtest.Ack(stream.Events, seq))
 					seq++
 				}
 				waiting = nil
 			})
+			src.encode = func(rec []byte, _ int) ([]*nats.Msg, error) { return []*nats.Msg{publishtest.Message("id", rec)}, nil }
 			r := start(t, s.URL, src, func(c *Config) {
 				c.Ensure = noStream
-				c.Encode = func(rec []byte, _ int) ([]*nats.Msg, error) { return []*nats.Msg{message("id", rec)}, nil }
 			})
 			if err := r.wait(t); err != nil {
 				t.Fatal(err)
@@ -70,28 +71,28 @@ func TestWindow(t *testing.T) {
 	}
 }
 
-// Behind a disconnect one message goes alone again, though nothing was in flight at
-// the time: the stream may be on its way up.
-func TestWindowBehindDisconnect(t *testing.T) {
+// After a disconnect one message goes alone again, although nothing was in flight then: the
+// stream may be coming up.
+func TestWindowAfterDisconnect(t *testing.T) {
 	const n, before = 300, 100
 	s := streamtest.Start(t)
 	k := newLink(t, s.URL)
 	src := numbered(n).allow(before)
 	var came atomic.Int64
 	release := make(chan struct{})
-	responder(t, s.URL, func(i int, m *nats.Msg) {
+	publishtest.Respond(t, s.URL, func(i int, m *nats.Msg) {
 		if came.Add(1) == before+1 {
 			<-release
 		}
-		_ = m.Respond(ack(stream.Events, i))
+		_ = m.Respond(publishtest.Ack(stream.Events, i))
 	})
 	sent := make(chan struct{}, n)
+	src.encode = func(rec []byte, most int) ([]*nats.Msg, error) {
+		sent <- struct{}{}
+		return encodeText(rec, most)
+	}
 	r := start(t, k.url(), src, func(c *Config) {
 		c.Ensure = noStream
-		c.Encode = func(rec []byte, most int) ([]*nats.Msg, error) {
-			sent <- struct{}{}
-			return encode(rec, most)
-		}
 	})
 	src.waitAcked(t, before)
 	k.cut()
@@ -100,7 +101,7 @@ func TestWindowBehindDisconnect(t *testing.T) {
 		<-sent
 	}
 	src.allow(n)
-	waitFor(t, func() bool { return came.Load() > before })
+	publishtest.WaitFor(t, func() bool { return came.Load() > before })
 	time.Sleep(200 * time.Millisecond)
 	if got := len(sent); got != 1 {
 		t.Errorf("%d messages are in flight before the stream has answered", got)
@@ -124,10 +125,10 @@ func TestParts(t *testing.T) {
 	}
 	var ids []string
 	refused := map[string]bool{}
-	responder(t, s.URL, func(_ int, m *nats.Msg) {
+	publishtest.Respond(t, s.URL, func(_ int, m *nats.Msg) {
 		id := m.Header.Get(nats.MsgIdHdr)
-		// The middle part of some records is refused at first: all from there
-		// on comes again, the record's first part too.
+		// The middle part of some records is refused at first: everything from that
+		// record on comes again, also its first part.
 		if strings.HasSuffix(id, "00/2") && !refused[id] {
 			refused[id] = true
 			_ = m.Respond([]byte(`{"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"}}`))
@@ -140,17 +141,17 @@ func TestParts(t *testing.T) {
 			ids = append(ids, id)
 			answered.Add(1)
 		}
-		_ = m.Respond(ack(stream.Events, len(ids)))
+		_ = m.Respond(publishtest.Ack(stream.Events, len(ids)))
 	})
+	src.encode = func(rec []byte, _ int) ([]*nats.Msg, error) {
+		var msgs []*nats.Msg
+		for i := range parts {
+			msgs = append(msgs, publishtest.Message(fmt.Sprintf("%s/%d", rec, i+1), rec))
+		}
+		return msgs, nil
+	}
 	r := start(t, s.URL, src, func(c *Config) {
 		c.Ensure = noStream
-		c.Encode = func(rec []byte, _ int) ([]*nats.Msg, error) {
-			var msgs []*nats.Msg
-			for i := range parts {
-				msgs = append(msgs, message(fmt.Sprintf("%s/%d", rec, i+1), rec))
-			}
-			return msgs, nil
-		}
 	})
 	if err := r.wait(t); err != nil {
 		t.Fatal(err)
@@ -181,8 +182,8 @@ func contains(ids []string, id string) bool {
 	return false
 }
 
-// While others need the processor records wait, but not for long, and those that come
-// after the first ones do not wait again.
+// While others need the processor records wait, but not for long, and those that come after
+// the first ones do not wait again.
 func TestGiveWay(t *testing.T) {
 	s := streamtest.Start(t)
 	src := numbered(1000).allow(0)
@@ -213,6 +214,6 @@ func TestGiveWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	if asked.Load() > 200 {
-		t.Errorf("it was asked %d times", asked.Load())
+		t.Errorf("GiveWay was called %d times", asked.Load())
 	}
 }

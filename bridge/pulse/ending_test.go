@@ -32,8 +32,14 @@ func TestEnding(t *testing.T) {
 		{name: "it says so a moment later", e: Ending{Stopping: answers(false, true)}, gone: false, want: "STOPPING"},
 		{name: "it runs", e: Ending{Stopping: answers(false, false), Asked: true}, gone: false, want: "RUNNING"},
 		{name: "nobody listens any more", e: Ending{Stopping: fails(syscall.ECONNREFUSED)}, gone: false, want: "GONE"},
-		{name: "nobody listens any more, we were asked to end", e: Ending{Stopping: fails(syscall.ECONNREFUSED), Asked: true}, gone: false, want: "STOPPING"},
-		{name: "it does not answer and is gone", e: Ending{Stopping: fails(errors.New("broken"))}, gone: true, want: "GONE"},
+		{
+			name: "nobody listens any more, we were asked to end",
+			e:    Ending{Stopping: fails(syscall.ECONNREFUSED), Asked: true}, gone: false, want: "STOPPING",
+		},
+		{
+			name: "it does not answer and is gone", e: Ending{Stopping: fails(errors.New("broken"))}, gone: true,
+			want: "GONE",
+		},
 		{name: "it does not answer", e: Ending{Stopping: fails(errors.New("broken"))}, gone: false, want: ""},
 		{name: "no XML-RPC", e: Ending{}, gone: false, want: ""},
 		{name: "no XML-RPC, and it is gone", e: Ending{}, gone: true, want: "GONE"},

@@ -16,6 +16,15 @@ func TestWatch(t *testing.T) {
 		w.EventRead(name)
 		w.End()
 	}
+	ticks := func(name string, n int, every time.Duration) func(*Silence) {
+		return func(w *Silence) {
+			for range n {
+				event(w, name)
+				time.Sleep(every)
+			}
+			event(w, name)
+		}
+	}
 	for _, tc := range []struct {
 		name string
 		do   func(w *Silence)
@@ -49,20 +58,8 @@ func TestWatch(t *testing.T) {
 			time.Sleep(time.Hour)
 			w.End()
 		}, want: 30 * time.Second},
-		{name: "ticks continue", do: func(w *Silence) {
-			for range 1000 {
-				event(w, "TICK_5")
-				time.Sleep(5 * time.Second)
-			}
-			event(w, "TICK_5")
-		}, want: 30 * time.Second},
-		{name: "one tick is missing now and then", do: func(w *Silence) {
-			for range 100 {
-				event(w, "TICK_60")
-				time.Sleep(121 * time.Second)
-			}
-			event(w, "TICK_60")
-		}, want: 4 * time.Minute},
+		{name: "ticks continue", do: ticks("TICK_5", 1000, 5*time.Second), want: 30 * time.Second},
+		{name: "one tick is missing now and then", do: ticks("TICK_60", 100, 121*time.Second), want: 4 * time.Minute},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

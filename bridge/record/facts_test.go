@@ -21,8 +21,10 @@ func TestFactsAreStoredWithTheirEvent(t *testing.T) {
 	t.Parallel()
 	const payload = "processname:p groupname:g from_state:RUNNING expected:0 pid:7"
 	f := &Facts{
-		Exit: &schema.Exit{Signal: "SIGKILL", Source: schema.ExitFromKernel, OOM: &schema.OOM{Cgroup: "/a b/\n\"c\"", Limit: 5}},
-		Ran:  new(12.345), Last: &schema.Look{Time: schema.Time{Time: time.Unix(1, 0).UTC()}, RSS: 9},
+		Exit: &schema.Exit{
+			Signal: "SIGKILL", Source: schema.ExitFromKernel, OOM: &schema.OOM{Cgroup: "/a b/\n\"c\"", Limit: 5},
+		},
+		Ran: new(12.345), Last: &schema.Look{Time: schema.Time{Time: time.Unix(1, 0).UTC()}, RSS: 9},
 	}
 	rec := f.AppendTo(AppendEvent(nil, time.UnixMicro(5), [BootSize]byte{1}, []byte(exitedHeader), []byte(payload)))
 
@@ -35,7 +37,8 @@ func TestFactsAreStoredWithTheirEvent(t *testing.T) {
 		t.Error(diff)
 	}
 	msgs, err := enc.Encode(rec, math.MaxInt)
-	if err != nil || !bytes.Contains(msgs[0].Data, []byte(`"exit":{"signal":"SIGKILL","source":"pidfd"`)) || !bytes.Contains(msgs[0].Data, []byte(`"ran":12.345`)) {
+	if err != nil || !bytes.Contains(msgs[0].Data, []byte(`"exit":{"signal":"SIGKILL","source":"pidfd"`)) ||
+		!bytes.Contains(msgs[0].Data, []byte(`"ran":12.345`)) {
 		t.Errorf("%v %s", err, msgs[0].Data)
 	}
 
@@ -50,8 +53,15 @@ func TestFactsAreStoredWithTheirEvent(t *testing.T) {
 func TestForeignFacts(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ event, payload, rest string }{
-		{event: "PROCESS_LOG_STDOUT", payload: "processname:p groupname:g pid:7 channel:stdout\nx\nsupernats:{\"ran\":1}", rest: "processname:p groupname:g pid:7 channel:stdout\nx\nsupernats:{\"ran\":1}"},
-		{event: "PROCESS_STATE_EXITED", payload: "processname:p groupname:g\nsupernats:{", rest: "processname:p groupname:g"},
+		{
+			event:   "PROCESS_LOG_STDOUT",
+			payload: "processname:p groupname:g pid:7 channel:stdout\nx\nsupernats:{\"ran\":1}",
+			rest:    "processname:p groupname:g pid:7 channel:stdout\nx\nsupernats:{\"ran\":1}",
+		},
+		{
+			event: "PROCESS_STATE_EXITED", payload: "processname:p groupname:g\nsupernats:{",
+			rest: "processname:p groupname:g",
+		},
 	} {
 		h := &eventlistener.Header{Event: tt.event}
 		rest, f := CutFacts(h, []byte(tt.payload))
@@ -69,11 +79,11 @@ func TestFactsApply(t *testing.T) {
 		e    schema.Event
 		want bool
 	}{
-		{schema.Event{Event: schema.ProcessStateExited, Expected: new(false)}, true},
-		{schema.Event{Event: schema.ProcessStateExited, Expected: new(true)}, false},
-		{schema.Event{Event: "PROCESS_STATE_STOPPED"}, false},
-		{schema.Event{Event: schema.ProcessStateBackoff}, true},
-		{schema.Event{Event: schema.ProcessStateFatal}, true},
+		{e: schema.Event{Event: schema.ProcessStateExited, Expected: new(false)}, want: true},
+		{e: schema.Event{Event: schema.ProcessStateExited, Expected: new(true)}, want: false},
+		{e: schema.Event{Event: "PROCESS_STATE_STOPPED"}, want: false},
+		{e: schema.Event{Event: schema.ProcessStateBackoff}, want: true},
+		{e: schema.Event{Event: schema.ProcessStateFatal}, want: true},
 	} {
 		f.Apply(&tt.e)
 		if (tt.e.Exit != nil) != tt.want || tt.e.Ran == nil {
@@ -95,9 +105,18 @@ func TestMemoryFacts(t *testing.T) {
 		kernel, by *schema.Exit // by is what supervisord's log says
 		want       *schema.OOM
 	}{
-		{name: "by the kernel", kernel: &schema.Exit{Signal: "SIGKILL", Source: schema.ExitFromKernel}, by: nil, want: ranOut},
-		{name: "by the log", kernel: nil, by: &schema.Exit{Signal: "SIGKILL", Source: schema.ExitFromLog}, want: ranOut},
-		{name: "another signal by the log", kernel: nil, by: &schema.Exit{Signal: "SIGTERM", Source: schema.ExitFromLog}, want: nil},
+		{
+			name: "by the kernel", kernel: &schema.Exit{Signal: "SIGKILL", Source: schema.ExitFromKernel}, by: nil,
+			want: ranOut,
+		},
+		{
+			name: "by the log", kernel: nil, by: &schema.Exit{Signal: "SIGKILL", Source: schema.ExitFromLog},
+			want: ranOut,
+		},
+		{
+			name: "another signal by the log", kernel: nil,
+			by: &schema.Exit{Signal: "SIGTERM", Source: schema.ExitFromLog}, want: nil,
+		},
 		{name: "a code by the log", kernel: nil, by: &schema.Exit{Code: new(1), Source: schema.ExitFromLog}, want: nil},
 		{name: "no reason", kernel: nil, by: nil, want: nil},
 	} {
@@ -133,7 +152,11 @@ func TestNeverRan(t *testing.T) {
 	for _, tc := range []struct {
 		exit *schema.Exit
 		want bool
-	}{{nil, true}, {&schema.Exit{Signal: "SIGKILL"}, true}, {&schema.Exit{SpawnErr: "can't find command"}, false}} {
+	}{
+		{want: true},
+		{exit: &schema.Exit{Signal: "SIGKILL"}, want: true},
+		{exit: &schema.Exit{SpawnErr: "can't find command"}, want: false},
+	} {
 		e := &schema.Event{Event: schema.ProcessStateBackoff, Exit: tc.exit}
 		(&Facts{Ran: &ran, Last: &schema.Look{}}).Apply(e)
 		if got := e.Ran != nil && e.Last != nil; got != tc.want {

@@ -1,7 +1,6 @@
 package record
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -10,40 +9,19 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
-	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"supernats/bridge/publish"
+	"supernats/bridge/record/recordtest"
 	"supernats/schema"
 	"supernats/schema/codec"
+	"supernats/schema/schematest"
 	"supernats/schema/stream"
 )
-
-// schemaOf checks payloads against a published schema.
-func schemaOf(tb testing.TB, name string) func(payload []byte) {
-	tb.Helper()
-	compiled, err := jsonschema.NewCompiler().Compile("../../schema/" + name + ".schema.json")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return func(payload []byte) {
-		tb.Helper()
-		v, err := jsonschema.UnmarshalJSON(bytes.NewReader(payload))
-		if err == nil {
-			err = compiled.Validate(v)
-		}
-		if err != nil {
-			tb.Errorf("%v\n%.1000s", err, payload)
-		}
-	}
-}
 
 // tableOf is the record of a process table.
 func tableOf(t *testing.T, rows []schema.SnapshotProcess) ([]byte, *schema.Snapshot) {
 	t.Helper()
-	s := &schema.Snapshot{
-		Host: "web 1", Server: "supervisor", Boot: "0123456789abcdef", Serial: 77, Reason: "interval",
-		SupervisorVersion: "4.2.5", SupervisorState: "RUNNING", Processes: rows,
-	}
+	s := recordtest.Table(rows)
 	ce := s.Envelope(readAt)
 	json, err := schema.Marshal(ce)
 	if err != nil {
@@ -52,32 +30,12 @@ func tableOf(t *testing.T, rows []schema.SnapshotProcess) ([]byte, *schema.Snaps
 	return AppendMessage(nil, readAt, testBoot, nil, schema.SnapshotSubject("web 1"), ce.ID, json), s
 }
 
-func row(i int) schema.SnapshotProcess {
-	return schema.SnapshotProcess{
-		Group: "g", Process: fmt.Sprintf("p_%04d", i), State: "RUNNING", PID: 1000 + i, Start: 1700000000, Description: "pid 7, uptime 1:00:00",
-		StdoutLogfile: "/var/log/p-stdout.log", StderrLogfile: "/var/log/p-stderr.log",
-	}
-}
-
-// size is the size of a message as nats-server counts it.
-func size(m *nats.Msg) int {
-	n := len("NATS/1.0\r\n\r\n") + len(m.Data)
-	for k, v := range m.Header {
-		n += len(k) + len(": \r\n") + len(v[0])
-	}
-	return n
-}
-
 // A process table is divided, whatever the limit is, into parts that are it together.
 func TestDivide(t *testing.T) {
-	var rows []schema.SnapshotProcess
-	for i := range 3000 {
-		rows = append(rows, row(i))
-	}
+	rows := recordtest.Rows(3000)
 	rows[7].Description = strings.Repeat("long ", 100_000)
 	rows[8].SpawnErr = strings.Repeat("é", 2000)
 	rec, table := tableOf(t, rows)
-	valid := schemaOf(t, "snapshot")
 	for _, limit := range []int{1 << 20, 64 << 10, 4 << 10, publishLeast} {
 		t.Run(fmt.Sprint(limit), func(t *testing.T) {
 			msgs, err := testEncoder().Encode(rec, limit)
@@ -86,10 +44,10 @@ func TestDivide(t *testing.T) {
 			}
 			var got []schema.SnapshotProcess
 			for i, m := range msgs {
-				if n := size(m); n > limit {
+				if n := recordtest.Size(m); n > limit {
 					t.Fatalf("message %d has %d bytes", i+1, n)
 				}
-				valid(m.Data)
+				schematest.ValidateDocument(t, "snapshot", m.Data)
 				ce, err := schema.Unmarshal[*schema.Snapshot](m.Data)
 				if err != nil {
 					t.Fatal(err)
@@ -101,7 +59,8 @@ func TestDivide(t *testing.T) {
 					t.Fatalf("part %d (-want +got):\n%s", i+1, diff)
 				}
 				id := fmt.Sprintf("%s/%d", table.Envelope(readAt).ID, i+1)
-				if ce.ID != id || m.Header.Get(nats.MsgIdHdr) != id || m.Header.Get(stream.HeaderTTL) != "3600s" || !ce.Time.Equal(table.Envelope(readAt).Time.Truncate(time.Microsecond)) {
+				if ce.ID != id || m.Header.Get(nats.MsgIdHdr) != id || m.Header.Get(stream.HeaderTTL) != "3600s" ||
+					!ce.Time.Equal(table.Envelope(readAt).Time.Truncate(time.Microsecond)) {
 					t.Fatalf("part %d: %q, %v, %v", i+1, ce.ID, m.Header, ce.Time)
 				}
 				got = append(got, s.Processes...)
@@ -128,16 +87,16 @@ const publishLeast = 1 << 10
 // One row that is too large by its names is left out, and that is reported; a table that
 // only its texts make too large is not divided.
 func TestDivideOddTables(t *testing.T) {
-	odd := row(1)
+	odd := recordtest.Row(1)
 	odd.Process = strings.Repeat("n", 5000)
-	rec, _ := tableOf(t, []schema.SnapshotProcess{row(0), odd, row(2)})
+	rec, _ := tableOf(t, []schema.SnapshotProcess{recordtest.Row(0), odd, recordtest.Row(2)})
 	msgs, err := testEncoder().Encode(rec, 4000)
 	if !errors.Is(err, publish.ErrPartly) || len(msgs) != 1 || strings.Contains(string(msgs[0].Data), `"part`) {
 		t.Errorf("%d messages, %v", len(msgs), err)
 	}
-	long := row(1)
+	long := recordtest.Row(1)
 	long.Description = strings.Repeat("n", 5000)
-	rec, table := tableOf(t, []schema.SnapshotProcess{row(0), long})
+	rec, table := tableOf(t, []schema.SnapshotProcess{recordtest.Row(0), long})
 	msgs, err = testEncoder().Encode(rec, 4000)
 	if err != nil || len(msgs) != 1 || msgs[0].Header.Get(nats.MsgIdHdr) != table.Envelope(readAt).ID {
 		t.Errorf("%d messages, %v", len(msgs), err)
@@ -161,7 +120,8 @@ func TestShortenLog(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			enc := testEncoder()
-			at, e, _, err := enc.Decode(eventRecord("PROCESS_STATE_EXITED", "processname:p groupname:g from_state:RUNNING expected:0 pid:7"))
+			at, e, _, err := enc.Decode(eventRecord("PROCESS_STATE_EXITED",
+				"processname:p groupname:g from_state:RUNNING expected:0 pid:7"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -171,7 +131,7 @@ func TestShortenLog(t *testing.T) {
 			if err != nil || len(msgs) != 1 {
 				t.Fatalf("%d messages: %v", len(msgs), err)
 			}
-			if n := size(msgs[0]); n > tc.limit || tc.limit > 2000 && n < tc.limit-1000 {
+			if n := recordtest.Size(msgs[0]); n > tc.limit || tc.limit > 2000 && n < tc.limit-1000 {
 				t.Errorf("the message has %d bytes, allowed are %d", n, tc.limit)
 			}
 			ce, err := codec.UnmarshalEvent(msgs[0].Data)
@@ -197,7 +157,8 @@ func TestShortenLog(t *testing.T) {
 
 // Pairs that are not known and texts of supervisord give way to the rest.
 func TestShortenTexts(t *testing.T) {
-	rec := eventRecord("PROCESS_STATE_RUNNING", "processname:p groupname:g from_state:STARTING x:"+strings.Repeat("p", 2*mib)+" pid:7")
+	rec := eventRecord("PROCESS_STATE_RUNNING", "processname:p groupname:g from_state:STARTING x:"+
+		strings.Repeat("p", 2*mib)+" pid:7")
 	msgs, err := testEncoder().Encode(rec, mib)
 	if err != nil || len(msgs) != 1 {
 		t.Fatalf("%d messages: %v", len(msgs), err)
@@ -213,7 +174,6 @@ func TestShortenTexts(t *testing.T) {
 
 // Records of the bridge are shortened, and stay what the schema wants.
 func TestShortenRecords(t *testing.T) {
-	valid := schemaOf(t, "bridge")
 	long := strings.Repeat("a long text ", 10_000)
 	events := map[string]int{}
 	var lost []schema.LossProcess
@@ -225,9 +185,19 @@ func TestShortenRecords(t *testing.T) {
 	}
 	first := uint64(1<<63 + 1)
 	envelopes := map[string]any{
-		"loss":    (&schema.Loss{Host: "h", Boot: "0123456789abcdef", Pool: "p", Cause: schema.LossNotListening, Count: 1 << 60, FirstPoolSerial: &first, LastPoolSerial: &first, Events: events, Processes: lost}).Envelope(readAt),
-		"started": (&schema.Bridge{Host: "h", Boot: "0123456789abcdef", PID: 7, BridgeVersion: "1", Settings: settings, Section: &schema.Section{Events: strings.Fields(long), BufferSize: 1, SamePriority: strings.Fields(long)}, Reasons: &schema.Reasons{Source: "none", Problem: long, Fix: long}}).Envelope(schema.BridgeStarted, readAt),
-		"trouble": (&schema.Trouble{Host: "h", Boot: "0123456789abcdef", Cause: "disk-full", Text: long, Fix: long, Since: schema.Time{Time: readAt}}).Envelope(readAt),
+		"loss": (&schema.Loss{
+			Host: "h", Boot: "0123456789abcdef", Pool: "p", Cause: schema.LossNotListening, Count: 1 << 60,
+			FirstPoolSerial: &first, LastPoolSerial: &first, Events: events, Processes: lost,
+		}).Envelope(readAt),
+		"started": (&schema.Bridge{
+			Host: "h", Boot: "0123456789abcdef", PID: 7, BridgeVersion: "1", Settings: settings,
+			Section: &schema.Section{Events: strings.Fields(long), BufferSize: 1, SamePriority: strings.Fields(long)},
+			Reasons: &schema.Reasons{Source: "none", Problem: long, Fix: long},
+		}).Envelope(schema.BridgeStarted, readAt),
+		"trouble": (&schema.Trouble{
+			Host: "h", Boot: "0123456789abcdef", Cause: "disk-full", Text: long, Fix: long,
+			Since: schema.Time{Time: readAt},
+		}).Envelope(readAt),
 	}
 	for kind, ce := range envelopes {
 		t.Run(kind, func(t *testing.T) {
@@ -238,11 +208,12 @@ func TestShortenRecords(t *testing.T) {
 			rec := AppendMessage(nil, readAt, testBoot, nil, schema.BridgeSubject("h", kind), "an id", whole)
 			for _, limit := range []int{64 << 10, 4 << 10, 2 << 10} {
 				msgs, err := testEncoder().Encode(rec, limit)
-				if err != nil || len(msgs) != 1 || size(msgs[0]) > limit {
+				if err != nil || len(msgs) != 1 || recordtest.Size(msgs[0]) > limit {
 					t.Fatalf("%d messages for %d: %v", len(msgs), limit, err)
 				}
-				valid(msgs[0].Data)
-				if kind == "loss" && (!strings.Contains(string(msgs[0].Data), `"count":1152921504606846976`) || !strings.Contains(string(msgs[0].Data), `"first_poolserial":9223372036854775809`)) {
+				schematest.ValidateDocument(t, "bridge", msgs[0].Data)
+				if kind == "loss" && (!strings.Contains(string(msgs[0].Data), `"count":1152921504606846976`) ||
+					!strings.Contains(string(msgs[0].Data), `"first_poolserial":9223372036854775809`)) {
 					t.Errorf("numbers are not kept: %.500s", msgs[0].Data)
 				}
 			}

@@ -3,11 +3,8 @@ package record
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
-	"time"
-	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -15,24 +12,17 @@ import (
 	"pgregory.net/rapid"
 
 	"supernats/bridge/publish"
-	"supernats/schema/codec"
+	"supernats/bridge/record/recordtest"
 )
 
 const mib = 1 << 20
 
-var (
-	readAt   = time.Date(2026, 11, 21, 19, 0, 31, 833512999, time.UTC)
-	testBoot = [BootSize]byte{0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef}
-)
+var readAt, testBoot = recordtest.ReadAt, recordtest.Boot
 
 func testEncoder() *Encoder { return &Encoder{Host: "web 1", TTL: defaultTTL} }
 
-func header(event string, n int) string {
-	return fmt.Sprintf("ver:3.0 server:my supervisor serial:1234 pool:supernats poolserial:1200 eventname:%s len:%d", event, n)
-}
-
 func eventRecord(event, payload string) []byte {
-	return AppendEvent(nil, readAt, testBoot, []byte(header(event, len(payload))), []byte(payload))
+	return AppendEvent(nil, readAt, testBoot, recordtest.Header(event, len(payload)), []byte(payload))
 }
 
 func TestEncodeErrors(t *testing.T) {
@@ -49,10 +39,24 @@ func TestEncodeErrors(t *testing.T) {
 		{name: "only a head", rec: whole[:headSize], want: ErrMalformed, text: "malformed"},
 		{name: "cut in its header", rec: whole[:headSize+20], want: ErrMalformed, text: "malformed"},
 		{name: "of a kind not known", rec: unknown, want: ErrMalformed, text: `kind 'x'`},
-		{name: "with an invalid header", rec: append(bytes.Clone(whole[:headSize]), "READY\nwhen:1"...), want: nil, text: `"READY"`},
-		{name: "message without id", rec: appendHead([]byte{}, kindMessage, readAt, testBoot), want: ErrMalformed, text: "malformed"},
-		{name: "message without JSON", rec: append(appendHead(nil, kindMessage, readAt, testBoot), "\nsubject\nid"...), want: ErrMalformed, text: "malformed"},
-		{name: "names beyond max_payload", rec: eventRecord("PROCESS_LOG_STDOUT", "processname:"+strings.Repeat("p", 2*mib)+" groupname:g\ndata"), want: publish.ErrTooLarge, text: "web 1/0123456789abcdef/1234 needs"},
+		{
+			name: "with an invalid header", rec: append(bytes.Clone(whole[:headSize]), "READY\nwhen:1"...), want: nil,
+			text: `"READY"`,
+		},
+		{
+			name: "message without id", rec: appendHead([]byte{}, kindMessage, readAt, testBoot), want: ErrMalformed,
+			text: "malformed",
+		},
+		{
+			name: "message without JSON",
+			rec:  append(appendHead(nil, kindMessage, readAt, testBoot), "\nsubject\nid"...), want: ErrMalformed,
+			text: "malformed",
+		},
+		{
+			name: "names beyond max_payload",
+			rec:  eventRecord("PROCESS_LOG_STDOUT", "processname:"+strings.Repeat("p", 2*mib)+" groupname:g\ndata"),
+			want: publish.ErrTooLarge, text: "web 1/0123456789abcdef/1234 needs",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			msgs, err := testEncoder().Encode(tc.rec, mib)
@@ -87,10 +91,12 @@ func TestEncode(t *testing.T) {
 		want *nats.Msg
 	}{
 		{
-			name: "an exit", rec: eventRecord("PROCESS_STATE_EXITED", "processname:api_00 groupname:api from_state:RUNNING expected:0 pid:7"),
+			name: "an exit", rec: eventRecord("PROCESS_STATE_EXITED",
+				"processname:api_00 groupname:api from_state:RUNNING expected:0 pid:7"),
 			want: &nats.Msg{
 				Subject: "supervisor.event.web=201.api.api_00.process_state.exited", Header: headers(id, ""),
-				Data: []byte(envelope("process_state.exited", "api:api_00") + `"PROCESS_STATE_EXITED",` + data + `,"group":"api","process":"api_00","from_state":"RUNNING","expected":false,"pid":7}}`),
+				Data: []byte(envelope("process_state.exited", "api:api_00") + `"PROCESS_STATE_EXITED",` + data +
+					`,"group":"api","process":"api_00","from_state":"RUNNING","expected":false,"pid":7}}`),
 			},
 		},
 		{
@@ -101,22 +107,28 @@ func TestEncode(t *testing.T) {
 			},
 		},
 		{
-			name: "a log of line breaks and bytes", rec: eventRecord("PROCESS_LOG_STDERR", "processname:a groupname:a pid:7 channel:stderr\n\n\n\xff\n"),
+			name: "a log of line breaks and bytes", rec: eventRecord("PROCESS_LOG_STDERR",
+				"processname:a groupname:a pid:7 channel:stderr\n\n\n\xff\n"),
 			want: &nats.Msg{
 				Subject: "supervisor.event.web=201.a.a.process_log.stderr", Header: headers(id, "259200s"),
-				Data: []byte(envelope("process_log.stderr", "a:a") + `"PROCESS_LOG_STDERR",` + data + `,"group":"a","process":"a","pid":7,"channel":"stderr","data_base64":"Cgr/Cg=="}}`),
+				Data: []byte(envelope("process_log.stderr", "a:a") + `"PROCESS_LOG_STDERR",` + data +
+					`,"group":"a","process":"a","pid":7,"channel":"stderr","data_base64":"Cgr/Cg=="}}`),
 			},
 		},
 		{
 			name: "a payload that is empty", rec: eventRecord("SUPERVISOR_STATE_CHANGE_RUNNING", ""),
 			want: &nats.Msg{
 				Subject: "supervisor.event.web=201.-.-.supervisor_state_change.running", Header: headers(id, ""),
-				Data: []byte(envelope("supervisor_state_change.running", "") + `"SUPERVISOR_STATE_CHANGE_RUNNING",` + data + `}}`),
+				Data: []byte(envelope("supervisor_state_change.running", "") + `"SUPERVISOR_STATE_CHANGE_RUNNING",` +
+					data + `}}`),
 			},
 		},
 		{
-			name: "a message of our own", rec: AppendMessage(nil, readAt, testBoot, nil, "supervisor.bridge.web=201.started", "an id", []byte("{\n}")),
-			want: &nats.Msg{Subject: "supervisor.bridge.web=201.started", Header: headers("an id", ""), Data: []byte("{\n}")},
+			name: "a message of our own", rec: AppendMessage(nil, readAt, testBoot, nil,
+				"supervisor.bridge.web=201.started", "an id", []byte("{\n}")),
+			want: &nats.Msg{
+				Subject: "supervisor.bridge.web=201.started", Header: headers("an id", ""), Data: []byte("{\n}"),
+			},
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -138,7 +150,7 @@ func TestEncode(t *testing.T) {
 // The buffer is used again from one event to the next.
 func TestAppendEvent(t *testing.T) {
 	buf := eventRecord("X", strings.Repeat("x", 1000))
-	again := AppendEvent(buf[:0], readAt, testBoot, []byte(header("TICK_5", 6)), []byte("when:1"))
+	again := AppendEvent(buf[:0], readAt, testBoot, recordtest.Header("TICK_5", 6), []byte("when:1"))
 	if &again[0] != &buf[0] || !bytes.Equal(again, eventRecord("TICK_5", "when:1")) {
 		t.Errorf("record is %q", again)
 	}
@@ -150,72 +162,28 @@ func TestParts(t *testing.T) {
 		most := rapid.IntRange(2000, 20_000).Draw(t, "max_payload")
 		piece := rapid.OneOf(
 			rapid.String(),
-			rapid.SampledFrom([]string{"\x00", "\"", "\\", "\n", "<&>", "\u2028", "进", "😀", "\x1b[1m", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}),
+			rapid.SampledFrom([]string{
+				"\x00", "\"", "\\", "\n", "<&>", "\u2028", "进", "😀", "\x1b[1m", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+			}),
 			rapid.Map(rapid.SliceOfN(rapid.Byte(), 0, 9), func(b []byte) string { return string(b) }))
-		text := strings.Repeat(strings.Join(rapid.SliceOfN(piece, 1, 20).Draw(t, "pieces"), ""), rapid.IntRange(1, 300).Draw(t, "times"))
+		text := strings.Repeat(strings.Join(rapid.SliceOfN(piece, 1, 20).Draw(t, "pieces"), ""),
+			rapid.IntRange(1, 300).Draw(t, "times"))
 		typ := rapid.SampledFrom([]string{"", "a type: of its own", "é*>"}).Draw(t, "type")
 
 		msgs, err := testEncoder().Encode(eventRecord("REMOTE_COMMUNICATION", "type:"+typ+"\n"+text), most)
 		if err != nil {
 			t.Fatal(err)
 		}
-		checkParts(t, msgs, "web 1/0123456789abcdef/1234", text, most)
+		recordtest.CheckParts(t, msgs, "web 1/0123456789abcdef/1234", text, most)
 	})
-}
-
-type fataler interface {
-	Helper()
-	Fatalf(format string, args ...any)
-}
-
-// checkParts checks that messages fit into a server's max_payload and are, one
-// after the other, an event with a text.
-func checkParts(t fataler, msgs []*nats.Msg, id, text string, most int) {
-	t.Helper()
-	var got bytes.Buffer
-	for i, m := range msgs {
-		size := len("NATS/1.0\r\n\r\n") + len(m.Data)
-		for k, v := range m.Header {
-			size += len(k) + len(": \r\n") + len(v[0])
-		}
-		if size > most {
-			t.Fatalf("message %d has %d bytes, allowed are %d", i+1, size, most)
-		}
-		ce, err := codec.UnmarshalEvent(m.Data)
-		if err != nil {
-			t.Fatalf("message %d: %v", i+1, err)
-		}
-		want, e := id, ce.Data
-		if len(msgs) > 1 {
-			want += fmt.Sprintf("/%d", i+1)
-			if e.Part != i+1 || e.Parts != len(msgs) {
-				t.Fatalf("message %d of %d is part %d of %d", i+1, len(msgs), e.Part, e.Parts)
-			}
-		}
-		if ce.ID != want || m.Header.Get(nats.MsgIdHdr) != want {
-			t.Fatalf("message %d has the ids %q and %q, not %q", i+1, ce.ID, m.Header.Get(nats.MsgIdHdr), want)
-		}
-		if m.Subject != msgs[0].Subject {
-			t.Fatalf("message %d goes to %s, the first to %s", i+1, m.Subject, msgs[0].Subject)
-		}
-		if utf8.ValidString(text) != (e.Data != nil) {
-			t.Fatalf("message %d: text is %v", i+1, e.Data != nil)
-		}
-		if e.Data != nil {
-			got.WriteString(*e.Data)
-		}
-		got.Write(e.DataBase64)
-	}
-	if got.String() != text {
-		t.Fatalf("%d bytes in %d messages are not the text of %d bytes", got.Len(), len(msgs), len(text))
-	}
 }
 
 // A message that is made in the memory of another one has nothing of it left.
 func TestEncodeInPlace(t *testing.T) {
 	enc, m := testEncoder(), new(nats.Msg)
 	for _, rec := range [][]byte{
-		eventRecord("PROCESS_LOG_STDOUT", "processname:a groupname:a pid:7 channel:stdout\n"+strings.Repeat("long ", 1000)),
+		eventRecord("PROCESS_LOG_STDOUT", "processname:a groupname:a pid:7 channel:stdout\n"+
+			strings.Repeat("long ", 1000)),
 		eventRecord("PROCESS_STATE_RUNNING", "processname:b groupname:g from_state:STARTING pid:8"),
 		eventRecord("TICK_5", "when:1201063880"),
 	} {

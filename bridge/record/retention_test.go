@@ -18,11 +18,23 @@ func TestTTLErrors(t *testing.T) {
 		settings durations
 		text     string
 	}{
-		{name: "no such event", settings: durations{"TICK_10": schema.Duration(time.Hour)}, text: `--ttl: invalid event "TICK_10": want one of snapshot, EVENT, PROCESS_STATE`},
-		{name: "another case", settings: durations{"tick_5": schema.Duration(time.Hour)}, text: `--ttl: invalid event "tick_5"`},
+		{
+			name: "no such event", settings: durations{"TICK_10": schema.Duration(time.Hour)},
+			text: `--ttl: invalid event "TICK_10": want one of snapshot, EVENT, PROCESS_STATE`,
+		},
+		{
+			name: "another case", settings: durations{"tick_5": schema.Duration(time.Hour)},
+			text: `--ttl: invalid event "tick_5"`,
+		},
 		{name: "no name", settings: durations{"": schema.Duration(time.Hour)}, text: `--ttl: invalid event ""`},
-		{name: "a subject", settings: durations{"SNAPSHOT": schema.Duration(time.Hour)}, text: `--ttl: invalid event "SNAPSHOT"`},
-		{name: "below a second", settings: durations{"TICK_5": schema.Duration(time.Second - 1)}, text: "--ttl: invalid value TICK_5=999.999999ms: want 0, or 1s or more"},
+		{
+			name: "a subject", settings: durations{"SNAPSHOT": schema.Duration(time.Hour)},
+			text: `--ttl: invalid event "SNAPSHOT"`,
+		},
+		{
+			name: "below a second", settings: durations{"TICK_5": schema.Duration(time.Second - 1)},
+			text: "--ttl: invalid value TICK_5=999.999999ms: want 0, or 1s or more",
+		},
 		{name: "negative", settings: durations{"TICK_5": -1}, text: "want 0, or 1s or more"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -53,16 +65,31 @@ func TestTTL(t *testing.T) {
 		want     map[string]time.Duration // beside the defaults
 	}{
 		{name: "nothing set", settings: nil, want: nil},
-		{name: "a concrete name", settings: durations{"TICK_5": set(time.Second)}, want: map[string]time.Duration{"TICK_5": time.Second}},
-		{name: "one of a family", settings: durations{"PROCESS_LOG_STDERR": set(5 * hour)}, want: map[string]time.Duration{"PROCESS_LOG_STDERR": 5 * hour}},
-		{name: "0 takes a default away", settings: durations{"TICK_5": 0, "PROCESS_LOG": 0}, want: map[string]time.Duration{"TICK_5": 0, "PROCESS_LOG_STDOUT": 0, "PROCESS_LOG_STDERR": 0}},
-		{name: "an abstract name", settings: durations{"TICK": set(2 * hour)}, want: map[string]time.Duration{"TICK_5": 2 * hour, "TICK_60": 2 * hour, "TICK_3600": 2 * hour}},
+		{
+			name: "a concrete name", settings: durations{"TICK_5": set(time.Second)},
+			want: map[string]time.Duration{"TICK_5": time.Second},
+		},
+		{
+			name: "one of a family", settings: durations{"PROCESS_LOG_STDERR": set(5 * hour)},
+			want: map[string]time.Duration{"PROCESS_LOG_STDERR": 5 * hour},
+		},
+		{
+			name: "0 takes a default away", settings: durations{"TICK_5": 0, "PROCESS_LOG": 0},
+			want: map[string]time.Duration{"TICK_5": 0, "PROCESS_LOG_STDOUT": 0, "PROCESS_LOG_STDERR": 0},
+		},
+		{
+			name: "an abstract name", settings: durations{"TICK": set(2 * hour)},
+			want: map[string]time.Duration{"TICK_5": 2 * hour, "TICK_60": 2 * hour, "TICK_3600": 2 * hour},
+		},
 		{
 			name:     "an abstract name and one below it",
 			settings: durations{"TICK": set(2 * hour), "TICK_60": set(3 * hour)},
 			want:     map[string]time.Duration{"TICK_5": 2 * hour, "TICK_60": 3 * hour, "TICK_3600": 2 * hour},
 		},
-		{name: "a family without a default", settings: durations{"PROCESS_STATE": set(24 * hour)}, want: map[string]time.Duration{"PROCESS_STATE_EXITED": 24 * hour, "PROCESS_STATE_RUNNING": 24 * hour}},
+		{
+			name: "a family without a default", settings: durations{"PROCESS_STATE": set(24 * hour)},
+			want: map[string]time.Duration{"PROCESS_STATE_EXITED": 24 * hour, "PROCESS_STATE_RUNNING": 24 * hour},
+		},
 		{
 			name:     "everything, but for a family",
 			settings: durations{"EVENT": set(7 * hour), "PROCESS_STATE": 0},

@@ -43,7 +43,8 @@ func writeArgs(file string) int {
 func TestWriteConfErrors(t *testing.T) {
 	for _, bad := range []string{"a\nb", "a\r", "\n"} {
 		var b strings.Builder
-		if err := Write(&b, []string{"supernats-bridge", bad}, nil, Options{OneSection: true}); err == nil || b.Len() > 0 {
+		if err := Write(&b, []string{"supernats-bridge", bad}, nil, Options{OneSection: true}); err == nil ||
+			b.Len() > 0 {
 			t.Errorf("%q: %v\n%s", bad, err, &b)
 		}
 	}
@@ -132,11 +133,26 @@ func TestStderrLogfile(t *testing.T) {
 		uid            int
 		want           string
 	}{
-		{name: "beside supervisord's own", configurations: []string{none, good}, logs: logs, uid: 1000, want: own + "/supernats-bridge.log"},
-		{name: "its own goes to standard output", configurations: []string{conf("stdout.conf", "/dev/stdout")}, logs: logs, uid: 1000, want: logs + "/supernats-bridge.log"},
-		{name: "its own is not there", configurations: []string{conf("missing.conf", none+"/x.log")}, logs: logs, uid: 1000, want: logs + "/supernats-bridge.log"},
-		{name: "no configuration", configurations: []string{none}, logs: logs, uid: 1000, want: logs + "/supernats-bridge.log"},
-		{name: "no directory of logs, root", configurations: nil, logs: dir + "/log/none", uid: 0, want: dir + "/log/supernats-bridge.log"},
+		{
+			name: "beside supervisord's own", configurations: []string{none, good}, logs: logs, uid: 1000,
+			want: own + "/supernats-bridge.log",
+		},
+		{
+			name: "its own goes to standard output", configurations: []string{conf("stdout.conf", "/dev/stdout")},
+			logs: logs, uid: 1000, want: logs + "/supernats-bridge.log",
+		},
+		{
+			name: "its own is not there", configurations: []string{conf("missing.conf", none+"/x.log")}, logs: logs,
+			uid: 1000, want: logs + "/supernats-bridge.log",
+		},
+		{
+			name: "no configuration", configurations: []string{none}, logs: logs, uid: 1000,
+			want: logs + "/supernats-bridge.log",
+		},
+		{
+			name: "no directory of logs, root", configurations: nil, logs: dir + "/log/none", uid: 0,
+			want: dir + "/log/supernats-bridge.log",
+		},
 		{name: "no directory of logs", configurations: nil, logs: dir + "/log/none", uid: 1000, want: temporary},
 		{name: "nothing", configurations: nil, logs: none + "/none", uid: 1000, want: temporary},
 	} {
@@ -153,10 +169,19 @@ func TestConfStderr(t *testing.T) {
 		want  []string // what stderr_logfile and its size are in the sections
 		wrong bool
 	}{
-		{name: "given", o: Options{StderrLogfile: "%(here)s/a b.log"}, want: []string{"%(here)s/a b.log", "10MB", "%(here)s/a b-logs.log", "10MB"}},
-		{name: "a word of supervisord's", o: Options{StderrLogfile: "NONE"}, want: []string{"NONE", "10MB", "NONE", "10MB"}},
+		{
+			name: "given", o: Options{StderrLogfile: "%(here)s/a b.log"},
+			want: []string{"%(here)s/a b.log", "10MB", "%(here)s/a b-logs.log", "10MB"},
+		},
+		{
+			name: "a word of supervisord's", o: Options{StderrLogfile: "NONE"},
+			want: []string{"NONE", "10MB", "NONE", "10MB"},
+		},
 		{name: "a container", o: Options{Container: true}, want: []string{"/dev/stderr", "0", "/dev/stderr", "0"}},
-		{name: "a container with a file", o: Options{Container: true, StderrLogfile: "/proc/1/fd/2"}, want: []string{"/proc/1/fd/2", "0", "/proc/1/fd/2", "0"}},
+		{
+			name: "a container with a file", o: Options{Container: true, StderrLogfile: "/proc/1/fd/2"},
+			want: []string{"/proc/1/fd/2", "0", "/proc/1/fd/2", "0"},
+		},
 		{name: "a line break", o: Options{StderrLogfile: "a\nb"}, wrong: true},
 		{name: "a comment", o: Options{StderrLogfile: "a ;b"}, wrong: true},
 		{name: "all comment", o: Options{StderrLogfile: "#b"}, wrong: true},

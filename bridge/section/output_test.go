@@ -38,11 +38,11 @@ func TestOutputSections(t *testing.T) {
 		text string
 		want int
 	}{
-		"ours":            {own, 1},
-		"of other events": {strings.Replace(own, "PROCESS_LOG,", "PROCESS_LOG,PROCESS_STATE,", 1), 0},
-		"started":         {strings.Replace(own, "autostart=false", "autostart=true", 1), 0},
-		"somebody else's": {strings.Replace(own, "supernats-bridge", "crashmail", 1), 0},
-		"a program":       {strings.Replace(own, "eventlistener:", "program:", 1), 0},
+		"ours":            {text: own, want: 1},
+		"of other events": {text: strings.Replace(own, "PROCESS_LOG,", "PROCESS_LOG,PROCESS_STATE,", 1), want: 0},
+		"started":         {text: strings.Replace(own, "autostart=false", "autostart=true", 1), want: 0},
+		"somebody else's": {text: strings.Replace(own, "supernats-bridge", "crashmail", 1), want: 0},
+		"a program":       {text: strings.Replace(own, "eventlistener:", "program:", 1), want: 0},
 	} {
 		file := filepath.Join(t.TempDir(), "supervisord.conf")
 		if err := os.WriteFile(file, []byte("[supervisord]\n"+c.text), 0o600); err != nil {

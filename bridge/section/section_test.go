@@ -41,26 +41,42 @@ func TestSectionProblems(t *testing.T) {
 		text, fix     []string
 	}{
 		{name: "no such section", section: "[eventlistener:other]\nevents=EVENT\n"},
-		{name: "not understood", section: "[eventlistener:supernats]\nevents=EVENT\nbuffer_size=%(ENV_NO_SUCH_VARIABLE)s\n"},
+		{
+			name:    "not understood",
+			section: "[eventlistener:supernats]\nevents=EVENT\nbuffer_size=%(ENV_NO_SUCH_VARIABLE)s\n",
+		},
 		{
 			name: "all defaults", section: "[eventlistener:supernats]\nevents=PROCESS_STATE\n",
 			want: &schema.Section{Events: []string{"PROCESS_STATE"}, BufferSize: 10, Priority: -1},
-			text: []string{"buffer_size is 10", "neither TICK_5 nor TICK_60", "startsecs is 1", "stdout_logfile is AUTO"},
-			fix:  []string{"events=PROCESS_STATE,TICK_60", "buffer_size=65536", "startsecs=0", "stdout_logfile=NONE", "supervisorctl update"},
+			text: []string{
+				"buffer_size is 10", "neither TICK_5 nor TICK_60", "startsecs is 1", "stdout_logfile is AUTO",
+			},
+			fix: []string{
+				"events=PROCESS_STATE,TICK_60", "buffer_size=65536", "startsecs=0", "stdout_logfile=NONE",
+				"supervisorctl update",
+			},
 		},
 		{
-			name: "the hourly tick is too rare", section: "[eventlistener:supernats]\nevents=PROCESS_STATE,TICK_3600" + good,
+			name: "the hourly tick is too rare", section: "[eventlistener:supernats]\nevents=PROCESS_STATE,TICK_3600" +
+				good,
 			want: &schema.Section{Events: []string{"PROCESS_STATE", "TICK_3600"}, BufferSize: 65536, Priority: -17},
 			text: []string{"neither TICK_5 nor TICK_60"}, fix: []string{"events=PROCESS_STATE,TICK_3600,TICK_60 "},
 		},
 		{
-			name: "default priority of a listener", section: "[eventlistener:supernats]\nevents=EVENT" + strings.ReplaceAll(good, "priority=-17", "") + "[eventlistener:mail]\nevents=TICK_60\n",
-			want: &schema.Section{Events: []string{"EVENT"}, BufferSize: 65536, Priority: -1, SamePriority: []string{"mail"}},
+			name: "default priority of a listener", section: "[eventlistener:supernats]\nevents=EVENT" +
+				strings.ReplaceAll(good, "priority=-17", "") + "[eventlistener:mail]\nevents=TICK_60\n",
+			want: &schema.Section{
+				Events: []string{"EVENT"}, BufferSize: 65536, Priority: -1, SamePriority: []string{"mail"},
+			},
 			text: []string{"priority -1 is that of the listener mail"}, fix: []string{"priority=-17 "},
 		},
 		{
-			name: "priority taken", section: "[eventlistener:supernats]\nevents=tick_5, process_state" + good + "[eventlistener:a]\nevents=EVENT\npriority=-17\n[eventlistener:b]\nevents=EVENT\npriority=-18\n[program:c]\npriority=-17\n",
-			want: &schema.Section{Events: []string{"tick_5", "process_state"}, BufferSize: 65536, Priority: -17, SamePriority: []string{"a"}},
+			name: "priority taken", section: "[eventlistener:supernats]\nevents=tick_5, process_state" + good +
+				"[eventlistener:a]\nevents=EVENT\npriority=-17\n[eventlistener:b]\nevents=EVENT\npriority=-18\n[program:c]\npriority=-17\n",
+			want: &schema.Section{
+				Events: []string{"tick_5", "process_state"}, BufferSize: 65536, Priority: -17,
+				SamePriority: []string{"a"},
+			},
 			text: []string{"priority -17"}, fix: []string{"priority=-19 "},
 		},
 		{
@@ -69,7 +85,8 @@ func TestSectionProblems(t *testing.T) {
 			text: []string{"numprocs is 3"}, fix: []string{"numprocs=1 "},
 		},
 		{
-			name: "as it should be", section: "[eventlistener:supernats]\nevents=EVENT" + good + "[eventlistener:b]\nevents=EVENT\n",
+			name: "as it should be", section: "[eventlistener:supernats]\nevents=EVENT" + good +
+				"[eventlistener:b]\nevents=EVENT\n",
 			want: &schema.Section{Events: []string{"EVENT"}, BufferSize: 65536, Priority: -17},
 		},
 	} {
@@ -82,7 +99,8 @@ func TestSectionProblems(t *testing.T) {
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("section (-want +got):\n%s", diff)
 			}
-			if n := strings.Count(text, ";") + 1; len(tc.text) > 0 && n != len(tc.text) || len(tc.text) == 0 && text+fix != "" {
+			if n := strings.Count(text, ";") + 1; len(tc.text) > 0 && n != len(tc.text) ||
+				len(tc.text) == 0 && text+fix != "" {
 				t.Errorf("%d problems: %q (%s)", n, text, fix)
 			}
 			for _, want := range tc.text {
@@ -144,7 +162,9 @@ func TestNoTicks(t *testing.T) {
 				come := new(arrivals)
 				come.event.Store(tc.event)
 				come.tick.Store(tc.tick)
-				c := &Checker{Own: readAs(nil), Arrivals: come, Troubles: board, Log: zerolog.Nop(), Pool: supernatsPool}
+				c := &Checker{
+					Own: readAs(nil), Arrivals: come, Troubles: board, Log: zerolog.Nop(), Pool: supernatsPool,
+				}
 				ctx, cancel := context.WithCancel(t.Context())
 				done := make(chan struct{})
 				go func() {

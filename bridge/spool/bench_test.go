@@ -3,6 +3,8 @@ package spool
 import (
 	"testing"
 	"time"
+
+	"supernats/bridge/spool/segment"
 )
 
 func BenchmarkAppend(b *testing.B) {
@@ -54,7 +56,7 @@ func BenchmarkNext(b *testing.B) {
 // BenchmarkGarbage searches 16 MiB that hold no record.
 func BenchmarkGarbage(b *testing.B) {
 	dir := b.TempDir()
-	write(b, dir+"/"+segmentName(1), append(appendHeader(nil, 1), noise(defaultSegment)...))
+	write(b, dir+"/"+segment.Name(1), append(segment.AppendHeader(nil, 1), noise(defaultSegment)...))
 	b.SetBytes(defaultSegment)
 	for b.Loop() {
 		s := open(b, Options{Dir: dir})

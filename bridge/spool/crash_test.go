@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"supernats/bridge/spool/marks"
+	"supernats/bridge/spool/segment"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -20,13 +21,13 @@ import (
 const (
 	crashRecords = 30
 	perSegment   = 10
-	crashFrame   = frameSize + 10
+	crashFrame   = segment.FrameSize + 10
 )
 
 func crashRecord(n int) string { return fmt.Sprintf("record %03d", n) }
 
 // frameOf returns where the frame of a record begins in its segment.
-func frameOf(n int) int { return headerSize + (n-1)%perSegment*crashFrame }
+func frameOf(n int) int { return segment.HeaderSize + (n-1)%perSegment*crashFrame }
 
 func crashSpool(t *testing.T, dir string, done int) {
 	t.Helper()
@@ -55,7 +56,7 @@ func crashSpool(t *testing.T, dir string, done int) {
 func change(first uint64, how func(b []byte) []byte) func(*testing.T, string) {
 	return func(t *testing.T, dir string) {
 		t.Helper()
-		name := filepath.Join(dir, segmentName(first))
+		name := filepath.Join(dir, segment.Name(first))
 		b := read(t, name)
 		write(t, name, how(b))
 	}
@@ -92,18 +93,18 @@ func put(name string, b []byte) func(*testing.T, string) {
 	return func(t *testing.T, dir string) { write(t, filepath.Join(dir, name), b) }
 }
 
-// slotEvery is how far the two slots of a checkpoint are apart.
+// slotEvery is the distance between the two slots of a checkpoint.
 const slotEvery = 4096
 
-// slot is one of a checkpoint.
+// slot returns a slot of a checkpoint.
 func slot(counter, next uint64) []byte {
 	b := binary.LittleEndian.AppendUint64(nil, counter)
 	b = binary.LittleEndian.AppendUint64(b, next)
 	b = binary.LittleEndian.AppendUint64(b, 0)
-	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)))
 }
 
-// numbers are those from a to b.
+// numbers returns the numbers from a to b.
 func numbers(a, b int) (all []int) {
 	for ; a <= b; a++ {
 		all = append(all, a)
@@ -111,9 +112,11 @@ func numbers(a, b int) (all []int) {
 	return all
 }
 
-func kept(first int) string { return fmt.Sprintf("%020d%s", first, damaged) }
+func kept(first int) string { return fmt.Sprintf("%020d.damaged", first) }
 
-func foreignFrame(number uint64) []byte { return appendFrame(nil, number, []byte("somebody's")) }
+func foreignFrame(number uint64) []byte {
+	return segment.AppendFrame(nil, number, []byte("somebody's"))
+}
 
 var crashTable = []struct {
 	name   string
@@ -126,33 +129,33 @@ var crashTable = []struct {
 	// At the end of the log: it was never reported as stored.
 	{name: "frame cut at the start", damage: cut(21, frameOf(30)), want: numbers(1, 29), next: 30},
 	{name: "frame cut in its head", damage: cut(21, frameOf(30)+9), want: numbers(1, 29), next: 30},
-	{name: "frame cut after its head", damage: cut(21, frameOf(30)+frameSize), want: numbers(1, 29), next: 30},
+	{name: "frame cut after its head", damage: cut(21, frameOf(30)+segment.FrameSize), want: numbers(1, 29), next: 30},
 	{name: "frame cut in the record", damage: cut(21, frameOf(30)+crashFrame-1), want: numbers(1, 29), next: 30},
 	{name: "only frame of the last segment cut", damage: cut(21, frameOf(21)+25), want: numbers(1, 20), next: 21},
-	{name: "header cut", damage: cut(21, headerSize-1), want: numbers(1, 20), next: 21},
-	{name: "header and nothing else", damage: cut(21, headerSize), want: numbers(1, 20), next: 21},
-	{name: "empty segment at the end", damage: put(segmentName(31), nil), want: numbers(1, 30)},
-	{name: "empty segment at the end, numbers missing", damage: put(segmentName(41), nil), want: numbers(1, 30), lost: []Loss{{First: 31, Records: 10}}, next: 41},
-	{name: "all done, then an empty segment", done: 30, damage: put(segmentName(31), nil)},
-	{name: "record begun, its frame reaches far beyond the end", damage: tail(21, appendFrame(nil, 31, noise(1<<20))[:1000]), want: numbers(1, 30)},
+	{name: "header cut", damage: cut(21, segment.HeaderSize-1), want: numbers(1, 20), next: 21},
+	{name: "header and nothing else", damage: cut(21, segment.HeaderSize), want: numbers(1, 20), next: 21},
+	{name: "empty segment at the end", damage: put(segment.Name(31), nil), want: numbers(1, 30)},
+	{name: "empty segment at the end, numbers missing", damage: put(segment.Name(41), nil), want: numbers(1, 30), lost: []Loss{{First: 31, Records: 10}}, next: 41},
+	{name: "all done, then an empty segment", done: 30, damage: put(segment.Name(31), nil)},
+	{name: "record begun, its frame reaches far beyond the end", damage: tail(21, segment.AppendFrame(nil, 31, noise(1<<20))[:1000]), want: numbers(1, 30)},
 
 	// At the end of the log, and no torn write: how much it was is not known.
 	{name: "tail of zeros", damage: tail(21, make([]byte, 4096)), want: numbers(1, 30), lost: []Loss{{File: kept(21), First: 31, Bytes: 4096}}},
 	{name: "tail of zeros, all done", done: 30, damage: tail(21, make([]byte, 4096)), lost: []Loss{{File: kept(21), First: 31, Bytes: 4096}}},
 	{name: "tail of garbage", damage: tail(21, noise(5000)), want: numbers(1, 30), lost: []Loss{{File: kept(21), First: 31, Bytes: 5000}}},
 	{name: "last record zeroed", damage: zero(21, frameOf(30), frameOf(30)+crashFrame), want: numbers(1, 29), lost: []Loss{{File: kept(21), First: 30, Bytes: crashFrame}}, next: 30},
-	{name: "last record damaged", damage: flip(21, frameOf(30)+frameSize), want: numbers(1, 29), lost: []Loss{{File: kept(21), First: 30, Records: 1, Bytes: crashFrame}}},
+	{name: "last record damaged", damage: flip(21, frameOf(30)+segment.FrameSize), want: numbers(1, 29), lost: []Loss{{File: kept(21), First: 30, Records: 1, Bytes: crashFrame}}},
 	{name: "head of the last record damaged", damage: flip(21, frameOf(30)+17), want: numbers(1, 29), lost: []Loss{{File: kept(21), First: 30, Bytes: crashFrame}}, next: 30},
 	{name: "last segment nothing but zeros", damage: zero(21, 0, frameOf(30)+crashFrame), want: numbers(1, 20), lost: []Loss{{File: kept(21), First: 21, Records: 1, Bytes: 10 * crashFrame}}, next: 22},
 
 	// In the middle: the records after it are found, the lost ones counted.
-	{name: "middle record of the last segment damaged", damage: flip(21, frameOf(25)+frameSize+3), want: slices.Concat(numbers(1, 24), numbers(26, 30)), lost: []Loss{{File: kept(21), First: 25, Records: 1, Bytes: crashFrame}}},
+	{name: "middle record of the last segment damaged", damage: flip(21, frameOf(25)+segment.FrameSize+3), want: slices.Concat(numbers(1, 24), numbers(26, 30)), lost: []Loss{{File: kept(21), First: 25, Records: 1, Bytes: crashFrame}}},
 	{name: "length zero", damage: zero(21, frameOf(25), frameOf(25)+4), want: slices.Concat(numbers(1, 24), numbers(26, 30)), lost: []Loss{{File: kept(21), First: 25, Records: 1, Bytes: crashFrame}}},
 	{name: "length huge", damage: change(21, func(b []byte) []byte {
 		binary.LittleEndian.PutUint32(b[frameOf(25):], 1<<32-1)
 		return b
 	}), want: slices.Concat(numbers(1, 24), numbers(26, 30)), lost: []Loss{{File: kept(21), First: 25, Records: 1, Bytes: crashFrame}}},
-	{name: "record of an older segment damaged", damage: flip(11, frameOf(15)+frameSize), want: slices.Concat(numbers(1, 14), numbers(16, 30)), lost: []Loss{{File: kept(11), First: 15, Records: 1, Bytes: crashFrame}}},
+	{name: "record of an older segment damaged", damage: flip(11, frameOf(15)+segment.FrameSize), want: slices.Concat(numbers(1, 14), numbers(16, 30)), lost: []Loss{{File: kept(11), First: 15, Records: 1, Bytes: crashFrame}}},
 	{name: "last record of an older segment damaged", damage: flip(11, frameOf(20)), want: slices.Concat(numbers(1, 19), numbers(21, 30)), lost: []Loss{{File: kept(11), First: 20, Records: 1, Bytes: crashFrame}}},
 	{name: "two places of a segment damaged", damage: change(11, func(b []byte) []byte {
 		clear(b[frameOf(12) : frameOf(14)+5])
@@ -164,20 +167,20 @@ var crashTable = []struct {
 	{name: "damage and bytes too many", damage: change(11, func(b []byte) []byte {
 		return slices.Concat(b[:frameOf(13)], noise(333), b[frameOf(14):])
 	}), want: slices.Concat(numbers(1, 12), numbers(14, 30)), lost: []Loss{{File: kept(11), First: 13, Records: 1, Bytes: 333}}},
-	{name: "header of an older segment zeros", damage: zero(11, 0, headerSize), want: numbers(1, 30)},
+	{name: "header of an older segment zeros", damage: zero(11, 0, segment.HeaderSize), want: numbers(1, 30)},
 	{name: "older segment nothing but zeros", damage: zero(11, 0, frameOf(20)+crashFrame), want: slices.Concat(numbers(1, 10), numbers(21, 30)), lost: []Loss{{File: kept(11), First: 11, Records: 10, Bytes: 10 * crashFrame}}},
 	{name: "tail of an older segment missing", damage: cut(11, frameOf(18)), want: slices.Concat(numbers(1, 17), numbers(21, 30)), lost: []Loss{{First: 18, Records: 3}}},
 	{name: "tail of an older segment cut in a record", damage: cut(11, frameOf(18)+22), want: slices.Concat(numbers(1, 17), numbers(21, 30)), lost: []Loss{{File: kept(11), First: 18, Records: 3, Bytes: 22}}},
-	{name: "torn frame at the end of an older segment", damage: tail(11, appendFrame(nil, 21, noise(99))[:50]), want: numbers(1, 30)},
+	{name: "torn frame at the end of an older segment", damage: tail(11, segment.AppendFrame(nil, 21, noise(99))[:50]), want: numbers(1, 30)},
 	{name: "whole frame of a failed append at the end of an older segment", damage: tail(11, foreignFrame(21)), want: numbers(1, 30)},
 	{name: "empty segment in the middle", damage: cut(11, 0), want: slices.Concat(numbers(1, 10), numbers(21, 30)), lost: []Loss{{First: 11, Records: 10}}},
-	{name: "segment in the middle missing", damage: remove(segmentName(11)), want: slices.Concat(numbers(1, 10), numbers(21, 30)), lost: []Loss{{First: 11, Records: 10}}},
-	{name: "first segment missing, nothing known to be done", damage: remove(segmentName(1)), want: numbers(11, 30)},
-	{name: "first segment missing, three done", done: 3, damage: remove(segmentName(1)), want: numbers(11, 30), lost: []Loss{{First: 4, Records: 7}}},
-	{name: "all segments missing", done: 3, damage: remove(segmentName(1), segmentName(11), segmentName(21)), next: 4},
+	{name: "segment in the middle missing", damage: remove(segment.Name(11)), want: slices.Concat(numbers(1, 10), numbers(21, 30)), lost: []Loss{{First: 11, Records: 10}}},
+	{name: "first segment missing, nothing known to be done", damage: remove(segment.Name(1)), want: numbers(11, 30)},
+	{name: "first segment missing, three done", done: 3, damage: remove(segment.Name(1)), want: numbers(11, 30), lost: []Loss{{First: 4, Records: 7}}},
+	{name: "all segments missing", done: 3, damage: remove(segment.Name(1), segment.Name(11), segment.Name(21)), next: 4},
 
 	// Where the reader stands.
-	{name: "damage in what is done", done: 14, damage: flip(11, frameOf(13)+frameSize), want: numbers(15, 30)},
+	{name: "damage in what is done", done: 14, damage: flip(11, frameOf(13)+segment.FrameSize), want: numbers(15, 30)},
 	{name: "damage across the checkpoint", done: 14, damage: zero(11, frameOf(14), frameOf(17)), want: numbers(17, 30), lost: []Loss{{File: kept(11), First: 15, Records: 2, Bytes: 3 * crashFrame}}},
 	{name: "checkpoint at the start of a segment, damage before", done: 20, damage: flip(11, frameOf(20)), want: numbers(21, 30)},
 
@@ -193,7 +196,7 @@ var crashTable = []struct {
 		put(marks.CheckpointName, slot(8, 30))(t, dir)
 		cut(21, frameOf(27)+3)(t, dir)
 	}, next: 30},
-	{name: "checkpoint far behind", done: 25, damage: put(marks.CheckpointName, slot(2, 2)), want: numbers(21, 30), lost: []Loss{{First: 2, Records: 19}}},
+	{name: "checkpoint far too old", done: 25, damage: put(marks.CheckpointName, slot(2, 2)), want: numbers(21, 30), lost: []Loss{{First: 2, Records: 19}}},
 
 	// Other files.
 	{name: "damaged file of an earlier time", damage: func(t *testing.T, dir string) {
@@ -209,16 +212,16 @@ var crashTable = []struct {
 	// Records that hold what looks like a frame.
 	{name: "damaged record holds older frames", damage: change(21, func(b []byte) []byte {
 		evil := slices.Concat(foreignFrame(1), foreignFrame(24), b[:100])
-		b = slices.Concat(b[:frameOf(25)], appendFrame(nil, 25, evil), b[frameOf(26):])
+		b = slices.Concat(b[:frameOf(25)], segment.AppendFrame(nil, 25, evil), b[frameOf(26):])
 		clear(b[frameOf(25) : frameOf(25)+8])
 		return b
-	}), want: slices.Concat(numbers(1, 24), numbers(26, 30)), lost: []Loss{{File: kept(21), First: 25, Records: 1, Bytes: frameSize + 60 + 100}}},
+	}), want: slices.Concat(numbers(1, 24), numbers(26, 30)), lost: []Loss{{File: kept(21), First: 25, Records: 1, Bytes: segment.FrameSize + 60 + 100}}},
 	{name: "damaged record holds frames with far numbers", damage: change(21, func(b []byte) []byte {
 		evil := slices.Concat(foreignFrame(999), foreignFrame(1<<63))
-		b = slices.Concat(b[:frameOf(25)], appendFrame(nil, 25, evil), b[frameOf(26):])
+		b = slices.Concat(b[:frameOf(25)], segment.AppendFrame(nil, 25, evil), b[frameOf(26):])
 		clear(b[frameOf(25) : frameOf(25)+8])
 		return b
-	}), want: slices.Concat(numbers(1, 24), numbers(26, 30)), lost: []Loss{{File: kept(21), First: 25, Records: 1, Bytes: frameSize + 60}}},
+	}), want: slices.Concat(numbers(1, 24), numbers(26, 30)), lost: []Loss{{File: kept(21), First: 25, Records: 1, Bytes: segment.FrameSize + 60}}},
 }
 
 func TestCrashTable(t *testing.T) {
@@ -244,14 +247,14 @@ func TestCrashTable(t *testing.T) {
 func TestCutAnywhere(t *testing.T) {
 	dir := t.TempDir()
 	crashSpool(t, dir, 0)
-	name := filepath.Join(dir, segmentName(21))
+	name := filepath.Join(dir, segment.Name(21))
 	whole := read(t, name)
 	for size := range whole {
 		if size > frameOf(21)+crashFrame+10 && size < frameOf(29) {
 			continue
 		}
 		dir := t.TempDir()
-		write(t, filepath.Join(dir, segmentName(21)), whole[:size])
+		write(t, filepath.Join(dir, segment.Name(21)), whole[:size])
 		var want []string
 		for n := 21; frameOf(n)+crashFrame <= size && n <= 30; n++ {
 			want = append(want, crashRecord(n))
@@ -260,13 +263,13 @@ func TestCutAnywhere(t *testing.T) {
 	}
 }
 
-// TestFlipAnywhere changes each byte of the first and last records of a segment: no more than one record is
-// lost by it, and that one is reported.
+// TestFlipAnywhere changes each byte of the first and last records of a segment: at most one
+// record is lost, and it is reported.
 func TestFlipAnywhere(t *testing.T) {
 	dir := t.TempDir()
 	crashSpool(t, dir, 0)
-	whole := read(t, filepath.Join(dir, segmentName(11)))
-	next := read(t, filepath.Join(dir, segmentName(21)))
+	whole := read(t, filepath.Join(dir, segment.Name(11)))
+	next := read(t, filepath.Join(dir, segment.Name(21)))
 	for at := range whole {
 		if at >= frameOf(13) && at < frameOf(20) {
 			continue
@@ -274,8 +277,8 @@ func TestFlipAnywhere(t *testing.T) {
 		dir := t.TempDir()
 		bad := bytes.Clone(whole)
 		bad[at] ^= 1 << (at % 8)
-		write(t, filepath.Join(dir, segmentName(11)), bad)
-		write(t, filepath.Join(dir, segmentName(21)), next)
+		write(t, filepath.Join(dir, segment.Name(11)), bad)
+		write(t, filepath.Join(dir, segment.Name(21)), next)
 		var want []string
 		var lost []Loss
 		for n := 11; n <= 30; n++ {
@@ -289,9 +292,8 @@ func TestFlipAnywhere(t *testing.T) {
 	}
 }
 
-// check opens a spool and sees that it holds want and reports lost, that the next
-// record gets the number next, and that all is still so with another record, after
-// a Rewind and opened again.
+// check opens a spool and checks that it holds want and reports lost, and that the next
+// record gets the number next: also with one more record, after a Rewind, and opened again.
 func check(t *testing.T, dir string, want []string, lost []Loss, next uint64) {
 	t.Helper()
 	dumped := dump(t, dir)

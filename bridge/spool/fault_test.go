@@ -10,9 +10,11 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"supernats/bridge/spool/segment"
 )
 
-// script is what is done to a spool while operations fail, and what came of it.
+// script uses a spool while operations fail, and keeps what came of it.
 type script struct {
 	tb   testing.TB
 	dir  string
@@ -28,7 +30,7 @@ type script struct {
 	losses  []Loss
 }
 
-// newScript needs a directory for nothing but the lock.
+// newScript returns a script. It needs a directory only for the lock.
 func newScript(tb testing.TB, dir string, sync time.Duration) *script {
 	return &script{
 		tb: tb, dir: dir, fs: newMemFS(), sync: sync,
@@ -70,8 +72,8 @@ func (c *script) append(s *Spool, name string) {
 	}
 }
 
-// next reads up to n records; after an error, as a publisher does, from the first
-// one that is not done.
+// next reads up to n records; after an error it starts again, as a publisher does, at the
+// first one that is not done.
 func (c *script) next(s *Spool, n int) (recs []string) {
 	for errs := 0; len(recs) < n && errs < 3; {
 		rec, ok, err := s.Next()
@@ -109,7 +111,7 @@ func (c *script) flushNow(s *Spool) {
 	}
 }
 
-// run does everything that a spool is for.
+// run uses all that a spool offers.
 func (c *script) run() {
 	s := c.open()
 	if s == nil {
@@ -139,7 +141,7 @@ func (c *script) run() {
 	c.failure(s.Close())
 }
 
-// verify opens the spool with nothing going wrong and compares.
+// verify opens the spool while nothing fails, and compares.
 func (c *script) verify(must func(rec string) bool, mayComeAgain func(rec string) bool) {
 	c.tb.Helper()
 	c.fs.fault = nil
@@ -209,7 +211,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// TestFaultsTogether makes operations fail at random, many of them.
+// TestFaultsTogether makes many operations fail, at random.
 func TestFaultsTogether(t *testing.T) {
 	dir := t.TempDir()
 	for seed := range uint64(120) {
@@ -231,8 +233,8 @@ func TestFaultsTogether(t *testing.T) {
 	}
 }
 
-// TestFaultThenPowerCut has an operation fail, and a power cut some time after it.
-// What Append stored with a flush of its own is there.
+// TestFaultThenPowerCut has an operation fail, and some time later a power cut. What Append
+// stored with a flush of its own is there.
 func TestFaultThenPowerCut(t *testing.T) {
 	dir := t.TempDir()
 	for i := 0; ; i++ {
@@ -268,8 +270,8 @@ func TestFaultThenPowerCut(t *testing.T) {
 	}
 }
 
-// TestBadFile has a file that cannot be written to any more, or flushed: what
-// comes next goes to another one, and nothing is left of what failed.
+// TestBadFile has a file that can no longer be written to, or flushed: the next record goes
+// to another file, and nothing is left of the one that failed.
 func TestBadFile(t *testing.T) {
 	for _, what := range []string{"write", "sync"} {
 		fs := newMemFS()
@@ -278,7 +280,7 @@ func TestBadFile(t *testing.T) {
 		appendAll(t, s, "a")
 		fs.fault = func(_ int, op string) fault {
 			switch op {
-			case "write " + segmentName(1), "sync " + segmentName(1):
+			case "write " + segment.Name(1), "sync " + segment.Name(1):
 				if strings.HasPrefix(op, what) {
 					return half
 				}
@@ -288,8 +290,8 @@ func TestBadFile(t *testing.T) {
 		if err := s.Append([]byte("a long record that is refused")); !errors.Is(err, ErrFull) && !errors.Is(err, syscall.EIO) {
 			t.Errorf("%s: %v", what, err)
 		}
-		if f := fs.names[s.newest.name]; int64(len(f.data)) != s.newest.end {
-			t.Errorf("%s: %d bytes, want %d", what, len(f.data), s.newest.end)
+		if f := fs.names[s.newest.Name]; int64(len(f.data)) != s.newest.End {
+			t.Errorf("%s: %d bytes, want %d", what, len(f.data), s.newest.End)
 		}
 		appendAll(t, s, "b")
 		closeSpool(t, s)
@@ -302,8 +304,8 @@ func TestBadFile(t *testing.T) {
 	}
 }
 
-// TestPowerCut stops the machine before each operation. What was flushed is
-// there afterwards; what was not may be lost, and is not reported wrongly.
+// TestPowerCut stops the machine before each operation. What was flushed is there
+// afterwards; what was not may be lost, and no loss is reported that is none.
 func TestPowerCut(t *testing.T) {
 	for name, sync := range syncs {
 		t.Run(name, func(t *testing.T) {

@@ -13,8 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestDiskFull has a file system for itself, and for others: one so small that the
-// bytes between two looks at the space are more than the reserve, and a larger one.
+// TestDiskFull fills a file system: one so small that more bytes are written between two
+// checks of the space than are in reserve, and a larger one.
 func TestDiskFull(t *testing.T) {
 	if testing.Short() {
 		t.Skip("mounts a file system")
@@ -28,8 +28,8 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
-// inNamespace runs the test where an ordinary user may mount: in a user and a mount
-// namespace of its own.
+// inNamespace runs the test in a user and a mount namespace of its own, in which an ordinary
+// user may mount.
 func inNamespace(t *testing.T) {
 	c := exec.Command(os.Args[0], "-test.run=^TestDiskFull$")
 	c.SysProcAttr = &syscall.SysProcAttr{
@@ -133,7 +133,7 @@ func diskFull(t *testing.T, size string) {
 		t.Fatal(err)
 	}
 
-	// Somebody else takes the rest between two looks at the space: the write
+	// Somebody else takes the rest between two checks of the space: the write
 	// itself finds no room.
 	got = append(got, take(t, s, 3000)...)
 	appendAll(t, s, "one")

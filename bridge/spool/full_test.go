@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"supernats/bridge/spool/segment"
 )
 
 // fill appends records until there is no room.
@@ -91,14 +93,14 @@ func TestMax(t *testing.T) {
 	}
 }
 
-// TestMaxExactly goes to the limit, with whatever is left over.
+// TestMaxExactly fills spools of many sizes up to their limit.
 func TestMaxExactly(t *testing.T) {
 	for limit := int64(900); limit < 1150; limit += 5 {
 		s := open(t, Options{Max: limit, SegmentBytes: 200, Sync: -1})
 		var want []string
 		fill(t, s, 10, &want)
-		frame := int64(frameSize + len(want[0]))
-		if got := s.Stats().Bytes; got > limit || got < limit-headerSize-frame {
+		frame := int64(segment.FrameSize + len(want[0]))
+		if got := s.Stats().Bytes; got > limit || got < limit-segment.HeaderSize-frame {
 			t.Errorf("full with %d of %d bytes", got, limit)
 		}
 		closeSpool(t, s)

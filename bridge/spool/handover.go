@@ -7,12 +7,13 @@ import (
 
 	"supernats/bridge/spool/files"
 	"supernats/bridge/spool/marks"
+	"supernats/bridge/spool/segment"
 )
 
 // What a Queue, which keeps records in memory while the disk takes none, needs beside
 // Append and Next.
 
-// Reported is what a record reports as lost, and that need not be reported again.
+// Reported is which loss a record reports: that one need not be reported again.
 type Reported int
 
 // What is reported.
@@ -41,8 +42,8 @@ func (s *Spool) AppendReporting(rec []byte, loss Reported) error {
 	return s.refused
 }
 
-// AppendLeft appends records, to a spool that is finished too, and returns how many it
-// took.
+// AppendLeft appends records, also to a spool that is finished, and returns how many it
+// stored.
 func (s *Spool) AppendLeft(recs [][]byte) (n int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -59,8 +60,8 @@ func (s *Spool) AppendLeft(recs [][]byte) (n int, err error) {
 	return n, nil
 }
 
-// NoteMemory puts into the tally how many events wait in memory, and the place of the
-// last one that is answered.
+// NoteMemory notes in the tally how many events wait in memory, and the place of the last
+// one that supervisord has an answer to.
 func (s *Spool) NoteMemory(events uint64, place []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -72,7 +73,7 @@ func (s *Spool) NoteMemory(events uint64, place []byte) {
 	s.counted.Store(&s.tally)
 }
 
-// Settle says that a record that reports events as lost is stored elsewhere.
+// Settle notes that a record that reports lost events is stored elsewhere.
 func (s *Spool) Settle(loss Reported) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -97,7 +98,7 @@ func (s *Spool) settleReported(loss Reported) {
 func (s *Spool) BeginSegment() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.tail.f != nil && s.newest.end > headerSize {
+	if s.tail.f != nil && s.newest.End > segment.HeaderSize {
 		s.tail.retire()
 	}
 }
@@ -116,8 +117,8 @@ func (s *Spool) Drained() bool {
 	return s.mark.Next >= s.next
 }
 
-// Dismiss closes a spool that is all published, and removes its segments, the other
-// files that are named and, with all, its own files and the directory.
+// Dismiss closes a spool whose records are all done. It removes the segments, the files
+// named by others and, if all is set, the spool's other files and the directory.
 func (s *Spool) Dismiss(all bool, others ...string) error {
 	s.Settle(OfDamage)
 	s.mu.Lock()
@@ -125,7 +126,7 @@ func (s *Spool) Dismiss(all bool, others ...string) error {
 	s.mu.Unlock()
 
 	if all {
-		// Nobody can have locked it: it is ours until Close, and has no name then.
+		// Nobody else can hold the lock: it is ours until Close, and then has no name.
 		others = append(others, marks.CheckpointName, marks.TallyName, files.LockName)
 	}
 	for _, name := range others {
@@ -144,8 +145,8 @@ func IsSpool(dir string) bool {
 		return false
 	}
 	for _, e := range entries {
-		_, segment := parseName(e.Name())
-		if segment || e.Name() == files.LockName || e.Name() == marks.CheckpointName {
+		_, isSegment := segment.ParseName(e.Name())
+		if isSegment || e.Name() == files.LockName || e.Name() == marks.CheckpointName {
 			return true
 		}
 	}
@@ -154,7 +155,7 @@ func IsSpool(dir string) bool {
 
 // MayWait reports whether something may wait in a directory. It needs no lock.
 func MayWait(dir string) bool {
-	segments, err := listSegments(files.Disk{}, dir)
+	segments, err := segment.List(files.Disk{}, dir)
 	if err != nil || len(segments) == 0 {
 		return false
 	}
@@ -167,7 +168,7 @@ func CheckSize(rec []byte) error {
 	switch {
 	case len(rec) == 0:
 		return errors.New("record is empty")
-	case len(rec) > maxRecord:
+	case len(rec) > segment.MaxRecord:
 		return ErrTooBig
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"supernats/bridge/spool/files"
+	"supernats/bridge/spool/segment"
 
 	"go.uber.org/goleak"
 )
@@ -109,12 +110,12 @@ func read(tb testing.TB, name string) []byte {
 // segmentsOf returns the paths of a directory's segments.
 func segmentsOf(tb testing.TB, dir string) (names []string) {
 	tb.Helper()
-	all, err := listSegments(files.Disk{}, dir)
+	all, err := segment.List(files.Disk{}, dir)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	for _, seg := range all {
-		names = append(names, seg.name)
+		names = append(names, seg.Name)
 	}
 	return names
 }

@@ -4,20 +4,20 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
-	"strings"
 
 	"supernats/bridge/spool/files"
 	"supernats/bridge/spool/marks"
+	"supernats/bridge/spool/segment"
 )
 
-// Report is what a look at a spool from outside shows.
+// Report describes a spool, as seen from outside.
 type Report struct {
 	Checkpoint marks.Checkpoint
-	// Segments and Bytes are those of all segments, what is done in them too.
+	// Segments and Bytes cover all segments, also what is done in them.
 	Segments int
 	Bytes    int64
-	// Records is how many are whole and not done; Oldest and Newest are their
-	// numbers, 0 if there is none.
+	// Records is how many are whole and not done; Oldest and Newest are the numbers of the
+	// first and the last of them, 0 if there is none.
 	Records        uint64
 	Oldest, Newest uint64
 	// Missing is how many records that are not done cannot be read.
@@ -26,9 +26,9 @@ type Report struct {
 	Damaged []string
 }
 
-// Inspect looks at the spool in a directory. It takes no lock and changes
-// nothing: a process may have the spool open, and what it does meanwhile is seen
-// or not. All records that are not done are read.
+// Inspect describes the spool in a directory. It reads all records that are not done. It
+// takes no lock and changes nothing: a process may have the spool open, and what that one
+// does meanwhile may be in the report or not.
 func Inspect(dir string) (Report, error) {
 	var r Report
 	err := walk(files.Disk{}, dir, &r, func(number uint64, _ []byte) error {
@@ -48,34 +48,34 @@ func Dump(dir string, visit func(number uint64, rec []byte) error) error {
 	return walk(files.Disk{}, dir, new(Report), visit)
 }
 
-// Oldest returns the oldest record that is not done, nil if there is none. Any
-// goroutine may call it, now and then: it reads from the disk, with a buffer of its
-// own, and sees what of that the reading side does meanwhile or not.
+// Oldest returns the oldest record that is not done, nil if there is none. Any goroutine
+// may call it, but not often: it reads from the disk, with a buffer of its own. A record
+// that the reading side has done meanwhile may still be returned.
 func (s *Spool) Oldest() (rec []byte, err error) {
 	s.mu.Lock()
 	at := s.done
-	var segments []*segment
+	var segments []*segment.File
 	if at.number < s.next {
-		for seg := at.seg; seg != nil; seg = seg.next {
-			segments = append(segments, &segment{first: seg.first, after: seg.after, name: seg.name, end: seg.end})
+		for seg := at.seg; seg != nil; seg = seg.Next {
+			segments = append(segments, &segment.File{First: seg.First, After: seg.After, Name: seg.Name, End: seg.End})
 		}
 	}
 	s.mu.Unlock()
 
-	w := window{fs: s.opt.FS}
-	defer func() { err = errors.Join(err, w.close()) }()
+	w := segment.NewWindow(s.opt.FS)
+	defer func() { err = errors.Join(err, w.Close()) }()
 	for _, seg := range segments {
-		rec, _, _, err := w.find(seg, at.off, seg.end, at.number, seg.after)
+		rec, _, _, err := w.Find(seg, at.off, seg.End, at.number, seg.After)
 		if rec != nil || err != nil && !errors.Is(err, fs.ErrNotExist) { // done meanwhile
 			return rec, err
 		}
-		at.off = headerSize
+		at.off = segment.HeaderSize
 	}
 	return nil, nil
 }
 
 // walk calls visit for each record that is not done, oldest first, and fills in the
-// report but for what visit counts.
+// report except for what visit counts.
 func walk(
 	fsys files.System, dir string, r *Report, visit func(number uint64, rec []byte) error,
 ) (err error) {
@@ -84,12 +84,12 @@ func walk(
 		return err
 	}
 	for _, e := range names {
-		if strings.HasSuffix(e.Name, damaged) {
+		if segment.IsDamaged(e.Name) {
 			r.Damaged = append(r.Damaged, filepath.Join(dir, e.Name))
 		}
 	}
 
-	segments, err := listSegments(fsys, dir)
+	segments, err := segment.List(fsys, dir)
 	if err != nil {
 		return err
 	}
@@ -99,16 +99,16 @@ func walk(
 	}
 
 	r.Segments = len(segments)
-	w := window{fs: fsys}
-	defer func() { err = errors.Join(err, w.close()) }()
+	w := segment.NewWindow(fsys)
+	defer func() { err = errors.Join(err, w.Close()) }()
 	next := r.Checkpoint.Next
 	for i, seg := range segments {
-		r.Bytes += seg.end
-		if seg.after <= next {
+		r.Bytes += seg.End
+		if seg.After <= next {
 			continue
 		}
 		if next == 0 {
-			next = seg.first
+			next = seg.First
 		}
 		last := i == len(segments)-1
 		if next, err = r.walkSegment(&w, seg, next, last, visit); err != nil {
@@ -121,17 +121,17 @@ func walk(
 // walkSegment calls visit for the records of a segment from the number next on, and
 // returns the number after the last of them. last says that it is the newest segment.
 func (r *Report) walkSegment(
-	w *window, seg *segment, next uint64, last bool, visit func(number uint64, rec []byte) error,
+	w *segment.Window, seg *segment.File, next uint64, last bool, visit func(number uint64, rec []byte) error,
 ) (uint64, error) {
-	off := int64(headerSize)
-	from := seg.first
+	off := int64(segment.HeaderSize)
+	from := seg.First
 	for {
-		rec, number, begin, err := w.find(seg, off, seg.end, from, seg.after)
+		rec, number, begin, err := w.Find(seg, off, seg.End, from, seg.After)
 		if errors.Is(err, fs.ErrNotExist) {
-			return max(next, seg.after), nil // done meanwhile
+			return max(next, seg.After), nil // done meanwhile
 		}
-		if err != nil && seg.failed > 0 {
-			continue // it is read around after some times
+		if err != nil && seg.MayRetry() {
+			continue
 		}
 		if err != nil {
 			return next, err
@@ -140,13 +140,13 @@ func (r *Report) walkSegment(
 		if rec == nil {
 			// In the last segment this may be a record that is being written.
 			if !last {
-				r.Missing += seg.after - min(next, seg.after)
-				next = max(next, seg.after)
+				r.Missing += seg.After - min(next, seg.After)
+				next = max(next, seg.After)
 			}
 			return next, nil
 		}
 
-		off = begin + frameSize + int64(len(rec))
+		off = begin + segment.FrameSize + int64(len(rec))
 		from = number + 1
 		if number < next {
 			continue

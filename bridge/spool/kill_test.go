@@ -19,8 +19,8 @@ import (
 // ackBatch is how many records the child acknowledges at once, at most.
 const ackBatch = 16
 
-// child is what runs in a process of its own until it is killed: it appends
-// records that hold their number, acknowledges some, and says so.
+// child runs in a process of its own until it is killed. It appends records that hold their
+// number, acknowledges some, and reports both.
 func child(dir string) {
 	die := func(err error) {
 		fmt.Println("error", err)
@@ -98,9 +98,9 @@ func startChild(tb testing.TB, dir string, env ...string) (*exec.Cmd, *bufio.Sca
 	return cmd, bufio.NewScanner(out)
 }
 
-// TestKill kills a process that uses a spool, again and again: what it said to be
-// stored is there, in order, and what it said to be done does not come again.
-// SPOOL_TEST_KILLS says how often.
+// TestKill kills a process that uses a spool, again and again: what it reported as stored is
+// there, in order, and what it reported as done does not come again. SPOOL_TEST_KILLS is
+// how often.
 func TestKill(t *testing.T) {
 	kills := 50
 	if n, err := strconv.Atoi(os.Getenv("SPOOL_TEST_KILLS")); err == nil {
@@ -169,7 +169,7 @@ func TestKill(t *testing.T) {
 	}
 }
 
-// TestLock opens a spool that is in use by this process, and then by one that is
+// TestLock opens a spool that this process has open, and then one of a process that is
 // killed.
 func TestLock(t *testing.T) {
 	dir := t.TempDir()

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// A spool that is opened shows what was appended last, though it be done.
+// Open passes on what was appended last, even if it is done.
 func TestLast(t *testing.T) {
 	dir := t.TempDir()
 	var last []string

@@ -2,15 +2,13 @@ package spool
 
 import (
 	"errors"
-	"fmt"
-	"math"
 	"path/filepath"
 
-	"supernats/bridge/spool/files"
 	"supernats/bridge/spool/marks"
+	"supernats/bridge/spool/segment"
 )
 
-// loader opens a spool: it finds where the log ends and where reading continues. Nobody
+// loader opens a spool: it finds where the log ends and where reading continues. Nothing
 // else uses the spool yet, so it holds no lock.
 type loader struct {
 	s     *Spool
@@ -29,27 +27,15 @@ func (l *loader) load() (err error) {
 	if s.check, s.mark, err = marks.OpenCheckpoint(s.opt.FS, s.opt.Dir); err != nil {
 		return err
 	}
-	if s.segments, err = listSegments(s.opt.FS, s.opt.Dir); err != nil {
+	if s.segments, err = segment.List(s.opt.FS, s.opt.Dir); err != nil {
 		return err
 	}
 	for _, seg := range s.segments {
-		s.bytes += seg.end
+		s.bytes += seg.End
 	}
 
-	l.whole = 1
-	if n := len(s.segments); n > 0 {
-		s.newest = s.segments[n-1]
-		if err = l.findEnd(s.newest); err != nil {
-			return err
-		}
-		if n > 1 && s.newest.after == s.newest.first {
-			// Begun by a process that stored nothing.
-			if _, _, _, err := l.last(s.segments[n-2]); err != nil {
-				return err
-			}
-		}
-	} else {
-		s.newest = &segment{end: headerSize}
+	if err := l.findNewest(); err != nil {
+		return err
 	}
 
 	l.openFiles()
@@ -57,7 +43,30 @@ func (l *loader) load() (err error) {
 	return l.seek()
 }
 
-// loadTally finds out how far was appended, and puts that on record.
+// findNewest finds the newest segment, and where it ends.
+func (l *loader) findNewest() error {
+	s := l.s
+	l.whole = 1
+	n := len(s.segments)
+	if n == 0 {
+		s.newest = &segment.File{End: segment.HeaderSize}
+		return nil
+	}
+
+	s.newest = s.segments[n-1]
+	if err := l.findEnd(s.newest); err != nil {
+		return err
+	}
+	if n > 1 && s.newest.After == s.newest.First {
+		// A process began it that stored nothing: the last records are in the one before.
+		if _, _, _, err := l.last(s.segments[n-2]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// loadTally determines the number of the next record, and notes it in the tally.
 func (l *loader) loadTally() {
 	s := l.s
 	counted, last, known, err := marks.OpenTally(s.opt.FS, s.opt.Dir)
@@ -68,15 +77,17 @@ func (l *loader) loadTally() {
 	if known {
 		s.left.Memory = last.Memory
 	}
+
 	// After a power cut the checkpoint may know of records that are gone. Their
-	// numbers are not given again.
-	s.next = max(1, s.newest.after, s.mark.Next)
+	// numbers are not used again.
+	s.next = max(1, s.newest.After, s.mark.Next)
+	// The tally is exact unless it is older than the segments, as after a power cut.
 	exact := known && last.Next >= max(l.whole, s.mark.Next)
-	s.left.Damaged = !exact && (s.left.Damaged || s.newest.after > l.whole)
+	s.left.Damaged = !exact && (s.left.Damaged || s.newest.After > l.whole)
 	if exact {
 		s.exactTail = s.newest
 		s.next = last.Next
-		s.newest.after = last.Next
+		s.newest.After = last.Next
 		s.left.Place = last.Place
 	}
 
@@ -96,44 +107,17 @@ func (l *loader) loadTally() {
 func (l *loader) openFiles() {
 	s := l.s
 	for _, seg := range s.segments[:min(len(s.segments), keepOpen)] {
-		seg.openFile(s.opt.FS)
+		seg.Open(s.opt.FS)
 	}
-}
-
-// listSegments returns the segments in a directory, oldest first. Where the last
-// one ends is not known yet. What is damaged in one, the header too, is found
-// when it is read: the name says what is needed.
-func listSegments(fs files.System, dir string) ([]*segment, error) {
-	names, err := fs.List(dir)
-	if err != nil {
-		return nil, fmt.Errorf("list the segments: %w", err)
-	}
-	var all []*segment
-	for _, e := range names {
-		first, ok := parseName(e.Name)
-		if !ok {
-			continue
-		}
-
-		seg := &segment{
-			first: first, after: math.MaxUint64, name: filepath.Join(dir, e.Name), end: max(headerSize, e.Size),
-		}
-		if n := len(all); n > 0 {
-			all[n-1].next = seg
-			all[n-1].after = first
-		}
-		all = append(all, seg)
-	}
-	return all, nil
 }
 
 // last passes the records of a segment to Options.Last, and returns the number
 // after the last of them, that after the last one that is whole, and where it ends.
-func (l *loader) last(seg *segment) (next, whole uint64, off int64, err error) {
+func (l *loader) last(seg *segment.File) (next, whole uint64, off int64, err error) {
 	s := l.s
-	next, off = seg.first, headerSize
+	next, off = seg.First, segment.HeaderSize
 	for {
-		rec, number, begin, err := s.reader.win.find(seg, off, seg.end, next, seg.after)
+		rec, number, begin, err := s.reader.win.Find(seg, off, seg.End, next, seg.After)
 		if err != nil {
 			return 0, 0, 0, err
 		}
@@ -141,13 +125,14 @@ func (l *loader) last(seg *segment) (next, whole uint64, off int64, err error) {
 			return max(next, number+1), next, off, nil // one that is damaged had this number
 		}
 		s.opt.Last(number, rec)
-		off, next = begin+frameSize+int64(len(rec)), number+1
+		off = begin + segment.FrameSize + int64(len(rec))
+		next = number + 1
 	}
 }
 
 // findEnd finds the number after the last record of the newest segment, and that after the
 // last one that is whole.
-func (l *loader) findEnd(seg *segment) error {
+func (l *loader) findEnd(seg *segment.File) error {
 	s := l.s
 	next, whole, off, err := l.last(seg)
 	if err != nil {
@@ -155,51 +140,53 @@ func (l *loader) findEnd(seg *segment) error {
 	}
 	l.whole = whole
 
-	torn, err := s.reader.win.torn(seg, off, seg.end, seg.after)
+	torn, err := s.reader.win.Torn(seg, off, seg.End, seg.After)
 	if err != nil {
 		return err
 	}
 	if torn {
-		s.bytes -= seg.end - off
-		seg.end = off
-		s.reader.win.buf = s.reader.win.buf[:0] // it has what will be overwritten
+		s.bytes -= seg.End - off
+		seg.End = off
+		s.reader.win.Forget() // it has what will be overwritten
 	}
 
-	s.left.Damaged = seg.end > off
-	if seg.end > headerSize {
-		// A segment that is nothing but damage had a record: no other one gets
-		// this file's name.
-		next = max(next, seg.first+1)
+	s.left.Damaged = seg.End > off
+	if seg.End > segment.HeaderSize {
+		// A segment that holds nothing but damage held a record: no other segment gets
+		// its name.
+		next = max(next, seg.First+1)
 	}
-	seg.after = next
+	seg.After = next
 	return nil
 }
 
-// seek puts the cursors after what the checkpoint says is done.
+// seek puts the cursors after what is done according to the checkpoint.
 func (l *loader) seek() error {
 	s := l.s
-	at := cursor{seg: s.newest, off: headerSize, number: s.next}
+	at := cursor{seg: s.newest, off: segment.HeaderSize, number: s.next}
 	if len(s.segments) > 0 {
-		at = cursor{seg: s.segments[0], off: headerSize, number: s.segments[0].first}
+		at = cursor{seg: s.segments[0], off: segment.HeaderSize, number: s.segments[0].First}
 	}
+	// From the segment that holds the last record that is done.
 	for _, seg := range s.segments {
-		if seg.first < s.mark.Next {
-			at = cursor{seg: seg, off: headerSize, number: seg.first}
+		if seg.First < s.mark.Next {
+			at = cursor{seg: seg, off: segment.HeaderSize, number: seg.First}
 		}
 	}
 
 	for at.number < s.mark.Next {
-		rec, number, begin, err := s.reader.win.find(at.seg, at.off, at.seg.end, at.number, at.seg.after)
+		rec, number, begin, err := s.reader.win.Find(at.seg, at.off, at.seg.End, at.number, at.seg.After)
 		if err != nil {
 			return err
 		}
-		if rec == nil && at.seg.after <= s.mark.Next {
-			at.off = at.seg.end // what is damaged here was done
+		if rec == nil && at.seg.After <= s.mark.Next {
+			at.off = at.seg.End // what is damaged here was done
 		}
 		if rec == nil || number >= s.mark.Next {
 			break
 		}
-		at.off, at.number = begin+frameSize+int64(len(rec)), number+1
+		at.off = begin + segment.FrameSize + int64(len(rec))
+		at.number = number + 1
 	}
 
 	if s.mark.Next > 0 {

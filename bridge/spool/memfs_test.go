@@ -41,7 +41,7 @@ type memFile struct {
 	name       string
 	data, safe []byte
 	// given up are the bytes that were not flushed when a flush failed: another
-	// flush says that all is well, and does nothing for them (as Linux does).
+	// flush succeeds, and does nothing for them (as on Linux).
 	givenUp []bool
 }
 
@@ -63,7 +63,7 @@ func (m *memFS) begin(what string) fault {
 	return f
 }
 
-// do runs an operation that has no halves.
+// do runs an operation that cannot be half done.
 func (m *memFS) do(what string, f func() error) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -139,7 +139,7 @@ func (m *memFS) SyncDir(string) error {
 	})
 }
 
-// Map is what some file systems cannot do.
+// Map fails, as on some file systems.
 func (m *memFS) Map(files.File, int) ([]byte, func() error, error) {
 	return nil, nil, errors.ErrUnsupported
 }
@@ -210,7 +210,7 @@ func (f *memFile) Sync() error {
 
 func (f *memFile) Close() error { return f.fs.do("close", func() error { return nil }) }
 
-// powerCut returns what is there when the machine is back.
+// powerCut returns what is there when the machine is up again.
 func (m *memFS) powerCut(r *rand.Rand) *memFS {
 	after := newMemFS()
 	keep := func(name string, f *memFile) {

@@ -14,11 +14,12 @@ import (
 
 	"supernats/bridge/spool/files"
 	"supernats/bridge/spool/marks"
+	"supernats/bridge/spool/segment"
 
 	"pgregory.net/rapid"
 )
 
-// TestModel does random things to a spool and to a slice.
+// TestModel does the same random things to a spool and to a slice.
 func TestModel(t *testing.T) {
 	root := t.TempDir()
 	runs := 0
@@ -120,12 +121,12 @@ func TestModel(t *testing.T) {
 			"look": func(rt *rapid.T) {
 				stats := s.Stats()
 				var bytes int64
-				all, err := listSegments(files.Disk{}, dir)
+				all, err := segment.List(files.Disk{}, dir)
 				if err != nil {
 					rt.Fatal(err)
 				}
 				for _, seg := range all {
-					bytes += seg.end
+					bytes += seg.End
 				}
 				if bytes != stats.Bytes || len(all) != stats.Segments {
 					rt.Fatalf("%+v, on disk %d segments of %d bytes", stats, len(all), bytes)
@@ -149,7 +150,7 @@ func TestModel(t *testing.T) {
 	})
 }
 
-// TestConcurrent writes, reads, flushes and looks at a spool at the same time.
+// TestConcurrent writes, reads, flushes and inspects a spool at the same time.
 func TestConcurrent(t *testing.T) {
 	const records = 20_000
 	dir := t.TempDir()

@@ -2,10 +2,10 @@ package spool
 
 import (
 	"errors"
-	"os"
-	"path/filepath"
 	"sync"
 	"testing"
+
+	"supernats/bridge/spool/segment"
 )
 
 // The oldest record is the first one that is not done, wherever the reading side is.
@@ -42,7 +42,7 @@ func TestOldest(t *testing.T) {
 	check("one more", "another")
 }
 
-// What is beyond the end of a segment, and what is damaged, is not the oldest record.
+// What is after the end of a segment, or damaged, is not the oldest record.
 func TestOldestIsWhole(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
@@ -50,15 +50,13 @@ func TestOldestIsWhole(t *testing.T) {
 		damage func(*testing.T, string)
 		want   string
 	}{
-		{"at the end of a segment", perSegment, nil, crashRecord(perSegment + 1)},
-		{"damaged", 3, flip(1, frameOf(4)+frameSize), crashRecord(5)},
-		{"damaged to the end of its segment", perSegment - 1, flip(1, frameOf(perSegment)+frameSize), crashRecord(perSegment + 1)},
-		{"its segment is gone", 0, func(t *testing.T, dir string) {
-			t.Helper()
-			if err := os.Remove(filepath.Join(dir, segmentName(1))); err != nil {
-				t.Fatal(err)
-			}
-		}, crashRecord(perSegment + 1)},
+		{name: "at the end of a segment", done: perSegment, want: crashRecord(perSegment + 1)},
+		{name: "damaged", done: 3, damage: flip(1, frameOf(4)+segment.FrameSize), want: crashRecord(5)},
+		{
+			name: "damaged to the end of its segment", done: perSegment - 1,
+			damage: flip(1, frameOf(perSegment)+segment.FrameSize), want: crashRecord(perSegment + 1),
+		},
+		{name: "its segment is gone", damage: remove(segment.Name(1)), want: crashRecord(perSegment + 1)},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -75,7 +73,7 @@ func TestOldestIsWhole(t *testing.T) {
 	}
 }
 
-// It may be asked for at any time: it is whole, and it never goes back.
+// Oldest may be called at any time: its record is whole, and never an earlier one than before.
 func TestOldestMeanwhile(t *testing.T) {
 	s := open(t, Options{Sync: -1, SegmentBytes: 4 << 10})
 	defer closeSpool(t, s)
@@ -117,7 +115,7 @@ func TestOldestMeanwhile(t *testing.T) {
 	}
 }
 
-// Stats say why nothing is taken, for as long as that is so.
+// Stats says why nothing is stored, while that is so.
 func TestStatsErr(t *testing.T) {
 	s := open(t, Options{Max: 1 << 10, Sync: -1})
 	defer s.Close()

@@ -7,26 +7,32 @@ import (
 	"os"
 
 	"supernats/bridge/spool/marks"
+	"supernats/bridge/spool/segment"
 )
 
-// cursor is a place between two records: the number of the one after it, and
-// where its frame begins.
+// cursor is a place between two records.
 type cursor struct {
-	seg    *segment
-	off    int64
-	number uint64
+	seg    *segment.File
+	off    int64  // where the frame of the record after it begins
+	number uint64 // of that record
 	events uint64 // read since the spool was opened, of those that are counted
 }
 
 // reader is the reading side of a spool. Its fields belong to the one goroutine that reads;
 // what others see of it is in the spool, under its lock.
+//
+//   - Spool.done is before or at read: Rewind goes back to it. flying has a cursor for each
+//     record between the two, so ack(n) is done = flying[n-1].
+//   - What is lost between two records is done with the record after it; where nothing is
+//     flying, at once.
+//   - Damage is reported once, however often Rewind goes back before it.
 type reader struct {
 	s        *Spool
 	read     cursor   // the next record to read
-	seen     cursor   // how far its segment could be read at the last look
-	flying   []cursor // after each record between Spool.done and read
+	seen     cursor   // how far its segment went when passEnd last looked
+	flying   []cursor // after each record that is read and not done
 	reported cursor   // up to where damage was reported; number is that of the segment
-	win      window
+	win      segment.Window
 }
 
 // Next returns the next record; it is valid until the next call of Next or Rewind. ok is
@@ -35,11 +41,11 @@ type reader struct {
 // The reading side is used by one goroutine.
 func (s *Spool) Next() (rec []byte, ok bool, err error) { return s.reader.next() }
 
-// Ack says that the oldest n records that Next has returned and that are not done are so;
+// Ack makes the oldest n records that Next has returned, and that are not done yet, done.
 // seq is kept with the checkpoint unless it is 0.
 //
-// After an error they are done all the same, but not yet on disk: they come again if the
-// process dies before the next Ack.
+// After an error they are done all the same, but the disk does not show it yet: they come
+// again if the process dies before the next Ack.
 func (s *Spool) Ack(n int, seq uint64) error { return s.reader.ack(n, seq) }
 
 // Rewind makes Next continue at the oldest record that is not done.
@@ -49,71 +55,92 @@ func (s *Spool) Rewind() error {
 }
 
 func (r *reader) next() (rec []byte, ok bool, err error) {
-	s := r.s
 	for {
 		if at := r.read; at.seg != r.seen.seg || at.off == r.seen.off {
-			s.mu.Lock()
-			r.seen = cursor{seg: at.seg, off: at.seg.end, number: at.seg.after}
-			next, finished := at.seg.next, s.finished
-			lost := r.countLost(at)
-			s.mu.Unlock()
-
-			switch {
-			case at.off != r.seen.off:
-			case next != nil:
-				if at, err = r.lose(at, r.seen.number, at.off); err != nil {
-					return nil, false, err
-				}
-				r.pass(cursor{next, headerSize, at.number, at.events})
-				continue
-			case at.number < r.seen.number: // its end is missing
-				if at, err = r.lose(at, r.seen.number, at.off); err != nil {
-					return nil, false, err
-				}
-				r.pass(at)
-				continue
-			case lost > 0:
-				s.opt.Lost(Loss{Events: lost})
-				continue // the callee may have appended something
-			case finished:
-				return nil, false, io.EOF
-			default:
-				return nil, false, nil
-			}
-		}
-
-		at, end := r.read, r.seen
-		rec, number, begin, err := r.win.find(at.seg, at.off, end.off, at.number, end.number)
-		if err != nil {
-			return nil, false, fmt.Errorf("read the spool: %w", err)
-		}
-		if rec == nil {
-			number = end.number
-		}
-		if begin > at.off || number != at.number {
-			if at, err = r.lose(at, number, begin); err != nil {
+			if empty, err := r.passEnd(); empty || err != nil {
 				return nil, false, err
 			}
-		}
-		if rec == nil {
-			r.pass(at)
 			continue
 		}
 
-		r.read = cursor{at.seg, begin + frameSize + int64(len(rec)), number + 1, at.events}
-		if number >= s.tally.From && s.opt.Event(rec) != nil {
-			r.read.events++
+		rec, err := r.readRecord()
+		if rec != nil || err != nil {
+			return rec, rec != nil, err
 		}
-		r.flying = append(r.flying, r.read)
-		return rec, true, nil
 	}
+}
+
+// passEnd looks how far the segment that is read goes by now. If nothing was added, and
+// nothing will be, it continues after the segment's end. empty says that nothing is left to
+// read for now; io.EOF, that nothing ever will be.
+func (r *reader) passEnd() (empty bool, err error) {
+	s := r.s
+	at := r.read
+	s.mu.Lock()
+	r.seen = cursor{seg: at.seg, off: at.seg.End, number: at.seg.After}
+	next := at.seg.Next
+	finished := s.finished
+	lost := r.countLost(at)
+	s.mu.Unlock()
+
+	switch {
+	case at.off != r.seen.off:
+		return false, nil // something was appended
+	case next != nil || at.number < r.seen.number: // in the latter case its end is missing
+		if at, err = r.lose(at, r.seen.number, at.off); err != nil {
+			return false, err
+		}
+		if next != nil {
+			at = cursor{seg: next, off: segment.HeaderSize, number: at.number, events: at.events}
+		}
+		r.pass(at)
+		return false, nil
+	case lost > 0:
+		s.opt.Lost(Loss{Events: lost})
+		return false, nil // the callee may have appended something
+	case finished:
+		return false, io.EOF
+	}
+	return true, nil
+}
+
+// readRecord reads the next record that is whole, after what is damaged before it. It is
+// nil if there is none in what was seen of the segment.
+func (r *reader) readRecord() ([]byte, error) {
+	s := r.s
+	at := r.read
+	end := r.seen
+	rec, number, begin, err := r.win.Find(at.seg, at.off, end.off, at.number, end.number)
+	if err != nil {
+		return nil, fmt.Errorf("read the spool: %w", err)
+	}
+
+	if rec == nil {
+		number = end.number
+	}
+	if begin > at.off || number != at.number {
+		if at, err = r.lose(at, number, begin); err != nil {
+			return nil, err
+		}
+	}
+	if rec == nil {
+		r.pass(at)
+		return nil, nil
+	}
+
+	r.read = cursor{at.seg, begin + segment.FrameSize + int64(len(rec)), number + 1, at.events}
+	if number >= s.tally.From && s.opt.Event(rec) != nil {
+		r.read.events++
+	}
+	r.flying = append(r.flying, r.read)
+	return rec, nil
 }
 
 // countLost returns how many events are missing among those that were appended, if
 // all that can be read is read, and not before. s.mu is held.
 func (r *reader) countLost(at cursor) (lost uint64) {
 	s := r.s
-	if !s.suspect || at.number != s.next || at.off != at.seg.end || at.seg.next != nil {
+	if !s.suspect || at.number != s.next || at.off != at.seg.End || at.seg.Next != nil {
 		return 0
 	}
 	s.suspect = false
@@ -159,6 +186,7 @@ func (r *reader) lose(at cursor, number uint64, off int64) (cursor, error) {
 		loss.Records = number - at.number
 	}
 
+	// Events among what is lost are counted at the end, if the tally covers them.
 	after := cursor{at.seg, off, max(at.number, number), at.events}
 	if number > max(at.number, s.tally.From) {
 		s.mu.Lock()
@@ -173,22 +201,22 @@ func (r *reader) lose(at cursor, number uint64, off int64) (cursor, error) {
 		return after, nil // no number is missing
 	}
 	if loss.Records == 0 {
-		// Bytes and no records: nothing, unless it is the end of a segment, where
-		// the number of the records to come does not show what was there.
+		// Bytes but no records: nothing is lost, except perhaps at the end of a segment,
+		// where no later record's number shows what was there.
 		if loss.Bytes == 0 || off < r.seen.off {
 			return after, nil
 		}
-		if torn, err := r.win.torn(at.seg, at.off, off, number); torn || err != nil {
+		if torn, err := r.win.Torn(at.seg, at.off, off, number); torn || err != nil {
 			return after, err
 		}
 	}
 
-	if at.seg.first < r.reported.number || at.seg.first == r.reported.number && at.off < r.reported.off {
+	if at.seg.First < r.reported.number || at.seg.First == r.reported.number && at.off < r.reported.off {
 		return after, nil // a Rewind came back here
 	}
-	r.reported = cursor{number: at.seg.first, off: off + 1}
+	r.reported = cursor{number: at.seg.First, off: off + 1}
 	if loss.Bytes > 0 {
-		loss.File = r.setAside(at.seg.name)
+		loss.File = r.setAside(at.seg)
 	}
 	s.opt.Lost(loss)
 	return after, nil
@@ -196,12 +224,12 @@ func (r *reader) lose(at cursor, number uint64, off int64) (cursor, error) {
 
 // setAside keeps a damaged segment under another name, which it has when all its
 // records are done and the segment is removed.
-func (r *reader) setAside(path string) string {
+func (r *reader) setAside(seg *segment.File) string {
 	s := r.s
-	kept := path[:len(path)-len(suffix)] + damaged
-	if err := s.opt.FS.Link(path, kept); err != nil && !errors.Is(err, os.ErrExist) {
+	kept := seg.DamagedName()
+	if err := s.opt.FS.Link(seg.Name, kept); err != nil && !errors.Is(err, os.ErrExist) {
 		s.opt.Failed(fmt.Errorf("set a damaged segment aside: %w", err))
-		return path
+		return seg.Name
 	}
 	return kept
 }
@@ -217,8 +245,10 @@ func (r *reader) ack(n int, seq uint64) error {
 	if n < 0 || n > len(r.flying) {
 		return fmt.Errorf("ack %d records of %d", n, len(r.flying))
 	}
+
 	done := r.flying[n-1]
-	if r.flying = append(r.flying[:0], r.flying[n:]...); len(r.flying) == 0 {
+	r.flying = append(r.flying[:0], r.flying[n:]...)
+	if len(r.flying) == 0 {
 		done = r.read // and what was lost after the last one
 	}
 
@@ -248,18 +278,16 @@ func (r *reader) removeDone() error {
 	s := r.s
 	s.mu.Lock()
 	n := 0
-	for n+1 < len(s.segments) && s.segments[n+1].first < s.mark.Next {
+	for n+1 < len(s.segments) && s.segments[n+1].First < s.mark.Next {
 		n++
 	}
-	gone := append([]*segment(nil), s.segments[:n]...)
+	gone := append([]*segment.File(nil), s.segments[:n]...)
 	stale := s.stale
 	s.stale = nil
 	s.mu.Unlock()
 
 	for _, f := range stale {
-		if r.win.f == f {
-			_ = r.win.close()
-		}
+		r.win.LeaveFile(f)
 		_ = f.Close()
 	}
 	if n == 0 {
@@ -273,16 +301,14 @@ func (r *reader) removeDone() error {
 		}
 	}
 
-	var bytes int64
+	bytes := int64(0)
 	for _, seg := range gone {
-		bytes += seg.end
-		if err := s.opt.FS.Remove(seg.name); err != nil && !errors.Is(err, os.ErrNotExist) {
+		bytes += seg.End
+		if err := s.opt.FS.Remove(seg.Name); err != nil && !errors.Is(err, os.ErrNotExist) {
 			s.opt.Failed(fmt.Errorf("remove a segment that is done: %w", err))
 		}
-		if f := seg.opened(); f != nil {
-			if r.win.seg == seg {
-				_ = r.win.close()
-			}
+		if f := seg.Opened(); f != nil {
+			r.win.Leave(seg)
 			_ = f.Close()
 		}
 	}
@@ -295,8 +321,8 @@ func (r *reader) removeDone() error {
 	return nil
 }
 
-// dropAll removes all segments where all records are done, so that what they take is
-// free for the next ones. The lock is held.
+// dropAll removes all segments, so that the next ones have the room. All their records are
+// done. The lock is held.
 func (s *Spool) dropAll() {
 	if len(s.segments) == 0 {
 		return
@@ -316,16 +342,16 @@ func (s *Spool) dropAll() {
 	}
 
 	for _, seg := range s.segments {
-		if err := s.opt.FS.Remove(seg.name); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := s.opt.FS.Remove(seg.Name); err != nil && !errors.Is(err, os.ErrNotExist) {
 			s.opt.Failed(fmt.Errorf("remove a segment that is done: %w", err))
 		}
-		if f := seg.opened(); f != nil {
+		if f := seg.Opened(); f != nil {
 			s.stale = append(s.stale, f)
 		}
 	}
 
-	empty := &segment{end: headerSize, after: s.next}
-	s.newest.next = empty
+	empty := &segment.File{End: segment.HeaderSize, After: s.next}
+	s.newest.Next = empty
 	s.newest = empty
 	s.segments = s.segments[:0]
 	s.bytes = 0

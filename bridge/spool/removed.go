@@ -9,22 +9,23 @@ import (
 
 	"supernats/bridge/spool/files"
 	"supernats/bridge/spool/marks"
+	"supernats/bridge/spool/segment"
 )
 
 // copyPart is how much of a segment is copied at a time.
 const copyPart = 1 << 20
 
-// restorer makes the files of a spool again that somebody removed while they are open. The
+// restorer restores the files of a spool that somebody removed while they are open. The
 // spool's lock is held.
 type restorer struct {
 	s      *Spool
-	failed bool // files have been removed, and not made again yet
+	failed bool // files were removed, and are not restored yet
 }
 
 // Check checks whether somebody has removed files of the spool, and restores them:
-// as long as they are open, nothing in them is lost. It returns ErrRemoved, wrapped,
-// if that was so and could not be fixed; then nothing is appended until another Check
-// can. found says that something was missing.
+// as long as they are open, nothing in them is lost. found says that something was
+// missing. If it could not be restored the error is ErrRemoved, wrapped, and nothing is
+// appended until another Check succeeds.
 func (s *Spool) Check() (found bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -39,22 +40,22 @@ func (s *Spool) Check() (found bool, err error) {
 	return true, nil
 }
 
-// missing reports whether a file that we need has no name any more.
+// missing reports whether a file of the spool no longer has a name.
 func (r *restorer) missing() bool {
 	s := r.s
 	if s.lock != nil && files.Unlinked(s.lock) || s.check.Removed() || s.counted.Removed() {
 		return true
 	}
 	for _, seg := range s.segments {
-		if f := seg.opened(); f != nil && files.Unlinked(f) {
+		if f := seg.Opened(); f != nil && files.Unlinked(f) {
 			return true
 		}
 	}
 	return s.tail.f != nil && files.Unlinked(s.tail.f)
 }
 
-// restore makes the files again that have no name. The reading side may continue with
-// those that it has open: they hold the same.
+// restore restores the files that have no name. The reading side may continue with those
+// that it has open: they hold the same bytes.
 func (r *restorer) restore() error {
 	s := r.s
 	if err := os.MkdirAll(s.opt.Dir, files.DirMode); err != nil {
@@ -70,11 +71,11 @@ func (r *restorer) restore() error {
 	}
 
 	for _, seg := range s.segments {
-		if f := seg.opened(); f == nil || !files.Unlinked(f) {
+		if f := seg.Opened(); f == nil || !files.Unlinked(f) {
 			continue
 		}
 		if err := r.restoreSegment(seg); err != nil {
-			return fmt.Errorf("make %s again: %w", seg.name, err)
+			return fmt.Errorf("restore %s: %w", seg.Name, err)
 		}
 	}
 	if s.tail.f != nil && files.Unlinked(s.tail.f) {
@@ -106,8 +107,9 @@ func (r *restorer) restore() error {
 	return s.opt.FS.SyncDir(s.opt.Dir)
 }
 
-// restoreSegment writes a segment again. While it is not whole it has another name.
-func (r *restorer) restoreSegment(seg *segment) (err error) {
+// restoreSegment copies a segment from its open file. Until the copy is complete it has
+// another name.
+func (r *restorer) restoreSegment(seg *segment.File) (err error) {
 	s := r.s
 	name := filepath.Join(s.opt.Dir, files.LockName+".new")
 	f, err := s.opt.FS.Open(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
@@ -116,10 +118,10 @@ func (r *restorer) restoreSegment(seg *segment) (err error) {
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 
-	old := seg.opened()
-	part := make([]byte, min(copyPart, seg.end))
-	for off := int64(0); off < seg.end; {
-		n, err := old.ReadAt(part[:min(int64(len(part)), seg.end-off)], off)
+	old := seg.Opened()
+	part := make([]byte, min(copyPart, seg.End))
+	for off := int64(0); off < seg.End; {
+		n, err := old.ReadAt(part[:min(int64(len(part)), seg.End-off)], off)
 		if n == 0 && err != nil {
 			if errors.Is(err, io.EOF) {
 				break
@@ -138,14 +140,14 @@ func (r *restorer) restoreSegment(seg *segment) (err error) {
 		}
 	}
 
-	if err := os.Rename(name, seg.name); err != nil {
+	if err := os.Rename(name, seg.Name); err != nil {
 		return err
 	}
-	restored, err := s.opt.FS.Open(seg.name, os.O_RDONLY)
+	restored, err := s.opt.FS.Open(seg.Name, os.O_RDONLY)
 	if err != nil {
 		return err
 	}
 	s.stale = append(s.stale, old)
-	seg.f.Store(&reading{restored})
+	seg.Reopen(restored)
 	return nil
 }

@@ -7,11 +7,11 @@ import (
 )
 
 const (
-	// reserve is how much of the file system is left to others: so many bytes, and on a
-	// small one 1 of so many.
+	// reserve is how many bytes of the file system are left to others, on a small one its
+	// size divided by reservePart.
 	reserve     = 64 << 20
 	reservePart = 50
-	// spaceEvery is how many bytes are appended between two looks at the space.
+	// spaceEvery is how many bytes are appended between two checks of the space.
 	spaceEvery = 1 << 20
 )
 
@@ -19,21 +19,21 @@ const (
 type space struct {
 	fs     files.System
 	dir    string
-	unseen int64 // bytes appended since the last look
-	full   bool
+	unseen int64 // bytes appended since the last check
+	full   bool  // at the last check, or at a write after it
 }
 
-// isDue reports whether the space has to be looked at before so many bytes are written.
+// isDue reports whether a check is due before size bytes are written.
 func (p *space) isDue(size int64) bool {
 	return p.full || p.unseen >= spaceEvery || size >= spaceEvery
 }
 
-// check returns ErrDiskFull if the file system has no room for so many bytes and what
-// comes until the next look.
+// check returns ErrDiskFull if the file system has no room for want bytes and for what is
+// appended until the next check.
 func (p *space) check(want int64) error {
 	free, total, err := p.fs.Space(p.dir)
 	if err != nil {
-		return fmt.Errorf("look at the space for the spool: %w", err)
+		return fmt.Errorf("check the space for the spool: %w", err)
 	}
 
 	p.full = free < min(reserve, total/reservePart)+uint64(want)+spaceEvery
@@ -44,7 +44,7 @@ func (p *space) check(want int64) error {
 	return nil
 }
 
-// failed wraps an error of a write; want of room is ErrDiskFull.
+// failed wraps the error of a write; a lack of room is ErrDiskFull.
 func (p *space) failed(what string, err error) error {
 	if files.IsFull(err) {
 		p.full = true
@@ -53,7 +53,7 @@ func (p *space) failed(what string, err error) error {
 	return fmt.Errorf("%s: %w", what, err)
 }
 
-// room lets others wait until there may be room. The spool's lock guards it.
+// room is a signal that there may be room again. The spool's lock guards it.
 type room struct {
 	c chan struct{} // nil if nobody has asked
 }

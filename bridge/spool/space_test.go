@@ -9,7 +9,7 @@ import (
 	"supernats/bridge/spool/files"
 )
 
-// freeSpace is a file system with so many bytes.
+// freeSpace is a file system with a given size and room.
 type freeSpace struct {
 	files.System
 	free, total uint64
@@ -17,7 +17,7 @@ type freeSpace struct {
 
 func (f freeSpace) Space(string) (free, total uint64, err error) { return f.free, f.total, nil }
 
-// So much is left to others: 64 MiB or, of a small file system, a fiftieth.
+// 64 MiB are left to others, or a fiftieth of a small file system.
 func TestSpace(t *testing.T) {
 	const mib = 1 << 20
 	for _, tc := range []struct {
@@ -36,13 +36,13 @@ func TestSpace(t *testing.T) {
 				t.Errorf("error is %v, want %v", err, tc.want)
 			}
 			if got, want := p.isDue(1), tc.want != nil; got != want {
-				t.Errorf("another look is due: %v, want %v", got, want)
+				t.Errorf("another check is due: %v, want %v", got, want)
 			}
 		})
 	}
 }
 
-// A write that fails for want of room makes a look due.
+// A write that fails for lack of room makes a check due.
 func TestSpaceFailed(t *testing.T) {
 	var p space
 	if err := p.failed("append", syscall.EIO); errors.Is(err, ErrDiskFull) || p.isDue(1) {

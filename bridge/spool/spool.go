@@ -1,26 +1,37 @@
-// Package spool is a log on disk of records that wait for something: appended at
-// one end, read in order, and removed at the other end when they are done.
+// Package spool is a log of records on disk: appended at one end, read in order, and
+// removed at the other end when they are done.
 //
-// Append returns when the operating system has the record: it survives the death
-// of the process. Options.Sync says when it reaches the platter, and so survives
-// that of the machine. Files are only ever appended to; after a restart, and
-// after an error, a new segment is begun. Segments are removed whole when all
-// their records are done. Append never waits for room: when Options.Max, or the
-// file system but for 64 MiB or, on a small one, a fiftieth, is used up it returns
-// ErrFull. A Queue then continues in memory.
+// Append returns when the operating system has the record, which then survives the death
+// of the process. Options.Sync determines when it reaches the platter, and so survives the
+// death of the machine. Files are only ever appended to; after a restart, and after an
+// error, a new segment begins. A segment is removed as a whole when all its records are
+// done.
 //
-// Whatever a crash leaves at the end of a segment that is no whole record is
-// passed over: it was never reported as stored. Damage anywhere else is
-// reported as a Loss, the segment is kept under another name, and reading continues
-// after it. What was ever appended is counted in a tally, so that what is missing,
-// a whole segment too, is known to the event. Files that somebody removes while they
-// are open are made again with all that is in them.
+// Append never waits for room. It returns ErrFull when Options.Max is used up, or the file
+// system except for a reserve of 64 MiB (a fiftieth of a small one). A Queue then continues
+// in memory.
 //
-// Memory is one read buffer (256 KiB, or the largest record), one of a record to
-// be written, 32 bytes for each record that is read and not done, and some 100
-// bytes for each segment; a Queue's is 8 MiB more, while the disk takes nothing. Four
-// files are open, one for each of 96 segments, and one more for each segment that
-// was left since the last flush.
+// An incomplete record that a crash leaves at the end of a segment is skipped: it was never
+// reported as stored. Damage anywhere else is reported as a Loss, the segment is kept under
+// another name, and reading continues after the damage. A tally counts all that was ever
+// appended, so that the exact number of missing events is known, even if a whole segment is
+// gone. Files that somebody removes while they are open are restored from what is open.
+//
+// Memory: one read buffer (256 KiB, or the largest record), one buffer for the record to
+// be written, 32 bytes for each record that is read and not done, and some 100 bytes for
+// each segment; for a Queue 8 MiB more while the disk takes nothing. Open files: four, one
+// for each of up to 96 segments, and one more for each segment ended since the last flush.
+//
+// A spool's directory holds
+//
+//	lock                          held by the process that has the spool open
+//	checkpoint                    what is done, see package marks
+//	tally                         how much there was, see package marks
+//	owner                         whose it is, see package queue
+//	slot-2, slot-3, …             directories of the same kind, of other bridges
+//	00000000000000000001.segment  records 1, 2, …, see package segment
+//	00000000000000004711.segment  records 4711, 4712, …
+//	00000000000000000815.damaged  what was set aside, for a person to look at
 package spool
 
 import (
@@ -29,11 +40,11 @@ import (
 	"fmt"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"supernats/bridge/spool/files"
 	"supernats/bridge/spool/marks"
+	"supernats/bridge/spool/segment"
 )
 
 // ErrFull is returned while there is no room. Nothing of the record is stored.
@@ -49,36 +60,35 @@ type Options struct {
 	// Max is how many bytes the segments may take. While nothing waits one record
 	// is taken whatever its size, so they may take one segment or one record more.
 	Max int64
-	// Sync is how often what was appended is flushed to the platter: 0 before
-	// every Append returns, negative never.
+	// Sync is how often what was appended is flushed to the platter: 0 for before
+	// every return of Append, negative for never.
 	Sync time.Duration
 	// SegmentBytes is when a new segment begins; 16 MiB, or an eighth of Max, if
 	// 0.
 	SegmentBytes int64
-	// Lost is called, from inside Next, for records that cannot be read; may be nil.
-	// A process that dies before Queue.AppendLoss, or before the records after them
-	// are done, reports them again.
+	// Lost is called from inside Next for records that cannot be read; may be nil.
+	// A process that dies before Queue.AppendLoss, or before the records after the loss
+	// are done, reports it again.
 	Lost func(Loss)
-	// Event returns of a record that is an event where it stands among the events,
-	// not nil; nil of any other record, which is not counted when it is lost. What it
-	// returned last is given back by Left. If it is nil all records are events.
+	// Event returns the place of an event among the events, which is not nil; nil for a
+	// record that is not an event, and that is not counted when it is lost. Left has what
+	// it returned last. Without it all records are events.
 	Event func(rec []byte) (place []byte)
-	// Last is given, from inside Open, the records that were appended last, oldest
-	// first, be they done or not: those of the newest segment that has any. rec is
-	// valid during the call, numbers that are missing are of records that cannot be
-	// read. May be nil.
+	// Last is called from inside Open for the records that were appended last, done or
+	// not, oldest first: those of the newest segment that has any. rec is valid during the
+	// call. A missing number is that of a record that cannot be read. May be nil.
 	Last func(number uint64, rec []byte)
-	// Waiting is called once if another process has the spool open, with that
-	// one's process id as far as its lock says; may be nil.
+	// Waiting is called once if another process has the spool open, with the process id
+	// in its lock, which may be empty; may be nil.
 	Waiting func(holder string)
-	// Failed is called for errors that are no reason to stop: a flush or a removal
+	// Failed is called for errors after which the spool continues: a flush or a removal
 	// that failed. It must not call the spool; may be nil.
 	Failed func(error)
 
 	// FS is the file system; the real one if it is nil.
 	FS files.System
-	// More receives a value when there may be something to read; that of Spool.More if it
-	// is nil. Lock is the directory's, held already; see files.TryLock. Both are of a Queue.
+	// More receives a value when there may be something to read; made by Open if it is nil.
+	// Lock is the directory's, already held; see files.TryLock. Both are for a Queue.
 	More chan struct{}
 	Lock *os.File
 }
@@ -92,98 +102,105 @@ type Loss struct {
 	// First is the number of the first record lost.
 	First uint64
 	// Records is how many were lost, 0 if that is not known: at the end of the
-	// log, where no later record shows it.
+	// log no later record shows it.
 	Records uint64
 	// Bytes is how much of the segment is damaged.
 	Bytes int64
-	// Later says that the events among the records are counted when all that was
-	// appended is read. Then another Loss, with nothing but Events, says how many they
-	// were, unless they were none.
+	// Later says that the events among the records are counted when all that was appended
+	// is read. If there were any, another Loss, with nothing but Events, then gives their
+	// number.
 	Later  bool
 	Events uint64
 }
 
-// Left is what an earlier run has left beside its records.
+// Left is what an earlier run left beside its records.
 type Left struct {
 	// Place is what Options.Event returned for the last event, nil if that is not
 	// known.
 	Place []byte
-	// Damaged says that the last records cannot be read, and that it is not known
-	// which they were.
+	// Damaged says that the last records cannot be read, and that their numbers are not
+	// known.
 	Damaged bool
 	// Memory is how many events were in the memory of a Queue when it died.
 	Memory uint64
 }
 
-// Spool is an open spool. Append may be called by several goroutines, the reading
-// side (Next, Ack, Rewind) by one; Close when they are done.
+// Spool is an open spool. Append may be called by several goroutines, the reading side
+// (Next, Ack, Rewind) by one; Close when they are done.
+//
+//   - Records have consecutive numbers. Those before mark.Next are done, those up to
+//     reader.read are handed out, next is the number of the one to be appended.
+//   - newest is the last of segments, and the only one that grows. Without any it is one
+//     that has no file, so that the reading side has a place to wait.
+//   - bytes is the sum of the segments' ends, damage and torn frames included.
+//   - A segment is removed only after a checkpoint that does not need it is on the platter,
+//     unless Options.Sync is negative.
+//   - tally.Settled is at most tally.Events. Where they differ at the end of all that can be
+//     read, the difference is lost, and reported.
 type Spool struct {
 	opt  Options
-	lock *os.File
 	more chan struct{}
 
-	mu       sync.Mutex
-	segments []*segment // oldest first
-	newest   *segment   // the last of them; one without a file if there is none
-	bytes    int64      // of all segments
-	next     uint64     // number of the record to be appended
-	refused  error      // of the last Append
-	mark     marks.Checkpoint
+	mu       sync.Mutex // guards what follows, up to done
+	lock     *os.File   // of the directory
+	segments []*segment.File
+	newest   *segment.File
+	bytes    int64
+	next     uint64
 	finished bool
+	refused  error // of the last Append
+
+	tail     tailFile // where the newest segment is written
+	frame    []byte   // buffer of Append
+	space    space
 	room     room // see Room
-	tally    marks.Tally
-	counted  *marks.TallyFile // where the tally is kept; nil if that cannot be
-
-	tail  tailFile // where the newest segment is written
-	frame []byte   // buffer of Append
-	space space
-
 	restorer restorer
 
-	left      Left
-	exactTail *segment     // the newest one at the start, if it is known to the last record
-	stale     []files.File // of segments that are done, to be closed by the reading side
-	owed      uint64       // events reported as lost, and not as reported; under mu
-	suspect   bool         // what is lost is to be counted at the end of what is read
-	base      uint64       // of tally.events, what was settled when the spool was opened, or lost since
+	mark    marks.Checkpoint
+	tally   marks.Tally
+	counted *marks.TallyFile // where the tally is kept; nil if that cannot be
+	left    Left
+	stale   []files.File // of segments that are done, to be closed by the reading side
+	suspect bool         // events may be missing: countLost counts them at the end
+	base    uint64       // events that were settled when the spool was opened, or lost since
+	owed    uint64       // events that Options.Lost was called for, and that no record reports yet
+	done    cursor       // the first record not done; written by the reading side
 
-	reader reader // of the reading side alone
-	done   cursor // the first record not done; written by the reading side
-	check  *marks.CheckpointFile
+	exactTail *segment.File // the newest one at the start, if the tally knows its last record; set once
+	reader    reader        // of the reading side alone
+	check     *marks.CheckpointFile
 
-	stopSync chan struct{}
+	stopSync chan struct{} // closed by Close
 	synced   sync.WaitGroup
 	closed   sync.Once
 }
 
-// segment is one file.
-type segment struct {
-	first  uint64 // number of its first record
-	after  uint64 // number of the record after its last one
-	name   string
-	end    int64    // where the next frame goes, or the end of the files.File
-	next   *segment // if it is not the newest
-	failed int      // how often it could not be read
-	f      atomic.Pointer[reading]
-}
-
-// reading is a segment's file, open to read it, even if it is removed meanwhile.
-type reading struct{ files.File }
-
-// openFile opens it for reading. Without that the segment is opened by its name when it is
-// read.
-func (s *segment) openFile(fs files.System) {
-	if f, err := fs.Open(s.name, os.O_RDONLY); err == nil {
-		s.f.Store(&reading{f})
+// setDefaults fills in what is not set.
+func (o *Options) setDefaults() {
+	if o.FS == nil {
+		o.FS = files.Disk{}
 	}
-}
-
-// opened returns it, nil if it was not opened.
-func (s *segment) opened() files.File {
-	if r := s.f.Load(); r != nil {
-		return r.File
+	if o.SegmentBytes == 0 {
+		o.SegmentBytes = min(defaultSegment, max(o.Max/8, 64<<10))
 	}
-	return nil
+	if o.Lost == nil {
+		o.Lost = func(Loss) {}
+	}
+	if o.Last == nil {
+		o.Last = func(uint64, []byte) {}
+	}
+	if o.Waiting == nil {
+		o.Waiting = func(string) {}
+	}
+	if o.Failed == nil {
+		o.Failed = func(error) {}
+	}
+	if o.Event == nil {
+		o.Event = func(rec []byte) []byte { return rec[:0] }
+	}
+	if o.More == nil {
+		o.More = make(chan struct{}, 1)
+	}
 }
 
 // Open opens the spool in a directory, waiting for another process that has it
@@ -192,30 +209,7 @@ func Open(ctx context.Context, opt Options) (*Spool, error) {
 	if opt.Dir == "" || opt.Max <= 0 || opt.SegmentBytes < 0 {
 		return nil, errors.New("spool: Dir and Max must be set")
 	}
-	if opt.FS == nil {
-		opt.FS = files.Disk{}
-	}
-	if opt.SegmentBytes == 0 {
-		opt.SegmentBytes = min(defaultSegment, max(opt.Max/8, 64<<10))
-	}
-	if opt.Lost == nil {
-		opt.Lost = func(Loss) {}
-	}
-	if opt.Last == nil {
-		opt.Last = func(uint64, []byte) {}
-	}
-	if opt.Waiting == nil {
-		opt.Waiting = func(string) {}
-	}
-	if opt.Failed == nil {
-		opt.Failed = func(error) {}
-	}
-	if opt.Event == nil {
-		opt.Event = func(rec []byte) []byte { return rec[:0] }
-	}
-	if opt.More == nil {
-		opt.More = make(chan struct{}, 1)
-	}
+	opt.setDefaults()
 
 	lock := opt.Lock
 	if lock == nil {
@@ -233,7 +227,7 @@ func Open(ctx context.Context, opt Options) (*Spool, error) {
 		space:    space{fs: opt.FS, dir: opt.Dir, unseen: spaceEvery},
 		stopSync: make(chan struct{}),
 	}
-	s.reader = reader{s: s, win: window{fs: opt.FS}}
+	s.reader = reader{s: s, win: segment.NewWindow(opt.FS)}
 	s.restorer = restorer{s: s}
 	s.tail = tailFile{mu: &s.mu, sync: opt.Sync, report: opt.Failed}
 	if err := (&loader{s: s}).load(); err != nil {
@@ -251,8 +245,7 @@ func (s *Spool) Dir() string { return s.opt.Dir }
 // Left returns what an earlier run has left.
 func (s *Spool) Left() Left { return s.left }
 
-// Finish says that nothing will be appended any more: when all is read, Next
-// returns io.EOF.
+// Finish ends appending: when all is read, Next returns io.EOF.
 func (s *Spool) Finish() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -275,9 +268,9 @@ func (s *Spool) Close() (err error) {
 }
 
 func (s *Spool) closeFiles() error {
-	errs := []error{s.reader.win.close(), s.counted.Close()}
+	errs := []error{s.reader.win.Close(), s.counted.Close()}
 	for _, seg := range s.segments {
-		if f := seg.opened(); f != nil {
+		if f := seg.Opened(); f != nil {
 			s.stale = append(s.stale, f)
 		}
 	}
@@ -295,12 +288,12 @@ func (s *Spool) closeFiles() error {
 
 // Stats are figures of a moment.
 type Stats struct {
-	// Records is how many are not done, Bytes what all segments take.
+	// Records is how many are not done, Bytes the size of all segments.
 	Records  uint64
 	Bytes    int64
 	Segments int
-	// Err is why the last Append stored nothing, or ErrFinished: nil while records
-	// are taken.
+	// Err is why the last Append stored nothing, or ErrFinished; nil while records are
+	// stored.
 	Err error
 	// Seq is the stream's sequence of the last acknowledgement, 0 if it is not known.
 	Seq uint64

@@ -17,6 +17,7 @@ import (
 
 	"supernats/bridge/spool/files"
 	"supernats/bridge/spool/marks"
+	"supernats/bridge/spool/segment"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -29,13 +30,19 @@ func TestOpenErrors(t *testing.T) {
 		}
 	}
 	dir := t.TempDir()
-	newer := append([]byte("snspool2"), appendHeader(nil, 1)[len(magic):16]...)
-	newer = binary.LittleEndian.AppendUint32(newer, crc32.Checksum(newer, castagnoli))
-	write(t, filepath.Join(dir, segmentName(1)), append(newer, noise(100)...))
+	writeNewer(t, dir)
 	if s, err := Open(t.Context(), Options{Dir: dir, Max: 1}); err == nil || !strings.Contains(err.Error(), "another version") {
 		t.Errorf("another version: %v", err)
 		s.Close()
 	}
+}
+
+// writeNewer writes a segment as another version of the spool would.
+func writeNewer(tb testing.TB, dir string) {
+	tb.Helper()
+	newer := append([]byte("snspool2"), segment.AppendHeader(nil, 1)[8:16]...)
+	newer = binary.LittleEndian.AppendUint32(newer, crc32.Checksum(newer, crc32.MakeTable(crc32.Castagnoli)))
+	write(tb, filepath.Join(dir, segment.Name(1)), append(newer, noise(100)...))
 }
 
 func TestModes(t *testing.T) {
@@ -44,7 +51,7 @@ func TestModes(t *testing.T) {
 	s := open(t, Options{Dir: dir})
 	defer s.Close()
 	appendAll(t, s, "x")
-	for name, want := range map[string]os.FileMode{"": 0o750, files.LockName: 0o640, marks.CheckpointName: 0o640, segmentName(1): 0o640} {
+	for name, want := range map[string]os.FileMode{"": 0o750, files.LockName: 0o640, marks.CheckpointName: 0o640, segment.Name(1): 0o640} {
 		info, err := os.Stat(filepath.Join(dir, name))
 		if err != nil || info.Mode().Perm() != want {
 			t.Errorf("%q: %v %v, want %o", name, info.Mode(), err, want)
@@ -58,7 +65,7 @@ func TestAppendSizes(t *testing.T) {
 	if err := s.Append(nil); err == nil {
 		t.Error("no error for an empty record")
 	}
-	big := make([]byte, maxRecord+1)
+	big := make([]byte, segment.MaxRecord+1)
 	if err := s.Append(big); !errors.Is(err, ErrTooBig) {
 		t.Error(err)
 	}
@@ -66,7 +73,7 @@ func TestAppendSizes(t *testing.T) {
 	if raceEnabled {
 		huge = 5 << 20
 	}
-	recs := [][]byte{{0}, noise(readBuffer), noise(huge), {1}, noise(defaultSegment)}
+	recs := [][]byte{{0}, noise(segment.ReadBuffer), noise(huge), {1}, noise(defaultSegment)}
 	for _, rec := range recs {
 		if err := s.Append(rec); err != nil {
 			t.Fatal(err)
@@ -99,9 +106,6 @@ func TestAppendSizes(t *testing.T) {
 	if got, ok, err := s.Next(); ok || err != nil {
 		t.Fatalf("%d bytes: %v", len(got), err)
 	}
-	if c := cap(s.reader.win.buf); c > defaultSegment+2*readBuffer {
-		t.Errorf("%d bytes of buffer are kept", c)
-	}
 }
 
 // TestGarbageSearch bounds how long damage holds up the reader.
@@ -112,13 +116,13 @@ func TestGarbageSearch(t *testing.T) {
 	}
 	var heads []byte
 	for n := uint64(2); len(heads) < size; n++ {
-		heads = append(heads, appendFrame(nil, n, noise(5))[:frameSize]...) // heads alone, as if for long records
+		heads = append(heads, segment.AppendFrame(nil, n, noise(5))[:segment.FrameSize]...) // heads alone, as if for long records
 	}
 	zeros := make([]byte, size)
 	ones := slices.Repeat([]byte{1, 0, 0, 0}, size/4)
 	for name, b := range map[string][]byte{"noise": noise(size), "zeros": zeros, "ones": ones, "heads": heads} {
 		dir := t.TempDir()
-		write(t, filepath.Join(dir, segmentName(1)), slices.Concat(appendHeader(nil, 1), appendFrame(nil, 1, []byte("a")), b))
+		write(t, filepath.Join(dir, segment.Name(1)), slices.Concat(segment.AppendHeader(nil, 1), segment.AppendFrame(nil, 1, []byte("a")), b))
 		var got losses
 		start := time.Now()
 		s := open(t, Options{Dir: dir, Lost: got.add})
@@ -163,7 +167,7 @@ func TestBadSector(t *testing.T) {
 		read = append(read, string(rec))
 	}
 	segments := len(segmentsOf(t, dir))
-	if failed == 0 || failed > patience*segments {
+	if failed == 0 || failed > segment.Patience*segments {
 		t.Errorf("%d errors", failed)
 	}
 	lost := 0
@@ -172,7 +176,7 @@ func TestBadSector(t *testing.T) {
 		t.Errorf("lost events are %+v", got.all)
 	}
 	for _, l := range got.all[:last] {
-		if l.Bytes < 1000 || l.Bytes > 2*sector {
+		if l.Bytes < 1000 || l.Bytes > 2*segment.Sector {
 			t.Errorf("%+v", l)
 		}
 		i := int(l.First) - lost - 1
@@ -256,7 +260,7 @@ func TestOutage(t *testing.T) {
 		}
 		n += batch
 	}
-	if grown := heap() - before; grown > 2*readBuffer {
+	if grown := heap() - before; grown > 2*segment.ReadBuffer {
 		t.Errorf("grown by %d bytes when all is read", grown)
 	}
 	if st := s.Stats(); st.Records != 0 || st.Segments > 1 {
@@ -279,11 +283,11 @@ func TestMore(t *testing.T) {
 	<-s.More()
 }
 
-// TestDamageAtTheEnd has nothing after the damage that could be acknowledged.
+// TestDamageAtTheEnd has no record after the damage that could be acknowledged.
 func TestDamageAtTheEnd(t *testing.T) {
 	dir := t.TempDir()
 	crashSpool(t, dir, 0)
-	flip(21, frameOf(30)+frameSize)(t, dir)
+	flip(21, frameOf(30)+segment.FrameSize)(t, dir)
 	for round := range 2 {
 		var got losses
 		s := open(t, Options{Dir: dir, Lost: got.add})
@@ -299,7 +303,7 @@ func TestDamageAtTheEnd(t *testing.T) {
 	s := open(t, Options{Dir: dir})
 	appendAll(t, s, "0123456789")
 	closeSpool(t, s)
-	flip(31, headerSize+frameSize)(t, dir)
+	flip(31, segment.HeaderSize+segment.FrameSize)(t, dir)
 	var got losses
 	s = open(t, Options{Dir: dir, Lost: got.add})
 	defer s.Close()
@@ -308,8 +312,7 @@ func TestDamageAtTheEnd(t *testing.T) {
 	}
 }
 
-// TestLostAppends appends from inside Lost, as one does who reports a loss the
-// same way as everything else.
+// TestLostAppends appends from inside Lost, as the bridge does to report a loss.
 func TestLostAppends(t *testing.T) {
 	dir := t.TempDir()
 	crashSpool(t, dir, 0)
@@ -326,7 +329,7 @@ func TestLostAppends(t *testing.T) {
 	}
 }
 
-// TestFailedFlush sees that a flush that fails is reported, and Append continues.
+// TestFailedFlush checks that a failed flush is reported, and that Append continues.
 func TestFailedFlush(t *testing.T) {
 	fs := newMemFS()
 	reported := make(chan error, 100)
@@ -354,8 +357,8 @@ func TestFailedFlush(t *testing.T) {
 	}
 }
 
-// TestAckStaleSegment continues after an Ack whose checkpoint could not be flushed:
-// nothing is removed before it is.
+// TestAckStaleSegment continues after an Ack whose checkpoint could not be flushed: nothing is
+// removed before it is.
 func TestAckStaleSegment(t *testing.T) {
 	fs := newMemFS()
 	opt := Options{Dir: t.TempDir(), Sync: time.Hour, SegmentBytes: 1, FS: fs, Lost: func(l Loss) { t.Errorf("lost: %+v", l) }}
@@ -394,6 +397,42 @@ func TestAckStaleSegment(t *testing.T) {
 	}
 }
 
+// Inspect and Dump return an error for a spool that cannot be read; they do not try for ever.
+func TestInspectUnreadable(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		make func(t *testing.T, dir string)
+		want string
+	}{
+		{
+			name: "another version",
+			make: func(t *testing.T, dir string) { writeNewer(t, dir) },
+			want: "another version",
+		},
+		{
+			name: "loop of links",
+			make: func(t *testing.T, dir string) {
+				target := strings.Repeat("./", 100) + segment.Name(1) // its length is the size of the link
+				if err := os.Symlink(target, filepath.Join(dir, segment.Name(1))); err != nil {
+					t.Fatal(err)
+				}
+			},
+			want: "too many levels",
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			dir := t.TempDir()
+			tc.make(t, dir)
+			if _, err := Inspect(dir); err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("Inspect: %v, want %q", err, tc.want)
+			}
+			if err := Dump(dir, func(uint64, []byte) error { return nil }); err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("Dump: %v, want %q", err, tc.want)
+			}
+		})
+	}
+}
+
 func TestInspect(t *testing.T) {
 	if _, err := Inspect(filepath.Join(t.TempDir(), "none")); !errors.Is(err, os.ErrNotExist) {
 		t.Error(err)
@@ -407,7 +446,7 @@ func TestInspect(t *testing.T) {
 	tail(21, noise(100))(t, dir)
 	put(kept(1), nil)(t, dir)
 	want := Report{
-		Checkpoint: marks.Checkpoint{Next: 5, Seq: 4}, Segments: 3, Bytes: 3*(headerSize+10*crashFrame) + 100,
+		Checkpoint: marks.Checkpoint{Next: 5, Seq: 4}, Segments: 3, Bytes: 3*(segment.HeaderSize+10*crashFrame) + 100,
 		Records: 25, Oldest: 5, Newest: 30, Missing: 1, Damaged: []string{filepath.Join(dir, kept(1))},
 	}
 	before, err := (files.Disk{}).List(dir)

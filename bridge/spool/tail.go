@@ -11,8 +11,9 @@ import (
 
 // tailFile is the file that is appended to, and those before it until they are flushed.
 //
-//   - A file is only ever appended to, and after an error never again: it is retired.
-//   - What is flushed is taken out under the lock, and flushed without it.
+//   - A file is only ever appended to. After an error it is retired: it is not written to
+//     again.
+//   - Files to be flushed are taken out under the lock, and flushed without it.
 type tailFile struct {
 	mu     *sync.Mutex   // the spool's; guards the fields below it
 	sync   time.Duration // Options.Sync
@@ -37,8 +38,8 @@ func (t *tailFile) retire() {
 }
 
 // flush brings to the platter what was appended, oldest first. A flush that failed is not
-// tried again: the system has given up these bytes, and would only report success. They
-// can be read as long as the machine runs.
+// tried again: Linux has marked these pages clean, and would report success. They can be
+// read as long as the machine runs.
 func (t *tailFile) flush() error {
 	t.mu.Lock()
 	retired, f := t.retired, t.f

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"supernats/bridge/spool/marks"
+	"supernats/bridge/spool/spooltest"
 )
 
 // ours says which records of the tests here are events, and where they stand.
@@ -55,50 +56,11 @@ func tallied(t *testing.T, r *rand.Rand, dir string) (events []string, done int)
 // spoil damages one file of a directory, and says how.
 func spoil(t *testing.T, r *rand.Rand, dir string) string {
 	t.Helper()
-	var names []string
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, e := range entries {
-		names = append(names, e.Name())
-	}
-	name := names[r.IntN(len(names))]
-	path := filepath.Join(dir, name)
-	b := read(t, path)
-	how := []string{"flip", "flips", "zero", "cut", "garbage", "double", "insert", "delete"}[r.IntN(8)]
-	if len(b) == 0 && how != "garbage" {
-		how = "delete"
-	}
-	at := 0
-	if len(b) > 0 {
-		at = r.IntN(len(b))
-	}
-	switch how {
-	case "flip":
-		b[at] ^= 1 << r.IntN(8)
-	case "flips":
-		for range 64 {
-			b[r.IntN(len(b))] ^= 1 << r.IntN(8)
-		}
-	case "zero":
-		clear(b[at:min(len(b), at+r.IntN(3000))])
-	case "cut":
-		b = b[:at]
-	case "garbage":
-		b = append(b, noise(1+r.IntN(4000))...)
-	case "double":
-		b = append(b, b[at:]...)
-	case "insert":
-		b = slices.Insert(b, at, noise(1+r.IntN(100))...)
-	case "delete":
-		if err := os.Remove(path); err != nil {
-			t.Fatal(err)
-		}
-		return how + " " + name
-	}
-	write(t, path, b)
-	return how + " " + name
+	return spooltest.Damage(t, r, dir, entries[r.IntN(len(entries))].Name())
 }
 
 // Whatever happens to one file of a spool: what cannot be read is reported, exactly,

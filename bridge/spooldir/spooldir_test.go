@@ -12,7 +12,9 @@ import (
 // host's does.
 func TestSpoolNames(t *testing.T) {
 	seen := map[string]string{}
-	for _, host := range []string{"web1", "web1.example.com", "nats", "=6Eats", "=3D6Eats", "a/b", "a=2Fb", "..", ".", "=2E", "进程"} {
+	for _, host := range []string{
+		"web1", "web1.example.com", "nats", "=6Eats", "=3D6Eats", "a/b", "a=2Fb", "..", ".", "=2E", "进程",
+	} {
 		name := nameOf(host)
 		if other, twice := seen[name]; twice || name == "nats" || name == ".." || strings.ContainsRune(name, '/') {
 			t.Errorf("host %q has the directory %q, as has %q", host, name, other)
@@ -84,11 +86,15 @@ func TestFindSpool(t *testing.T) {
 
 // Without HOME, or with one of no use, there are directories to be tried.
 func TestSpoolDirs(t *testing.T) {
-	for home, want := range map[string]string{"": "", "/": "/.local/state/supernats/web1", "relative": "", "/home/ops": "/home/ops/.local/state/supernats/web1"} {
+	for home, want := range map[string]string{
+		"": "", "/": "/.local/state/supernats/web1", "relative": "",
+		"/home/ops": "/home/ops/.local/state/supernats/web1",
+	} {
 		t.Setenv("HOME", home)
 		t.Setenv("XDG_STATE_HOME", "")
 		dirs := defaultDirs("web1")
-		if dirs[0] != "/var/lib/supernats/web1" || want != "" && !slices.Contains(dirs, want) || want == "" && dirs[1] != "/run/supernats/web1" {
+		if dirs[0] != "/var/lib/supernats/web1" || want != "" && !slices.Contains(dirs, want) ||
+			want == "" && dirs[1] != "/run/supernats/web1" {
 			t.Errorf("HOME=%q: %q", home, dirs)
 		}
 		for _, dir := range dirs {

@@ -11,19 +11,19 @@ func TestClean(t *testing.T) {
 		in, want string
 		added    int
 	}{
-		{"", "", 0},
-		{"a\x00b", "a\uFFFDb", 2},
-		{"\x1b[31mred\x1b[0m", "\uFFFD[31mred\uFFFD[0m", 4},
-		{"caf\xe4", "caf\uFFFD", 2},
-		{"\xe8\xbf", "\uFFFD\uFFFD", 4},
-		{"\xed\xa0\x80", "\uFFFD\uFFFD\uFFFD", 6}, // a surrogate
-		{"\uFFFE\uFFFF", "\uFFFD\uFFFD", 0},
-		{"a&#27;b&#x1b;c&#0;", "a\uFFFDb\uFFFDc\uFFFD", 6},
-		{"&#xD800;&#x110000;&#99999999999;&#;&#x;", "\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD", 10},
-		{"a\r\nb\r", "a&#13;\nb&#13;", 0},
+		{want: ""},
+		{in: "a\x00b", want: "a\uFFFDb", added: 2},
+		{in: "\x1b[31mred\x1b[0m", want: "\uFFFD[31mred\uFFFD[0m", added: 4},
+		{in: "caf\xe4", want: "caf\uFFFD", added: 2},
+		{in: "\xe8\xbf", want: "\uFFFD\uFFFD", added: 4},
+		{in: "\xed\xa0\x80", want: "\uFFFD\uFFFD\uFFFD", added: 6}, // a surrogate
+		{in: "\uFFFE\uFFFF", want: "\uFFFD\uFFFD"},
+		{in: "a&#27;b&#x1b;c&#0;", want: "a\uFFFDb\uFFFDc\uFFFD", added: 6},
+		{in: "&#xD800;&#x110000;&#99999999999;&#;&#x;", want: "\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD", added: 10},
+		{in: "a\r\nb\r", want: "a&#13;\nb&#13;"},
 
-		{"plain\ttext\n进程退出 \uFFFD é", "plain\ttext\n进程退出 \uFFFD é", 0},
-		{"&lt;&amp;&#10;&#233;&#x1F600;&# &#", "&lt;&amp;&#10;&#233;&#x1F600;&# &#", 0},
+		{in: "plain\ttext\n进程退出 \uFFFD é", want: "plain\ttext\n进程退出 \uFFFD é"},
+		{in: "&lt;&amp;&#10;&#233;&#x1F600;&# &#", want: "&lt;&amp;&#10;&#233;&#x1F600;&# &#"},
 	} {
 		got, added := clean([]byte(test.in))
 		if string(got) != test.want || added != test.added {
@@ -33,7 +33,7 @@ func TestClean(t *testing.T) {
 }
 
 // FuzzClean: whatever a log held, it is text of an XML document afterwards, and
-// how much longer it has become is told right.
+// how much longer it has become is reported correctly.
 func FuzzClean(f *testing.F) {
 	f.Add([]byte("\x1b[31m进\xe8\x00\r\n]]x"))
 	f.Fuzz(func(t *testing.T, log []byte) {

@@ -30,16 +30,28 @@ func TestParseURL(t *testing.T) {
 		}
 	}
 	for in, want := range map[string]address{
-		"unix:///run/supervisor.sock":            {socket: "/run/supervisor.sock", url: "http://localhost/RPC2", name: "unix:///run/supervisor.sock"},
-		"unix:///run/%41 b.sock":                 {socket: "/run/%41 b.sock", url: "http://localhost/RPC2", name: "unix:///run/%41 b.sock"},
-		"unix://supervisor.sock":                 {socket: "supervisor.sock", url: "http://localhost/RPC2", name: "unix://supervisor.sock"},
-		"http://localhost:9001":                  {url: "http://localhost:9001/RPC2", name: "http://localhost:9001"},
-		"http://localhost:9001/":                 {url: "http://localhost:9001/RPC2", name: "http://localhost:9001"},
-		"http://localhost:9001/RPC2":             {url: "http://localhost:9001/RPC2", name: "http://localhost:9001"},
-		"http://localhost:9001/RPC2/":            {url: "http://localhost:9001/RPC2", name: "http://localhost:9001"},
-		"https://u:p%40w@[::1]:9001/sup":         {url: "https://[::1]:9001/sup/RPC2", name: "https://[::1]:9001/sup", user: "u", password: "p@w"},
-		"http://user:secret@host.example.com":    {url: "http://host.example.com/RPC2", name: "http://host.example.com", user: "user", password: "secret"},
-		"http://user@host.example.com:9001/RPC2": {url: "http://host.example.com:9001/RPC2", name: "http://host.example.com:9001", user: "user"},
+		"unix:///run/supervisor.sock": {
+			socket: "/run/supervisor.sock", url: "http://localhost/RPC2", name: "unix:///run/supervisor.sock",
+		},
+		"unix:///run/%41 b.sock": {
+			socket: "/run/%41 b.sock", url: "http://localhost/RPC2", name: "unix:///run/%41 b.sock",
+		},
+		"unix://supervisor.sock": {
+			socket: "supervisor.sock", url: "http://localhost/RPC2", name: "unix://supervisor.sock",
+		},
+		"http://localhost:9001":       {url: "http://localhost:9001/RPC2", name: "http://localhost:9001"},
+		"http://localhost:9001/":      {url: "http://localhost:9001/RPC2", name: "http://localhost:9001"},
+		"http://localhost:9001/RPC2":  {url: "http://localhost:9001/RPC2", name: "http://localhost:9001"},
+		"http://localhost:9001/RPC2/": {url: "http://localhost:9001/RPC2", name: "http://localhost:9001"},
+		"https://u:p%40w@[::1]:9001/sup": {
+			url: "https://[::1]:9001/sup/RPC2", name: "https://[::1]:9001/sup", user: "u", password: "p@w",
+		},
+		"http://user:secret@host.example.com": {
+			url: "http://host.example.com/RPC2", name: "http://host.example.com", user: "user", password: "secret",
+		},
+		"http://user@host.example.com:9001/RPC2": {
+			url: "http://host.example.com:9001/RPC2", name: "http://host.example.com:9001", user: "user",
+		},
 	} {
 		if got, err := parseURL(in); err != nil || got != want {
 			t.Errorf("parseURL(%q) = %+v, %v; want %+v", in, got, err, want)
@@ -47,7 +59,7 @@ func TestParseURL(t *testing.T) {
 	}
 }
 
-// answers is a server that is no supervisord.
+// answers is a server other than supervisord.
 func serve(t *testing.T, cfg Config, h http.HandlerFunc) *Client {
 	t.Helper()
 	server := httptest.NewServer(h)
@@ -64,7 +76,8 @@ func says(code int, body string) http.HandlerFunc {
 }
 
 func response(value string) string {
-	return "<?xml version='1.0'?>\n<methodResponse>\n<params>\n<param>\n<value>" + value + "</value>\n</param>\n</params>\n</methodResponse>\n"
+	return "<?xml version='1.0'?>\n<methodResponse>\n<params>\n<param>\n<value>" + value +
+		"</value>\n</param>\n</params>\n</methodResponse>\n"
 }
 
 func TestCallErrors(t *testing.T) {
@@ -124,7 +137,9 @@ func TestCallErrors(t *testing.T) {
 			name: "a fault",
 			h: says(200, "<?xml version='1.0'?><methodResponse><fault><value><struct><member><name>faultCode</name><value><int>10</int></value></member>"+
 				"<member><name>faultString</name><value><string>BAD_NAME: x</string></value></member></struct></value></fault></methodResponse>"),
-			want: func(err error) bool { return errors.As(err, &fault) && *fault == Fault{FaultBadName, "BAD_NAME: x"} },
+			want: func(err error) bool {
+				return errors.As(err, &fault) && *fault == Fault{FaultBadName, "BAD_NAME: x"}
+			},
 			says: "fault 10: BAD_NAME: x",
 		},
 	} {
@@ -147,17 +162,41 @@ func TestHostileAnswers(t *testing.T) {
 		name, body string
 		want       error
 	}{
-		{"nested, never closed", begin + strings.Repeat("<array><data><value>", 820_000), ErrTooLarge},
-		{"nested", response(strings.Repeat("<array><data><value>", 200_000) + strings.Repeat("</value></data></array>", 200_000)), ErrTooLarge},
-		{"nested in attributes", begin + strings.Repeat(`<value a="/>">`, 820_000), ErrNotXMLRPC},
-		{"nested, closed by comments", begin + strings.Repeat("<value><!--</value>-->", 600_000), ErrNotXMLRPC},
-		{"a million values", response("<array><data>" + strings.Repeat("<value><i4/></value>", 700_000) + "</data></array>"), ErrTooLarge},
-		{"entities", "<?xml version='1.0'?><!DOCTYPE x [" + entities + "]><methodResponse><params><param><value><string>&a9;</string></value></param></params></methodResponse>", ErrNotXMLRPC},
-		{"a fault without a number", "<methodResponse><fault><value><struct><member><name>faultCode</name><value><int>-99999999999999999999999</int></value></member>" +
-			"<member><name>faultString</name><value><string>x</string></value></member></struct></value></fault></methodResponse>", ErrNotXMLRPC},
-		{"a fault that is a text", "<methodResponse><fault><value><string>x</string></value></fault></methodResponse>", ErrNotXMLRPC},
-		{"a number that is none", response("<int>99999999999999999999</int>"), ErrNotXMLRPC},
-		{"a tag without an end", begin + "<int", ErrNotXMLRPC},
+		{
+			name: "nested, never closed", body: begin + strings.Repeat("<array><data><value>", 820_000),
+			want: ErrTooLarge,
+		},
+		{
+			name: "nested",
+			body: response(strings.Repeat("<array><data><value>", 200_000) +
+				strings.Repeat("</value></data></array>", 200_000)),
+			want: ErrTooLarge,
+		},
+		{name: "nested in attributes", body: begin + strings.Repeat(`<value a="/>">`, 820_000), want: ErrNotXMLRPC},
+		{
+			name: "nested, closed by comments", body: begin + strings.Repeat("<value><!--</value>-->", 600_000),
+			want: ErrNotXMLRPC,
+		},
+		{
+			name: "a million values",
+			body: response("<array><data>" + strings.Repeat("<value><i4/></value>", 700_000) + "</data></array>"),
+			want: ErrTooLarge,
+		},
+		{
+			name: "entities",
+			body: "<?xml version='1.0'?><!DOCTYPE x [" + entities +
+				"]><methodResponse><params><param><value><string>&a9;</string></value></param></params></methodResponse>",
+			want: ErrNotXMLRPC,
+		},
+		{name: "a fault without a number", body: "<methodResponse><fault><value><struct><member><name>faultCode</name><value><int>-99999999999999999999999</int></value></member>" +
+			"<member><name>faultString</name><value><string>x</string></value></member></struct></value></fault></methodResponse>", want: ErrNotXMLRPC},
+		{
+			name: "a fault that is a text",
+			body: "<methodResponse><fault><value><string>x</string></value></fault></methodResponse>",
+			want: ErrNotXMLRPC,
+		},
+		{name: "a number that is none", body: response("<int>99999999999999999999</int>"), want: ErrNotXMLRPC},
+		{name: "a tag without an end", body: begin + "<int", want: ErrNotXMLRPC},
 	} {
 		if len(test.body) > defaultMaxResponse {
 			t.Fatalf("%s: %d bytes", test.name, len(test.body))
@@ -279,7 +318,8 @@ func TestNoMulticall(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if p := snap.Processes[0]; pid != 99 || p.Group != "cat" || p.State != "RUNNING" || p.PID != 7 || p.Start != 0 || snap.SupervisorState != "RUNNING" {
+		if p := snap.Processes[0]; pid != 99 || p.Group != "cat" || p.State != "RUNNING" || p.PID != 7 ||
+			p.Start != 0 || snap.SupervisorState != "RUNNING" {
 			t.Errorf("pid %d, %+v", pid, snap)
 		}
 	}

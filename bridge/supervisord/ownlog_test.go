@@ -41,7 +41,8 @@ func (f *fakeLog) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprintf(&b, "<value><struct><member><name>faultCode</name><value><int>30</int></value></member><member><name>faultString</name><value><string>%s</string></value></member></struct></value>", fault)
 			continue
 		}
-		fmt.Fprintf(&b, "<value><string>%s</string></value>", strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(s))
+		fmt.Fprintf(&b, "<value><string>%s</string></value>",
+			strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(s))
 	}
 	fmt.Fprint(w, response("<array><data>"+b.String()+"</data></array>"))
 }
@@ -74,7 +75,8 @@ func TestJournal(t *testing.T) {
 	expect := func(name, want string, wantGaps int) {
 		t.Helper()
 		if err := read(); err != nil || got.String() != want || gaps != wantGaps {
-			t.Errorf("%s: %v, %d gaps, %d bytes, want %d gaps, %d bytes", name, err, gaps, got.Len(), wantGaps, len(want))
+			t.Errorf("%s: %v, %d gaps, %d bytes, want %d gaps, %d bytes", name, err, gaps, got.Len(), wantGaps,
+				len(want))
 		}
 	}
 	expect("an empty log", "", 1)
@@ -150,7 +152,7 @@ func TestJournalTail(t *testing.T) {
 	for _, test := range []struct {
 		back time.Duration
 		want int
-	}{{0, 256 << 10}, {3 * time.Hour, 1 << 20}, {24 * time.Hour, 1 << 20}} {
+	}{{want: 256 << 10}, {back: 3 * time.Hour, want: 1 << 20}, {back: 24 * time.Hour, want: 1 << 20}} {
 		f.calls = 0
 		j := serve(t, Config{}, f.ServeHTTP).OwnLog()
 		n := 0
@@ -159,7 +161,8 @@ func TestJournalTail(t *testing.T) {
 			first, err := time.ParseInLocation("2006-01-02 15:04:05", lines[:19], time.Local)
 			return err == nil && !first.After(oldest)
 		}
-		if done, err := j.Read(t.Context(), farEnough, func(lines string, gap bool) { n += len(lines) }); !done || err != nil {
+		if done, err := j.Read(t.Context(), farEnough, func(lines string, gap bool) { n += len(lines) }); !done ||
+			err != nil {
 			t.Fatal(err)
 		}
 		if want := min(test.want, len(f.text)); n > want+2*near || n < want-2*near {

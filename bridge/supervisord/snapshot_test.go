@@ -57,7 +57,9 @@ command=cat
 	}
 	c := newClient(t, Config{URL: "http://operator:s3cr%20et%3A%C3%A9@" + addr, Username: "other", Password: "wrong"})
 	t.Run("user in the URL", func(t *testing.T) { checkSnapshot(t, s, c) })
-	for _, cfg := range []Config{{URL: "http://" + addr}, {URL: "http://operator:wrong@" + addr}, {URL: "http://" + addr, Username: "other"}} {
+	for _, cfg := range []Config{
+		{URL: "http://" + addr}, {URL: "http://operator:wrong@" + addr}, {URL: "http://" + addr, Username: "other"},
+	} {
 		if _, _, err := newClient(t, cfg).Snapshot(t.Context()); !errors.Is(err, ErrUnauthorized) {
 			t.Errorf("%+v: %v", cfg, err)
 		}
@@ -84,20 +86,24 @@ func checkSnapshot(t *testing.T, s *supervisordtest.Supervisord, c *Client) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b, err := os.ReadFile(s.Dir + "/supervisord.pid"); err != nil || strings.TrimSpace(string(b)) != strconv.Itoa(pid) {
+	if b, err := os.ReadFile(s.Dir + "/supervisord.pid"); err != nil ||
+		strings.TrimSpace(string(b)) != strconv.Itoa(pid) {
 		t.Errorf("pid %d, not %q, %v", pid, b, err)
 	}
-	if snap.Server != "supervisor" || snap.SupervisorState != "RUNNING" || !strings.HasPrefix(snap.SupervisorVersion, "4.") {
+	if snap.Server != "supervisor" || snap.SupervisorState != "RUNNING" ||
+		!strings.HasPrefix(snap.SupervisorVersion, "4.") {
 		t.Errorf("%+v", snap)
 	}
 	got := map[string]schema.SnapshotProcess{}
 	for _, p := range snap.Processes {
 		got[p.Group+":"+p.Process] = p
 	}
-	if p := got["cat:cat_01"]; p.State != "RUNNING" || p.PID == 0 || p.Start == 0 || !strings.Contains(p.Description, "uptime") || p.StdoutLogfile == "" {
+	if p := got["cat:cat_01"]; p.State != "RUNNING" || p.PID == 0 || p.Start == 0 ||
+		!strings.Contains(p.Description, "uptime") || p.StdoutLogfile == "" {
 		t.Errorf("%+v", p)
 	}
-	if p := got["my.app-weird*>é(x):my.app-weird*>é(x)"]; p.State != "EXITED" || p.ExitStatus != 1 || p.PID != 0 || p.Stop == 0 || p.StdoutLogfile != "" {
+	if p := got["my.app-weird*>é(x):my.app-weird*>é(x)"]; p.State != "EXITED" || p.ExitStatus != 1 || p.PID != 0 ||
+		p.Stop == 0 || p.StdoutLogfile != "" {
 		t.Errorf("%+v", p)
 	}
 	if p := got["missing:missing"]; p.State != "FATAL" || p.SpawnErr != "can't find command '/nonexistent/missing'" {
@@ -113,7 +119,7 @@ func checkSnapshot(t *testing.T, s *supervisordtest.Supervisord, c *Client) {
 	schematest.Validate(t, "snapshot", snap.Envelope(time.Now()))
 }
 
-// TestSnapshotAtShutdown: from the moment that it is told to stop, supervisord
+// TestSnapshotAtShutdown: from the moment that it is asked to stop, supervisord
 // answers nothing but that (rpcinterface.py _update).
 func TestSnapshotAtShutdown(t *testing.T) {
 	t.Parallel()

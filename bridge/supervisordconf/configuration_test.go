@@ -73,10 +73,16 @@ func TestReadConfiguration(t *testing.T) {
 			"logfile": dir + "/etc/log/%(ENV_TEST_LOG)s.log", "loglevel": "DEBUG", "environment": `A="x;y",B="z`,
 			"identifier": "a%%b", "logfile_backups": dir + "/etc/parts", "startsecs": "3",
 		},
-		"include":                 {"files": "parts/*.conf " + dir + "/etc/more.ini", "startsecs": "3"},
-		"program:one":             {"command": "sh -c \"echo one;\ntwo\nfour\"", "stdout_logfile": dir + "/etc/one", "redirect_stderr": "true", "priority": "5", "startsecs": "3"},
-		"eventlistener:supernats": {"events": "EVENT,TICK_5,\nPROCESS_STATE", "buffer_size": "10", "command": dir + "/etc/parts/bridge", "startsecs": "3"},
-		"program:two":             {"command": "/bin/two", "startsecs": "3"},
+		"include": {"files": "parts/*.conf " + dir + "/etc/more.ini", "startsecs": "3"},
+		"program:one": {
+			"command": "sh -c \"echo one;\ntwo\nfour\"", "stdout_logfile": dir + "/etc/one", "redirect_stderr": "true",
+			"priority": "5", "startsecs": "3",
+		},
+		"eventlistener:supernats": {
+			"events": "EVENT,TICK_5,\nPROCESS_STATE", "buffer_size": "10", "command": dir + "/etc/parts/bridge",
+			"startsecs": "3",
+		},
+		"program:two": {"command": "/bin/two", "startsecs": "3"},
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
@@ -135,7 +141,8 @@ for x in sorted(set(a) ^ set(b)): print("python" if x in a else "go", x)
 			quote := strings.NewReplacer("\\", "\\\\", "'", "\\'", "\n", "\\n", "\t", "\\t")
 			for _, s := range c.Sections {
 				for k, v := range s.Options {
-					got.WriteString("('" + quote.Replace(s.Name) + "', '" + quote.Replace(k) + "', '" + quote.Replace(v) + "')\n")
+					got.WriteString("('" + quote.Replace(s.Name) + "', '" + quote.Replace(k) + "', '" +
+						quote.Replace(v) + "')\n")
 				}
 			}
 			writeFiles(t, dir, map[string]string{"want": string(want), "got": got.String()})
@@ -148,13 +155,13 @@ for x in sorted(set(a) ^ set(b)): print("python" if x in a else "go", x)
 
 func TestReadConfigurationRefused(t *testing.T) {
 	for name, test := range map[string]struct{ text, want string }{
-		"no file":         {"", "no such file"},
-		"no section":      {"a=b\n", "c.conf:1: invalid line"},
-		"no supervisord":  {"[program:x]\ncommand=y\n", "no section [supervisord]"},
-		"unknown name":    {"[supervisord]\nlogfile=%(nothing)s\n", `unknown name "nothing"`},
-		"bad expansion":   {"[supervisord]\nlogfile=100%\n", "invalid expansion"},
-		"half expansion":  {"[supervisord]\nlogfile=%(here)\n", "invalid expansion"},
-		"neither of both": {"[supervisord]\nnonsense\n", "c.conf:2: invalid line"},
+		"no file":         {want: "no such file"},
+		"no section":      {text: "a=b\n", want: "c.conf:1: invalid line"},
+		"no supervisord":  {text: "[program:x]\ncommand=y\n", want: "no section [supervisord]"},
+		"unknown name":    {text: "[supervisord]\nlogfile=%(nothing)s\n", want: `unknown name "nothing"`},
+		"bad expansion":   {text: "[supervisord]\nlogfile=100%\n", want: "invalid expansion"},
+		"half expansion":  {text: "[supervisord]\nlogfile=%(here)\n", want: "invalid expansion"},
+		"neither of both": {text: "[supervisord]\nnonsense\n", want: "c.conf:2: invalid line"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -171,10 +178,16 @@ func TestReadConfigurationRefused(t *testing.T) {
 func TestParseCommand(t *testing.T) {
 	for line, want := range map[string]command{
 		"/usr/bin/supervisord": {program: "/usr/bin/supervisord"},
-		"/usr/bin/python3 /usr/bin/supervisord -n -c /etc/s.conf":        {program: "/usr/bin/supervisord", config: "/etc/s.conf"},
-		"python3 -m supervisor.supervisord --conf=x -nel debug":          {program: "supervisor.supervisord", config: "x", loglevel: "l"},
-		"supervisord -nc/x -e DEBUG --directory /d --logfile_b 3 -l log": {program: "supervisord", config: "/x", loglevel: "debug", directory: "/d", logfile: "log"},
-		"supervisord --logfile a.log --nodaemon -k -t -s -u www -c":      {program: "supervisord", logfile: "a.log"},
+		"/usr/bin/python3 /usr/bin/supervisord -n -c /etc/s.conf": {
+			program: "/usr/bin/supervisord", config: "/etc/s.conf",
+		},
+		"python3 -m supervisor.supervisord --conf=x -nel debug": {
+			program: "supervisor.supervisord", config: "x", loglevel: "l",
+		},
+		"supervisord -nc/x -e DEBUG --directory /d --logfile_b 3 -l log": {
+			program: "supervisord", config: "/x", loglevel: "debug", directory: "/d", logfile: "log",
+		},
+		"supervisord --logfile a.log --nodaemon -k -t -s -u www -c": {program: "supervisord", logfile: "a.log"},
 	} {
 		got := parseCommand(strings.Fields(line))
 		if got != want {
@@ -186,7 +199,9 @@ func TestParseCommand(t *testing.T) {
 // The default places, from the directory that the process is in.
 func TestFindConfiguration(t *testing.T) {
 	dir := t.TempDir()
-	writeFiles(t, dir, map[string]string{"run/etc/supervisord.conf": "[supervisord]\n", "bin/supervisord": "#!/bin/sh\nread x\n"})
+	writeFiles(t, dir, map[string]string{
+		"run/etc/supervisord.conf": "[supervisord]\n", "bin/supervisord": "#!/bin/sh\nread x\n",
+	})
 	if err := os.Chmod(dir+"/bin/supervisord", 0o755); err != nil {
 		t.Fatal(err)
 	}

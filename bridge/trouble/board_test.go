@@ -80,18 +80,21 @@ func TestTroubleReported(t *testing.T) {
 		if diff := cmp.Diff([]reported{{0, full, false}}, published(), allowReported); diff != "" {
 			t.Errorf("raised (-want +got):\n%s", diff)
 		}
-		if log := logged(); strings.Count(log, "\n") != 1 || !strings.Contains(log, `"level":"error","cause":"disk-full","fix":"make some","message":"no room"`) {
+		if log := logged(); strings.Count(log, "\n") != 1 ||
+			!strings.Contains(log, `"level":"error","cause":"disk-full","fix":"make some","message":"no room"`) {
 			t.Errorf("logged %s", log)
 		}
 		// It is repeated while it lasts, and not logged again.
 		time.Sleep(2*time.Hour + time.Second)
-		if diff := cmp.Diff([]reported{{time.Hour, full, false}, {2 * time.Hour, full, false}}, published(), allowReported); diff != "" {
+		if diff := cmp.Diff([]reported{{time.Hour, full, false}, {2 * time.Hour, full, false}}, published(),
+			allowReported); diff != "" {
 			t.Errorf("lasting (-want +got):\n%s", diff)
 		}
 		if log := logged(); log != "" {
 			t.Errorf("logged %s", log)
 		}
-		if got := list.Lasting(); len(got) != 1 || got[0].Cause != "disk-full" || time.Since(got[0].Since.Time) != 2*time.Hour+time.Second {
+		if got := list.Lasting(); len(got) != 1 || got[0].Cause != "disk-full" ||
+			time.Since(got[0].Since.Time) != 2*time.Hour+time.Second {
 			t.Errorf("lasting are %v", got)
 		}
 		for range 1000 {
@@ -214,7 +217,8 @@ func TestTroubleText(t *testing.T) {
 			list.Raise("disk-full", fmt.Sprintf("%d bytes are left", i), "")
 			time.Sleep(time.Second)
 		}
-		if got := published(); len(got) < 4 || len(got) > 6 || got[1].subject != "disk-full: 60 bytes are left ()" && got[1].subject != "disk-full: 59 bytes are left ()" {
+		if got := published(); len(got) < 4 || len(got) > 6 ||
+			got[1].subject != "disk-full: 60 bytes are left ()" && got[1].subject != "disk-full: 59 bytes are left ()" {
 			t.Errorf("published %v", got)
 		}
 		if n := strings.Count(logged(), "\n"); n > 6 {
@@ -247,11 +251,13 @@ func TestTroubleBounds(t *testing.T) {
 	})
 }
 
+// The gauge of a trouble that is over is 0.
 func TestTroubleMetrics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		list, _, _ := troublesIn(t, false)
-		list.Raise("a", "a", "")
-		list.Raise("b", "b", "")
+		for _, cause := range []string{"a", "b"} {
+			list.Raise(cause, "text", "")
+		}
 		list.Clear("b")
 		for cause, want := range map[string]float64{"a": 1, "b": 0} {
 			if got := testutil.ToFloat64(list.gauge.WithLabelValues(cause)); got != want {

@@ -40,8 +40,10 @@ func TestReadyz(t *testing.T) {
 			name: "a full disk",
 			status: Status{
 				Connected: true,
-				Spool:     &Spool{Records: 3, Memory: 2, Used: 0.95, Disk: errors.New("no space\nleft"), Shedding: true},
-				Troubles:  []schema.Trouble{{Cause: "spool-full", Text: "it is\nfull", Fix: "make\troom", Since: since}},
+				Spool: &Spool{
+					Records: 3, Memory: 2, Used: 0.95, Disk: errors.New("no space\nleft"), Shedding: true,
+				},
+				Troubles: []schema.Trouble{{Cause: "spool-full", Text: "it is\nfull", Fix: "make\troom", Since: since}},
 			},
 			code: http.StatusOK,
 			lines: []string{

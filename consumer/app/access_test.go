@@ -1,6 +1,7 @@
 package app
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -19,17 +20,17 @@ import (
 	"supernats/schema/stream/streamtest"
 )
 
-// asks returns what /readyz answers.
-func (in *installation) asks() (code int, text string) {
+// readyz returns what /readyz answers.
+func (in *installation) readyz() (code int, text string) {
 	w := httptest.NewRecorder()
-	in.app.webServer().Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+	in.webServer().Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
 	return w.Code, w.Body.String()
 }
 
 func (in *installation) isReady() {
 	in.Helper()
 	in.Until("it is ready again", func() bool {
-		code, _ := in.asks()
+		code, _ := in.readyz()
 		return code == http.StatusOK
 	})
 }
@@ -38,7 +39,7 @@ func (in *installation) isReady() {
 func (in *installation) isNotReady(why ...string) {
 	in.Helper()
 	in.Until("not ready: "+strings.Join(why, ", "), func() bool {
-		code, text := in.asks()
+		code, text := in.readyz()
 		for _, w := range why {
 			if code != http.StatusServiceUnavailable || !strings.Contains(text, w) {
 				return false
@@ -57,8 +58,8 @@ func TestCredentialsRefusedForAWhile(t *testing.T) {
 		// file at the end.
 		begin, end, file string
 	}{
-		{"the same", "one", "one", "one"},
-		{"new ones", "one", "two", "two"},
+		{name: "the same", begin: "one", end: "one", file: "one"},
+		{name: "new ones", begin: "one", end: "two", file: "two"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -74,7 +75,7 @@ func TestCredentialsRefusedForAWhile(t *testing.T) {
 			write(c.begin)
 			in := installOn(t, streamtest.Start(t, users), natsconn.Settings{User: "app", PasswordFile: file})
 			in.crashes("before")
-			in.isTold("before")
+			in.isNotified("before")
 
 			in.Server.Stop()
 			password = "refused"
@@ -89,11 +90,11 @@ func TestCredentialsRefusedForAWhile(t *testing.T) {
 			in.Server.Restart()
 
 			in.isReady()
-			in.connectAs("app", c.end)
+			in.JS = connectAs(t, in.Server.URL, "app", c.end)
 			in.crashes("after")
-			in.isTold("after")
-			if n := in.hook.told("before"); n != 1 {
-				t.Errorf("what was told before is told %d times", n)
+			in.isNotified("after")
+			if n := in.hook.notified("before"); n != 1 {
+				t.Errorf("what was notified before is notified %d times", n)
 			}
 		})
 	}
@@ -103,11 +104,13 @@ func TestCredentialsRefusedForAWhile(t *testing.T) {
 func TestNATSIsAway(t *testing.T) {
 	in := install(t)
 	in.crashes("before")
-	in.isTold("before")
+	in.isNotified("before")
 	in.Server.Stop()
 	in.isNotReady("NATS is not connected", "is nats-server running")
-	time.Sleep(2 * time.Second)
-	if n := strings.Count(in.log.String(), "NATS is not connected: "); n != 1 {
+	const away = "NATS is not connected: "
+	in.Until("the log names it", func() bool { return strings.Contains(in.log.String(), away) })
+	time.Sleep(2 * time.Second) // in which it may say it again
+	if n := strings.Count(in.log.String(), away); n != 1 {
 		t.Errorf("the log says it %d times:\n%s", n, in.log)
 	}
 	if log := in.log.String(); strings.Contains(log, "deadline exceeded") || strings.Contains(log, "timeout") {
@@ -116,7 +119,7 @@ func TestNATSIsAway(t *testing.T) {
 	in.Server.Restart()
 	in.isReady()
 	in.crashes("after")
-	in.isTold("after")
+	in.isNotified("after")
 }
 
 // A stop is prompt also while NATS is away, whether for a moment or for longer than the
@@ -127,7 +130,7 @@ func TestStopWhileNATSIsAway(t *testing.T) {
 			t.Parallel()
 			in := install(t)
 			in.crashes("before")
-			in.isTold("before")
+			in.isNotified("before")
 			in.Server.Stop()
 			time.Sleep(away)
 			begun := time.Now()
@@ -140,27 +143,30 @@ func TestStopWhileNATSIsAway(t *testing.T) {
 }
 
 // A paused consumer is said as paused, with its end; it is nobody else's to resume it,
-// and what waited is told after it without a restart.
+// and what waited is notified after it without a restart.
 func TestPausedConsumer(t *testing.T) {
-	for streamName, durable := range map[string]string{stream.Events: stream.EventsConsumer, stream.Alerts: stream.ReceiverConsumer("hook")} {
+	for streamName, durable := range map[string]string{
+		stream.Events: stream.EventsConsumer, stream.Alerts: stream.ReceiverConsumer("hook"),
+	} {
 		t.Run(durable, func(t *testing.T) {
 			t.Parallel()
 			in := install(t)
 			in.crashes("before")
-			in.isTold("before")
+			in.isNotified("before")
 			if _, err := in.JS.PauseConsumer(t.Context(), streamName, durable, time.Now().Add(time.Hour)); err != nil {
 				t.Fatal(err)
 			}
-			in.isNotReady("consumer "+durable+" of stream "+streamName+" is paused until ", "nats consumer resume "+streamName+" "+durable)
+			in.isNotReady("consumer "+durable+" of stream "+streamName+" is paused until ",
+				"nats consumer resume "+streamName+" "+durable)
 			in.crashes("meanwhile")
 			time.Sleep(4 * time.Second) // longer than what was sent may be on its way
-			if n := in.hook.told("meanwhile"); n != 0 {
+			if n := in.hook.notified("meanwhile"); n != 0 {
 				t.Errorf("it was resumed by us")
 			}
 			if _, err := in.JS.ResumeConsumer(t.Context(), streamName, durable); err != nil {
 				t.Fatal(err)
 			}
-			in.isTold("meanwhile")
+			in.isNotified("meanwhile")
 			in.isReady()
 			in.shows("meanwhile", "EXITED")
 		})
@@ -171,12 +177,14 @@ func TestPausedConsumer(t *testing.T) {
 func TestMissingAndNotCreatable(t *testing.T) {
 	in := install(t)
 	in.crashes("before")
-	in.isTold("before")
+	in.isNotified("before")
 	// Another stream takes the subjects of the one that is missing.
 	if err := in.JS.DeleteStream(t.Context(), stream.Parked); err != nil {
 		t.Fatal(err)
 	}
-	other := jetstream.StreamConfig{Name: "OTHER", Subjects: []string{"supervisor.parked.>"}, Storage: jetstream.MemoryStorage}
+	other := jetstream.StreamConfig{
+		Name: "OTHER", Subjects: []string{"supervisor.parked.>"}, Storage: jetstream.MemoryStorage,
+	}
 	created := false
 	in.Until("somebody else's stream is faster", func() bool {
 		if _, err := in.JS.CreateStream(t.Context(), other); err == nil {
@@ -187,11 +195,36 @@ func TestMissingAndNotCreatable(t *testing.T) {
 	})
 	in.isNotReady("SUPERVISOR_PARKED", "cannot be created again")
 	in.crashes("meanwhile") // needs it not
-	in.isTold("meanwhile")
+	in.isNotified("meanwhile")
 	if err := in.JS.DeleteStream(t.Context(), "OTHER"); err != nil {
 		t.Fatal(err)
 	}
 	in.isReady()
+}
+
+// probeOf begins the names of processes by which a test sees that a silence is known.
+func probeOf(mute string) string { return "probe_" + mute + "_" }
+
+// isFollowed waits until the daemon knows a silence: nobody is notified of the crash of a
+// probe.
+func (in *installation) isFollowed(mute string) {
+	in.Helper()
+	n := 0
+	in.Until("silence "+mute+" is known", func() bool {
+		n++
+		probe := fmt.Sprint(probeOf(mute), n)
+		in.crashes(probe)
+
+		var a schema.Alert
+		in.Until("it is decided who is notified of "+probe, func() bool {
+			key := schema.AlertKey("exit", "web1", "api", probe)
+			if e, err := in.Bucket(stream.AlertsBucket).Get(in.Context(), key); err == nil {
+				in.Unmarshal(e.Value(), &a)
+			}
+			return a.Muted > 0 || in.hook.notified(probe) > 0
+		})
+		return a.Muted > 0
+	})
 }
 
 // Silences that vanish with their bucket are known, and stored again until they expire;
@@ -217,10 +250,11 @@ func TestSilencesComeBack(t *testing.T) {
 				t.Helper()
 				now := time.Now()
 				m := schema.Mute{
-					ID: id, Processes: []string{id}, Comment: "test", Author: "me",
+					ID: id, Processes: []string{id, probeOf(id) + "*"}, Comment: "test", Author: "me",
 					Created: schema.Time{Time: now}, Expires: schema.Time{Time: now.Add(time.Hour)},
 				}
-				if _, err := in.Bucket(stream.MutesBucket).Create(t.Context(), id, []byte(in.JSON(m)), jetstream.KeyTTL(time.Hour)); err != nil {
+				kv, lasts := in.Bucket(stream.MutesBucket), jetstream.KeyTTL(time.Hour)
+				if _, err := kv.Create(t.Context(), id, []byte(in.JSON(m)), lasts); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -237,8 +271,8 @@ func TestSilencesComeBack(t *testing.T) {
 			}
 			mute("kept")
 			in.crashes("first")
-			in.isTold("first")
-			time.Sleep(1500 * time.Millisecond) // so that it knows of them
+			in.isNotified("first")
+			in.isFollowed("kept")
 
 			err := vanish(in, func() {
 				in.Server.Stop()
@@ -264,17 +298,17 @@ func TestSilencesComeBack(t *testing.T) {
 			})
 			in.crashes("kept")
 			in.crashes("ended")
-			in.isTold("ended")
+			in.isNotified("ended")
 			time.Sleep(200 * time.Millisecond)
-			if n := in.hook.told("kept"); n != 0 {
-				t.Errorf("what is silenced is told %d times", n)
+			if n := in.hook.notified("kept"); n != 0 {
+				t.Errorf("what is silenced is notified %d times", n)
 			}
 			mute("later")
-			time.Sleep(200 * time.Millisecond)
+			in.isFollowed("later")
 			in.crashes("later")
 			in.crashes("last")
-			in.isTold("last")
-			if n := in.hook.told("later"); n != 0 {
+			in.isNotified("last")
+			if n := in.hook.notified("later"); n != 0 {
 				t.Errorf("a silence that is made afterwards is not followed")
 			}
 		})

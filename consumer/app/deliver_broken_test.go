@@ -1,7 +1,6 @@
 package app
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -15,8 +14,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/rs/zerolog"
 
 	"supernats/consumer/config"
 	"supernats/consumer/fleettest"
@@ -32,8 +29,9 @@ import (
 	"supernats/schema/secretfile"
 )
 
-// broken are receivers that are, each in its own way.
-func broken(t *testing.T) []config.Receiver {
+// brokenReceivers are broken, each in its own way.
+func brokenReceivers(t *testing.T) []config.Receiver {
+	t.Helper()
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +55,8 @@ func broken(t *testing.T) []config.Receiver {
 	unknownAuthority.Config.ErrorLog = log.New(io.Discard, "", 0)
 	unknownAuthority.StartTLS()
 	t.Cleanup(unknownAuthority.Close)
-	smtp, err := smtptest.Start(smtptest.Options{Behaviour: smtptest.Behaviour{Data: smtptest.Answer{Code: 451, Text: "4.7.1 try later"}}})
+	later := smtptest.Behaviour{Data: smtptest.Answer{Code: 451, Text: "4.7.1 try later"}}
+	smtp, err := smtptest.Start(smtptest.Options{Behaviour: later})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,15 +68,25 @@ func broken(t *testing.T) []config.Receiver {
 		return config.Receiver{Name: name, Kinds: config.Kinds{Webhook: &c}}
 	}
 	command := func(name, text string) config.Receiver {
-		c := exec.Config{Command: fleettest.Script(t, text), Timeout: schema.Duration(2 * time.Second), KillAfter: schema.Duration(200 * time.Millisecond)}.WithDefaults()
+		c := exec.Config{
+			Command: fleettest.Script(t, text), Timeout: schema.Duration(2 * time.Second),
+			KillAfter: schema.Duration(200 * time.Millisecond),
+		}.WithDefaults()
 		return config.Receiver{Name: name, Kinds: config.Kinds{Exec: &c}}
 	}
 	mails := func(name, address string) config.Receiver {
-		c := mail.Config{Smarthost: address, TLS: mail.TLSNone, From: "a@example.com", To: []string{"b@example.com"}, Timeout: schema.Duration(2 * time.Second)}.WithDefaults()
+		c := mail.Config{
+			Smarthost: address, TLS: mail.TLSNone, From: "a@example.com", To: []string{"b@example.com"},
+			Timeout: schema.Duration(2 * time.Second),
+		}.WithDefaults()
 		return config.Receiver{Name: name, Kinds: config.Kinds{Mail: &c}}
 	}
-	slack := chat.SlackConfig{URL: secretfile.Secret(status(http.StatusServiceUnavailable)), HTTPConfig: waits}.WithDefaults()
-	pager := pagerduty.Config{URL: status(http.StatusTooManyRequests), RoutingKey: "0123456789abcdef0123456789abcdef", HTTPConfig: waits}.WithDefaults()
+	slack := chat.SlackConfig{
+		URL: secretfile.Secret(status(http.StatusServiceUnavailable)), HTTPConfig: waits,
+	}.WithDefaults()
+	pager := pagerduty.Config{
+		URL: status(http.StatusTooManyRequests), RoutingKey: "0123456789abcdef0123456789abcdef", HTTPConfig: waits,
+	}.WithDefaults()
 	return []config.Receiver{
 		hook("refused", "http://"+closed.Addr().String()),
 		hook("hangs", "http://"+fleettest.Serve(t, func(ctx context.Context, _ net.Conn) { <-ctx.Done() })),
@@ -90,7 +99,9 @@ func broken(t *testing.T) []config.Receiver {
 				}
 			}
 		})),
-		hook("garbage", "http://"+fleettest.Serve(t, func(_ context.Context, c net.Conn) { _, _ = io.WriteString(c, "\x00\xff\r\n\x1b[2J\r\n\r\n") })),
+		hook("garbage", "http://"+fleettest.Serve(t, func(_ context.Context, c net.Conn) {
+			_, _ = io.WriteString(c, "\x00\xff\r\n\x1b[2J\r\n\r\n")
+		})),
 		hook("tls", unknownAuthority.URL),
 		hook("no-such-host", "http://nowhere.invalid/"),
 		hook("gone", status(http.StatusGone)),
@@ -103,37 +114,32 @@ func broken(t *testing.T) []config.Receiver {
 	}
 }
 
-// However others are broken, one that works is told at once, and they take no more
+// However others are broken, one that works is notified at once, and they take no more
 // memory and goroutines the longer it lasts.
 func TestBrokenReceiversHoldUpNoOther(t *testing.T) {
 	f := fleettest.New(t)
-	var told atomic.Pointer[func(process string)]
+	var received atomic.Pointer[func(body string)]
 	works := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
-		if tell := told.Load(); tell != nil {
-			(*tell)(string(b))
+		if f := received.Load(); f != nil {
+			(*f)(string(b))
 		}
 	}))
 	t.Cleanup(works.Close)
 
 	cfg := config.Default()
 	cfg.Listen, cfg.NATS.URL = "", f.Server.URL
-	cfg.Receivers = broken(t)
+	cfg.Receivers = brokenReceivers(t)
 	good := webhook.Config{URL: secretfile.Secret(works.URL)}.WithDefaults()
 	cfg.Receivers = append(cfg.Receivers, config.Receiver{Name: "works", Kinds: config.Kinds{Webhook: &good}})
-	a, err := New(validPlan(t, cfg), Options{Log: zerolog.Nop()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Background(func(ctx context.Context) error { return cmp.Or(a.Run(ctx), ctx.Err()) })()
-	<-a.ready
+	readyDaemon(t, cfg)
 
 	const crashes = 9
 	var took []time.Duration
 	goroutines, most := 0, 0
 	for i := range crashes {
 		process, heard := fmt.Sprintf("api_%02d", i), make(chan bool, 1)
-		tell := func(body string) {
+		hears := func(body string) {
 			if strings.Contains(body, process) {
 				select {
 				case heard <- true:
@@ -141,14 +147,14 @@ func TestBrokenReceiversHoldUpNoOther(t *testing.T) {
 				}
 			}
 		}
-		told.Store(&tell)
+		received.Store(&hears)
 		begun := time.Now()
 		f.Publish(f.Crash(func(e *schema.Event) { e.Process = process }))
 		select {
 		case <-heard:
 			took = append(took, time.Since(begun))
 		case <-time.After(20 * time.Second):
-			t.Fatalf("nobody is told of %s", process)
+			t.Fatalf("nobody is notified of %s", process)
 		}
 		time.Sleep(400 * time.Millisecond) // so that the others come to their time-outs
 		if n := runtime.NumGoroutine(); i < crashes/2 {
@@ -172,5 +178,5 @@ func TestBrokenReceiversHoldUpNoOther(t *testing.T) {
 	if mem.HeapAlloc > 128<<20 {
 		t.Errorf("%d MiB are in use", mem.HeapAlloc>>20)
 	}
-	t.Logf("told in %v, %d goroutines, %d MiB", took, most, mem.HeapAlloc>>20)
+	t.Logf("notified in %v, %d goroutines, %d MiB", took, most, mem.HeapAlloc>>20)
 }

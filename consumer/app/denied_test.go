@@ -1,64 +1,37 @@
 package app
 
 import (
-	"context"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-	"github.com/rs/zerolog"
 
 	"supernats/consumer/fleettest"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
 
-// A right that the daemon does not have is in its log, as the rest is.
-func TestRightThatIsMissing(t *testing.T) {
-	s := streamtest.Start(t, func(o *server.Options) {
+// deny gives a server two users, whose passwords are their names: all, and daemon, who may
+// not publish to some subjects.
+func deny(subjects ...string) func(*server.Options) {
+	return func(o *server.Options) {
+		denied := &server.Permissions{Publish: &server.SubjectPermission{Deny: subjects}}
 		o.Users = []*server.User{
 			{Username: "all", Password: "all"},
-			{Username: "daemon", Password: "daemon", Permissions: &server.Permissions{Publish: &server.SubjectPermission{Deny: []string{"$KV." + stream.MutesBucket + ".>"}}}},
+			{Username: "daemon", Password: "daemon", Permissions: denied},
 		}
-	})
-	nc, err := nats.Connect(s.URL, nats.UserInfo("all", "all"))
-	if err != nil {
-		t.Fatal(err)
 	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := stream.EnsureAll(t.Context(), js, stream.DefaultLimits()); err != nil {
-		t.Fatal(err)
-	}
-	cfg, err := loadText(t, "nats: {url: '"+strings.Replace(s.URL, "://", "://daemon:daemon@", 1)+"'}\nlisten: ''\n")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var log fleettest.Buffer
-	a, err := New(validPlan(t, cfg), Options{Version: "test", Log: zerolog.New(&log)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- a.Run(ctx) }()
-	defer func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	}()
+}
 
-	const said = "nats: permissions violation"
-	for end := time.Now().Add(20 * time.Second); !strings.Contains(log.String(), said); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("the log does not say it:\n%s", log.String())
-		}
+// A right that the daemon does not have is in its log, as the rest is.
+func TestRightThatIsMissing(t *testing.T) {
+	s := streamtest.Start(t, deny("$KV."+stream.MutesBucket+".>"))
+	f := fleettest.On(t, s, connectAs(t, s.URL, "all", "all"))
+	if err := stream.EnsureAll(t.Context(), f.JS, stream.DefaultLimits()); err != nil {
+		t.Fatal(err)
 	}
+	d := runDaemon(t, loadText(t, "nats: {url: '"+as("daemon", s.URL)+"'}\nlisten: ''\n"))
+	f.Until("the log says it", func() bool {
+		return strings.Contains(d.log.String(), "nats: permissions violation")
+	})
 }

@@ -1,12 +1,7 @@
 package app
 
 import (
-	"context"
 	"testing"
-	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
-	"github.com/rs/zerolog"
 
 	"supernats/consumer/config"
 	"supernats/consumer/fleettest"
@@ -22,30 +17,15 @@ func TestDaemonInAnotherDomain(t *testing.T) {
 	cfg := config.Default()
 	cfg.Listen = ""
 	cfg.NATS.Settings = natsconn.Settings{URL: leaf.URL, Domain: "hub"}
-	var log fleettest.Buffer
-	a, err := New(validPlan(t, cfg), Options{Version: "test", Log: zerolog.New(&log)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- a.Run(ctx) }()
-	defer func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	}()
-	select {
-	case <-a.ready:
-	case <-time.After(30 * time.Second):
-		t.Fatalf("not ready after 30 s:\n%s", log.String())
-	}
+	readyDaemon(t, cfg)
 
 	// An event that a host sends into the leaf becomes a record in the hub.
-	const event = `{"specversion":"1.0","id":"web1/4f0c6d1e2a90b7c3/1","source":"/supervisor/web1/supervisor","type":"org.supervisord.process_state.running",` +
-		`"subject":"api:api_00","time":"2026-11-21T19:00:31Z","datacontenttype":"application/json","data":{"event":"PROCESS_STATE_RUNNING","host":"web1",` +
-		`"server":"supervisor","boot":"4f0c6d1e2a90b7c3","serial":1,"pool":"supernats","poolserial":1,"group":"api","process":"api_00","from_state":"STARTING","pid":7}}`
+	const event = `{"specversion":"1.0","id":"web1/4f0c6d1e2a90b7c3/1","source":"/supervisor/web1/supervisor",` +
+		`"type":"org.supervisord.process_state.running","subject":"api:api_00","time":"2026-11-21T19:00:31Z",` +
+		`"datacontenttype":"application/json","data":{"event":"PROCESS_STATE_RUNNING","host":"web1",` +
+		`"server":"supervisor","boot":"4f0c6d1e2a90b7c3","serial":1,"pool":"supernats","poolserial":1,` +
+		`"group":"api","process":"api_00","from_state":"STARTING","pid":7}}`
+	ctx := t.Context()
 	ack, err := leaf.JetStream().Publish(ctx, "supervisor.event.web1.api.api_00.process_state.running", []byte(event))
 	if err != nil || ack.Stream != stream.Events || ack.Domain != "hub" {
 		t.Fatalf("%+v, %v", ack, err)
@@ -55,13 +35,11 @@ func TestDaemonInAnotherDomain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var record jetstream.KeyValueEntry
-	for end := time.Now().Add(20 * time.Second); record == nil && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		record, err = states.Get(ctx, "web1.api.api_00")
-	}
-	if record == nil {
-		t.Errorf("no record of the process: %v\n%s", err, log.String())
-	}
+	f := fleettest.On(t, hub, js)
+	f.Until("the hub has a record of the process", func() bool {
+		_, err := states.Get(ctx, "web1.api.api_00")
+		return err == nil
+	})
 	for name := range leaf.JetStream().StreamNames(ctx).Name() {
 		t.Errorf("the leaf has stream %s", name)
 	}

@@ -1,55 +1,34 @@
 package app
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/rs/zerolog"
 
 	"supernats/consumer/config"
 	"supernats/consumer/embedded"
-	"supernats/consumer/fleettest"
 	"supernats/schema/natsconn"
 	"supernats/schema/natsconn/natsconntest"
 	"supernats/schema/stream"
 )
 
-// runs starts the daemon with a file of nats-server's own and returns how it is
+// embeddedDaemon starts a daemon with a file of nats-server's own and returns how it is
 // reached.
-func runs(t *testing.T, text string, change func(*config.Config)) (a *App, url string) {
+func embeddedDaemon(t *testing.T, text string, change ...func(*config.Config)) (d *daemon, url string) {
 	t.Helper()
 	cfg := config.Default()
 	cfg.DataDir, cfg.Listen = t.TempDir(), ""
 	cfg.Embedded.MaxStore = 16 << 20
 	cfg.Embedded.Config = natsconntest.File(t, "nats-server.conf", text)
-	if change != nil {
-		change(&cfg)
+	for _, c := range change {
+		c(&cfg)
 	}
-	var log fleettest.Buffer
-	a, err := New(validPlan(t, cfg), Options{Version: "test", Log: zerolog.New(&log), Load: cfg.Plan})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- a.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
-	select {
-	case <-a.ready:
-	case <-time.After(30 * time.Second):
-		t.Fatalf("not ready after 30 s:\n%s", log.String())
-	}
-	return a, a.server.Load().URL()
+	d = readyDaemon(t, cfg, func(o *Options) { o.Load = cfg.Plan })
+	return d, d.server.Load().URL()
 }
 
 // The daemon needs no user of its own in the file, whatever others are asked for.
@@ -65,20 +44,35 @@ func TestEmbeddedWithUsers(t *testing.T) {
 		account string
 		user    natsconn.Settings
 	}{
-		"a password": {`authorization { user: web1, password: s3cret }`, "", s3cret},
-		"a token":    {`authorization { token: s3cret }`, "", natsconn.Settings{TokenFile: natsconntest.File(t, "token", "s3cret")}},
-		"users":      {`authorization { users: [ {user: web1, password: s3cret}, {user: db1, password: other} ] }`, "", s3cret},
-		"an account": {`accounts { A { jetstream: enabled, users: [ {nkey: ` + public + `} ] }, $SYS { users: [ {user: admin, password: x} ] } }`, "", natsconn.Settings{NkeyFile: seed}},
+		"a password": {file: `authorization { user: web1, password: s3cret }`, user: s3cret},
+		"a token": {
+			file: `authorization { token: s3cret }`,
+			user: natsconn.Settings{TokenFile: natsconntest.File(t, "token", "s3cret")},
+		},
+		"users": {
+			file: `authorization { users: [ {user: web1, password: s3cret}, {user: db1, password: other} ] }`,
+			user: s3cret,
+		},
+		"an account": {
+			file: `accounts { A { jetstream: enabled, users: [ {nkey: ` + public + `} ] },
+				$SYS { users: [ {user: admin, password: x} ] } }`,
+			user: natsconn.Settings{NkeyFile: seed},
+		},
 		"accounts": {
-			`accounts { A { jetstream: enabled, users: [ {user: web1, password: s3cret} ] }, B { users: [ {user: b, password: b} ] } }`, "A", s3cret,
+			file: `accounts { A { jetstream: enabled, users: [ {user: web1, password: s3cret} ] },
+				B { users: [ {user: b, password: b} ] } }`,
+			account: "A",
+			user:    s3cret,
 		},
 		"TLS": {
-			fmt.Sprintf(`tls { cert_file: %q, key_file: %q }, authorization { user: web1, password: s3cret }`, cert, key), "",
-			withTLS,
+			file: fmt.Sprintf(`tls { cert_file: %q, key_file: %q }, authorization { user: web1, password: s3cret }`,
+				cert, key),
+			user: withTLS,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, url := runs(t, "listen: 127.0.0.1:-1\n"+c.file, func(cfg *config.Config) { cfg.Embedded.Account = c.account })
+			inAccount := func(cfg *config.Config) { cfg.Embedded.Account = c.account }
+			_, url := embeddedDaemon(t, "listen: 127.0.0.1:-1\n"+c.file, inAccount)
 			if nc, err := nats.Connect(url, nats.RootCAs(authority.CA)); err == nil {
 				nc.Close()
 				t.Error("somebody unknown is let in")
@@ -104,7 +98,7 @@ func TestEmbeddedWithUsers(t *testing.T) {
 // Whom the file is about changes without a restart, and its mistakes keep the old one.
 func TestEmbeddedReloadsItsFile(t *testing.T) {
 	const file = "listen: 127.0.0.1:-1\nauthorization { users: [ {user: web1, password: %s} ] }\n"
-	a, url := runs(t, fmt.Sprintf(file, "old"), nil)
+	d, url := embeddedDaemon(t, fmt.Sprintf(file, "old"))
 	lets := func(password string) bool {
 		nc, err := nats.Connect(url, nats.UserInfo("web1", password))
 		if err != nil {
@@ -114,19 +108,19 @@ func TestEmbeddedReloadsItsFile(t *testing.T) {
 		return true
 	}
 	write := func(text string) {
-		if err := os.WriteFile(a.cfg.Embedded.Config, []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(d.cfg.Embedded.Config, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	write(fmt.Sprintf(file, "new"))
-	if err := a.Reload(); err != nil {
+	if err := d.Reload(); err != nil {
 		t.Fatal(err)
 	}
 	if lets("old") || !lets("new") {
 		t.Error("the new password is not the one")
 	}
 	write("authorization {")
-	if err := a.Reload(); err == nil || !strings.Contains(err.Error(), "nats-server.conf") {
+	if err := d.Reload(); err == nil || !strings.Contains(err.Error(), "nats-server.conf") {
 		t.Errorf("a broken file: %v", err)
 	}
 	if !lets("new") {

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -32,22 +31,7 @@ func TestLogOfTheDaemonOverFailures(t *testing.T) {
 	cfg.DataDir = t.TempDir()
 	cfg.NATS.URL = f.Server.URL
 	cfg.Receivers = []config.Receiver{{Name: "hook", Kinds: config.Kinds{Webhook: &hooked}}}
-	var log fleettest.Buffer
-	a, err := New(validPlan(t, cfg), Options{Version: "test", Log: zerolog.New(&log).Level(zerolog.InfoLevel)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	daemon := fleettest.Start(t, func(ctx context.Context) error {
-		if err := a.Run(ctx); err != nil {
-			return err
-		}
-		return ctx.Err()
-	})
-	select {
-	case <-a.ready:
-	case <-time.After(30 * time.Second):
-		t.Fatalf("not ready after 30 s:\n%s", log.String())
-	}
+	daemon := readyDaemon(t, cfg, func(o *Options) { o.Log = o.Log.Level(zerolog.InfoLevel) })
 
 	f.Publish(f.Crash())
 	f.Until("the receiver refuses", func() bool { return refusals.Load() >= 2 })
@@ -57,8 +41,8 @@ func TestLogOfTheDaemonOverFailures(t *testing.T) {
 	before := refusals.Load()
 	f.Until("the receiver refuses again", func() bool { return refusals.Load() > before })
 	daemon.Stop()
-	fleettest.WellWritten(t, log.String())
-	if len(fleettest.Warnings(log.String())) == 0 {
-		t.Errorf("the failures are not in\n%s", log.String())
+	fleettest.WellWritten(t, daemon.log.String())
+	if len(fleettest.Warnings(daemon.log.String())) == 0 {
+		t.Error("the failures are not in the log")
 	}
 }

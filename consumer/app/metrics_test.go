@@ -6,12 +6,13 @@ import (
 	"strings"
 	"testing"
 
+	"supernats/consumer/config"
 	"supernats/consumer/fleettest"
 	"supernats/schema"
 )
 
 // scrape returns what a daemon exports.
-func scrape(t *testing.T, a *App) string {
+func scrape(t *testing.T, a *daemon) string {
 	t.Helper()
 	w := httptest.NewRecorder()
 	a.webServer().Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
@@ -26,7 +27,7 @@ func scrape(t *testing.T, a *App) string {
 func TestOneOfTwoDaemonsExportsTheFleet(t *testing.T) {
 	f := fleettest.New(t)
 	const crashes = `supervisord_process_exits_total{host="web1",group="api",name="api_00",expected="false"} `
-	exports := func(a *App, lines ...string) func() bool {
+	exports := func(a *daemon, lines ...string) func() bool {
 		return func() bool {
 			body := scrape(t, a)
 			for _, line := range lines {
@@ -38,7 +39,9 @@ func TestOneOfTwoDaemonsExportsTheFleet(t *testing.T) {
 		}
 	}
 
-	first, running := oneOfTwo(t, f)
+	cfg := config.Default()
+	cfg.NATS.URL, cfg.Listen = f.Server.URL, "127.0.0.1:0"
+	first := readyDaemon(t, cfg)
 	f.WaitHandled(f.Publish(f.Event(schema.ProcessStateStarting), f.Event(schema.ProcessStateRunning)))
 	f.Until("a process that has never crashed is exported", exports(first, crashes+"0"))
 	f.WaitHandled(f.Publish(f.Crash()))
@@ -46,14 +49,14 @@ func TestOneOfTwoDaemonsExportsTheFleet(t *testing.T) {
 		`supervisord_events_total{event="PROCESS_STATE_EXITED"} 1`, `supernats_consumer_lag_messages 0`,
 		`supernats_alerts{rule="unexpected-exit",severity="critical",state="firing"} 1`))
 
-	second, _ := oneOfTwo(t, f)
+	second := readyDaemon(t, cfg)
 	f.Until("the second daemon exports itself", exports(second, "supernats_leader 0",
 		`supernats_alerts{rule="unexpected-exit",severity="critical",state="firing"} 1`))
 	if body := scrape(t, second); strings.Contains(body, "supervisord_") {
 		t.Errorf("both export the fleet:\n%s", body)
 	}
 
-	running.Stop()
+	first.Stop()
 	if body := scrape(t, first); strings.Contains(body, "supervisord_") || !strings.Contains(body, "\nsupernats_leader 0\n") {
 		t.Errorf("the one that has stopped still exports the fleet:\n%s", body)
 	}

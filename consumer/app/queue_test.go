@@ -1,15 +1,10 @@
 package app
 
 import (
-	"context"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/rs/zerolog"
 
 	"supernats/consumer/fleettest"
 	"supernats/schema/stream"
@@ -24,63 +19,33 @@ func TestMoreReceiversThanConsumers(t *testing.T) {
 		if _, err := js.CreateStream(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := js.CreateOrUpdateConsumer(t.Context(), stream.Alerts, jetstream.ConsumerConfig{Durable: "other"}); err != nil {
+		other := jetstream.ConsumerConfig{Durable: "other"}
+		if _, err := js.CreateOrUpdateConsumer(t.Context(), stream.Alerts, other); err != nil {
 			t.Fatal(err)
 		}
 	})
-	told := map[string]chan string{}
-	serve := func(name string) string {
-		told[name] = make(chan string, 100)
-		s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			body := new(strings.Builder)
-			if err := r.Write(body); err == nil {
-				told[name] <- body.String()
-			}
-		}))
-		t.Cleanup(s.Close)
-		return s.URL
-	}
-	cfg, err := loadText(t, "nats: {url: '"+f.Server.URL+"'}\nlisten: ''\nreceivers:\n"+
-		"  - {name: one, webhook: {url: '"+serve("one")+"'}}\n  - {name: two, webhook: {url: '"+serve("two")+"'}}\n")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var log fleettest.Buffer
-	a, err := New(validPlan(t, cfg), Options{Version: "test", Log: zerolog.New(&log)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- a.Run(ctx) }()
-	defer func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	}()
+	hooks := newWebhooks(t)
+	d := runDaemon(t, loadText(t, "nats: {url: '"+f.Server.URL+"'}\nlisten: ''\nreceivers:\n"+
+		"  - {name: one, webhook: {url: '"+hooks.serve("one")+"'}}\n"+
+		"  - {name: two, webhook: {url: '"+hooks.serve("two")+"'}}\n"))
 
-	f.Until("events are read", func() bool { return strings.Contains(log.String(), "reading events") })
+	f.Until("events are read", func() bool { return strings.Contains(d.log.String(), "reading events") })
 	f.Publish(f.Crash())
-	wait := func(name string) {
+	isNotified := func(name string) {
 		t.Helper()
-		select {
-		case body := <-told[name]:
-			if !strings.Contains(body, "api_00") {
-				t.Errorf("%s is told %s", name, body)
-			}
-		case <-time.After(20 * time.Second):
-			t.Fatalf("%s is told nothing:\n%s", name, log.String())
+		if body := hooks.next(name); !strings.Contains(body, "api_00") {
+			t.Errorf("%s is sent %s", name, body)
 		}
 	}
-	wait("one")
-	if wrong := a.health.Failures(); len(wrong) != 1 || !strings.Contains(wrong[0].Text, "receiver two is not notified: this NATS account allows no more consumers") {
+	isNotified("one")
+	const noRoom = "receiver two is not notified: this NATS account allows no more consumers"
+	if wrong := d.health.Failures(); len(wrong) != 1 || !strings.Contains(wrong[0].Text, noRoom) {
 		t.Errorf("what is wrong: %+v", wrong)
 	}
 
-	if err := f.JS.DeleteConsumer(ctx, stream.Alerts, "other"); err != nil {
+	if err := f.JS.DeleteConsumer(t.Context(), stream.Alerts, "other"); err != nil {
 		t.Fatal(err)
 	}
-	wait("two")
-	f.Until("nothing is wrong", func() bool { return len(a.health.Failures()) == 0 })
+	isNotified("two")
+	f.Until("nothing is wrong", func() bool { return len(d.health.Failures()) == 0 })
 }

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -24,7 +23,8 @@ func TestReload(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f.yaml")
 	write := func(text string) {
 		t.Helper()
-		if err := os.WriteFile(path, []byte("nats: {url: \""+f.Server.URL+"\"}\nlisten: ''\n"+text), 0o600); err != nil {
+		text = "nats: {url: \"" + f.Server.URL + "\"}\nlisten: ''\n" + text
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -40,17 +40,7 @@ func TestReload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := New(valid, Options{Load: load, Log: zerolog.Nop()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := fleettest.Start(t, func(ctx context.Context) error {
-		if err := a.Run(ctx); err != nil {
-			return err
-		}
-		return ctx.Err()
-	})
-	<-a.ready
+	d := readyDaemon(t, valid.Config, func(o *Options) { o.Load = load })
 	crashed := func(process, rule string) {
 		t.Helper()
 		f.WaitHandled(f.Publish(f.Crash(func(e *schema.Event) { e.Process = process })))
@@ -67,22 +57,23 @@ func TestReload(t *testing.T) {
 	crashed("a", "first")
 
 	write("rules:\n- {name: second, event: PROCESS_STATE_EXITED, if: 'exit.code ='}\n")
-	if err := a.Reload(); err == nil || !strings.HasPrefix(err.Error(), path+":4:") || !strings.Contains(err.Error(), "rules[0].if") {
+	err = d.Reload()
+	if err == nil || !strings.HasPrefix(err.Error(), path+":4:") || !strings.Contains(err.Error(), "rules[0].if") {
 		t.Errorf("a wrong file: %v", err)
 	}
 	crashed("b", "first")
 
 	write("rules:\n- {name: second, event: PROCESS_STATE_EXITED, expected: false}\n")
-	if err := a.Reload(); err != nil {
+	if err := d.Reload(); err != nil {
 		t.Fatal(err)
 	}
-	// What the old rules had open is told to be over, since nobody will close it.
+	// What the old rules had open is reported as over, since nobody will close it.
 	f.Until("the new rules are in force", func() bool {
 		_, err := f.Bucket(stream.AlertsBucket).Get(t.Context(), schema.AlertKey("first", "web1", "api", "a"))
 		return err != nil
 	})
 	crashed("c", "second")
-	r.Stop()
+	d.Stop()
 	without, err := New(valid, Options{Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)

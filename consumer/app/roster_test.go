@@ -1,11 +1,7 @@
 package app
 
 import (
-	"cmp"
-	"context"
 	"testing"
-
-	"github.com/rs/zerolog"
 
 	"supernats/consumer/config"
 	"supernats/consumer/fleettest"
@@ -19,13 +15,9 @@ func TestRoster(t *testing.T) {
 	f := fleettest.New(t)
 	cfg := config.Default()
 	cfg.Listen, cfg.NATS.URL = "", f.Server.URL
-	for _, receivers := range [][]config.Receiver{broken(t)[:2], nil} {
+	for _, receivers := range [][]config.Receiver{brokenReceivers(t)[:2], nil} {
 		cfg.Receivers = receivers
-		a, err := New(validPlan(t, cfg), Options{Log: zerolog.Nop()})
-		if err != nil {
-			t.Fatal(err)
-		}
-		stop := f.Background(func(ctx context.Context) error { return cmp.Or(a.Run(ctx), ctx.Err()) })
+		d := runDaemon(t, cfg)
 		f.Until("they are written down", func() bool {
 			e, err := f.Bucket(stream.LeasesBucket).Get(t.Context(), stream.RosterKey)
 			if err != nil {
@@ -35,6 +27,6 @@ func TestRoster(t *testing.T) {
 			f.Unmarshal(e.Value(), &r)
 			return len(r.Receivers) == len(receivers) && (len(receivers) == 0 || r.Receivers[0] == receivers[0].Name)
 		})
-		stop()
+		d.Stop()
 	}
 }

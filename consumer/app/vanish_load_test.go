@@ -40,7 +40,7 @@ const perHost = 5000
 func (l *crasher) run(ctx context.Context) {
 	for n := 0; ctx.Err() == nil; n++ {
 		process, host := fmt.Sprintf("load_%05d", n), fmt.Sprintf("web%d", 2+n/perHost)
-		for _, name := range []string{schema.ProcessStateStarting, schema.ProcessStateRunning, schema.ProcessStateExited} {
+		for _, name := range crash {
 			l.publish(ctx, host, process, name)
 		}
 		if ctx.Err() == nil {
@@ -56,8 +56,8 @@ func (l *crasher) publish(ctx context.Context, host, process, name string) {
 	l.serial++
 	no := false
 	e := &schema.Event{
-		Event: name, Host: host, Server: "supervisor", Boot: "1111111111111111", Pool: "supernats", Group: "api", Process: process,
-		Serial: l.serial, PoolSerial: l.serial,
+		Event: name, Host: host, Server: "supervisor", Boot: "1111111111111111", Pool: "supernats",
+		Group: "api", Process: process, Serial: l.serial, PoolSerial: l.serial,
 	}
 	if name == schema.ProcessStateExited {
 		e.Expected = &no
@@ -66,7 +66,8 @@ func (l *crasher) publish(ctx context.Context, host, process, name string) {
 	data, err := schema.Marshal(ce)
 	for err == nil && ctx.Err() == nil {
 		short, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
-		_, e := l.in.JS.Publish(short, ce.Data.Subject(), data, jetstream.WithMsgID(ce.ID), jetstream.WithRetryAttempts(0))
+		_, e := l.in.JS.Publish(short, ce.Data.Subject(), data,
+			jetstream.WithMsgID(ce.ID), jetstream.WithRetryAttempts(0))
 		cancel()
 		if e == nil {
 			return
@@ -75,13 +76,13 @@ func (l *crasher) publish(ctx context.Context, host, process, name string) {
 	}
 }
 
-// untold are the processes whose crash was stored and not notified yet, but for those
+// unnotified are the processes whose crash was stored and not notified yet, but for those
 // that are left out.
-func (l *crasher) untold(but map[string]bool) (names []string) {
+func (l *crasher) unnotified(but map[string]bool) (names []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for process := range l.stored {
-		if !but[process] && l.in.hook.told(process) == 0 {
+		if !but[process] && l.in.hook.notified(process) == 0 {
 			names = append(names, process)
 		}
 	}
@@ -92,20 +93,20 @@ var vanishLoad = flag.Bool("vanish.load", false, "take everything on NATS away i
 
 // Under load every stream, bucket and consumer is deleted in turn, restored from a backup
 // of the beginning, and the store is lost, with one daemon that is never restarted: every
-// later crash is told once, and every state is right.
+// later crash is notified once, and every state is right.
 func TestEverythingVanishesInTurnUnderLoad(t *testing.T) {
 	if !*vanishLoad {
 		t.Skip("a minute of load: `task storm` runs it, or -vanish.load")
 	}
 	in := install(t)
 	in.crashes("begin")
-	in.isTold("begin")
-	time.Sleep(300 * time.Millisecond)
+	in.isNotified("begin")
+	in.isSettled()
 	in.Server.Stop()
 	backup := in.Server.Backup()
 	in.Server.Restart()
 	in.crashes("begun")
-	in.isTold("begun")
+	in.isNotified("begun")
 
 	l := &crasher{in: in, stored: map[string]crashAt{}}
 	ctx, end := context.WithCancel(t.Context())
@@ -135,18 +136,18 @@ func TestEverythingVanishesInTurnUnderLoad(t *testing.T) {
 			continue // as when they are deleted
 		}
 		in.isWhole()
-		waiting := l.untold(nil)
+		waiting := l.unnotified(nil)
 		if err := all[name](in); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		for _, process := range append(waiting, l.untold(lost)...) {
+		for _, process := range append(waiting, l.unnotified(lost)...) {
 			lost[process] = true
 		}
 		process := fmt.Sprintf("after_%02d", i)
 		in.crashes(process)
 		begun := time.Now()
-		in.isTold(process)
-		t.Logf("%s: told after %v", name, time.Since(begun).Round(time.Millisecond))
+		in.isNotified(process)
+		t.Logf("%s: notified after %v", name, time.Since(begun).Round(time.Millisecond))
 	}
 	time.Sleep(time.Second)
 	end()
@@ -156,8 +157,8 @@ func TestEverythingVanishesInTurnUnderLoad(t *testing.T) {
 		if !t.Failed() {
 			return
 		}
-		for _, process := range l.untold(lost) {
-			t.Logf("not told: %s, stored at %v", process, l.stored[process].at.Format(time.StampMilli))
+		for _, process := range l.unnotified(lost) {
+			t.Logf("not notified: %s, stored at %v", process, l.stored[process].at.Format(time.StampMilli))
 		}
 		for line := range strings.SplitSeq(in.log.String(), "\n") {
 			if !strings.Contains(line, `"level":"info"`) {
@@ -165,10 +166,10 @@ func TestEverythingVanishesInTurnUnderLoad(t *testing.T) {
 			}
 		}
 	}()
-	in.Until("every later crash is told", func() bool { return len(l.untold(lost)) == 0 })
+	in.Until("every later crash is notified", func() bool { return len(l.unnotified(lost)) == 0 })
 	for process := range l.stored {
-		if n := in.hook.told(process); n > 1 {
-			t.Errorf("%s is told %d times", process, n)
+		if n := in.hook.notified(process); n > 1 {
+			t.Errorf("%s is notified %d times", process, n)
 		}
 	}
 	var wrong string

@@ -8,18 +8,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/rs/zerolog"
 
-	"supernats/consumer/config"
 	"supernats/consumer/fleettest"
 	"supernats/consumer/source"
 	"supernats/schema"
@@ -64,7 +60,7 @@ func newHook(t *testing.T) *hook {
 	return h
 }
 
-func (h *hook) told(process string) int {
+func (h *hook) notified(process string) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.fired[process]
@@ -81,9 +77,9 @@ type installation struct {
 	*fleettest.Fleet
 	settings natsconn.Settings
 	hook     *hook
-	app      *App
-	log      *fleettest.Buffer
-	*fleettest.Running
+	// log is that of all daemons, one after the other.
+	log *fleettest.Buffer
+	*daemon
 }
 
 func install(t *testing.T) *installation {
@@ -101,59 +97,33 @@ func installOn(t *testing.T, s *streamtest.Server, as natsconn.Settings) *instal
 	if err != nil {
 		t.Fatal(err)
 	}
-	in.connectAs(as.User, strings.TrimSpace(string(password)))
+	in.JS = connectAs(t, s.URL, as.User, strings.TrimSpace(string(password)))
 	in.boot()
 	return in
-}
-
-// connectAs gives the test another connection.
-func (in *installation) connectAs(user, password string) {
-	in.Helper()
-	nc, err := nats.Connect(in.Server.URL, nats.UserInfo(user, password), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
-	if err != nil {
-		in.Fatal(err)
-	}
-	in.Cleanup(nc.Close)
-	if in.JS, err = jetstream.New(nc); err != nil {
-		in.Fatal(err)
-	}
 }
 
 // boot starts the daemon.
 func (in *installation) boot() {
 	in.Helper()
-	path := filepath.Join(in.TempDir(), "s.yaml")
-	text := fmt.Sprintf("nats: {url: %q}\nlisten: ''\nresolve_after: 100ms\nrules: [{name: exit, event: PROCESS_STATE_EXITED, expected: false}]\n"+
-		"receivers: [{name: hook, webhook: {url: %q}}]\n", in.Server.URL, in.hook.URL)
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		in.Fatal(err)
-	}
-	cfg, err := config.Load(path)
-	if err != nil {
-		in.Fatal(err)
-	}
+	cfg := loadText(in.T, fmt.Sprintf("nats: {url: %q}\nlisten: ''\nresolve_after: 100ms\n"+
+		"rules: [{name: exit, event: PROCESS_STATE_EXITED, expected: false}]\n"+
+		"receivers: [{name: hook, webhook: {url: %q}}]\n", in.Server.URL, in.hook.URL))
 	cfg.NATS.Settings = cfg.NATS.With(in.settings)
-	if in.app, err = New(validPlan(in, cfg), Options{Log: zerolog.New(in.log).With().Timestamp().Logger()}); err != nil {
-		in.Fatal(err)
-	}
-	in.Running = fleettest.Start(in.T, func(ctx context.Context) error {
-		if err := in.app.Run(ctx); err != nil {
-			return err
-		}
-		return ctx.Err()
-	})
-	select {
-	case <-in.app.ready:
-	case <-time.After(20 * time.Second):
-		in.Fatalf("not ready: %s", in.log)
-	}
+	in.daemon = readyDaemon(in.T, cfg, func(o *Options) { o.Log = o.Log.Output(in.log) })
 }
+
+// The events of a start, a crash and a stop that somebody asks for.
+var (
+	started = []string{schema.ProcessStateStarting, schema.ProcessStateRunning}
+	crash   = append(slices.Clone(started), schema.ProcessStateExited)
+	stopped = []string{schema.ProcessStateStopping, schema.ProcessStateStopped}
+)
 
 // crashes publishes a crash of a process as a bridge does: again and again until the
 // stream has it.
 func (in *installation) crashes(process string) {
 	in.Helper()
-	in.happens(process, schema.ProcessStateStarting, schema.ProcessStateRunning, schema.ProcessStateExited)
+	in.happens(process, crash...)
 }
 
 func (in *installation) happens(process string, names ...string) {
@@ -177,12 +147,39 @@ func (in *installation) happens(process string, names ...string) {
 
 func (in *installation) id(e *schema.Event) string { return e.Envelope(time.Now()).ID }
 
-// isTold waits until a crash of a process is notified.
-func (in *installation) isTold(process string) {
+// isNotified waits until a crash of a process is notified.
+func (in *installation) isNotified(process string) {
 	in.Helper()
-	for end := time.Now().Add(30 * time.Second); in.hook.told(process) == 0; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); in.hook.notified(process) == 0; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
-			in.Fatalf("the crash of %s is not told; readyz: %v; log:\n%s", process, in.app.health.Failures(), in.log)
+			in.Fatalf("the crash of %s is not notified; readyz: %v; log:\n%s", process, in.health.Failures(), in.log)
+		}
+	}
+}
+
+func (in *installation) isNotifiedTwice(process string) {
+	in.Helper()
+	in.Until("the second crash of "+process+" is notified", func() bool { return in.hook.notified(process) == 2 })
+}
+
+// isResolved waits until an alert of a process is reported as over.
+func (in *installation) isResolved(process string) {
+	in.Helper()
+	in.Until("the alert of "+process+" is over", func() bool { return in.hook.resolved(process) == 1 })
+}
+
+// isHealthy waits until nothing is wrong any more.
+func (in *installation) isHealthy() {
+	in.Helper()
+	in.Until("nothing is wrong any more", func() bool { return len(in.health.Failures()) == 0 })
+}
+
+// wereNotified checks how often people were notified of crashes, by process.
+func (in *installation) wereNotified(crashes map[string]int) {
+	in.Helper()
+	for process, want := range crashes {
+		if n := in.hook.notified(process); n != want {
+			in.Errorf("%s was notified %d times, want %d", process, n, want)
 		}
 	}
 }
@@ -213,6 +210,21 @@ func (in *installation) isWhole() {
 			_, err := in.JS.Stream(in.Context(), name)
 			return err != nil
 		})
+	})
+}
+
+// isSettled waits until all events are handled, which they are when what they lead to is
+// stored, and the receiver has taken everything.
+func (in *installation) isSettled() {
+	in.Helper()
+	s, err := in.JS.Stream(in.Context(), stream.Events)
+	if err != nil {
+		in.Fatal(err)
+	}
+	in.WaitHandled(s.CachedInfo().State.LastSeq)
+	in.Until("the queue is empty", func() bool {
+		c, err := in.JS.Consumer(in.Context(), stream.Alerts, stream.ReceiverConsumer("hook"))
+		return err == nil && c.CachedInfo().NumPending == 0 && c.CachedInfo().NumAckPending == 0
 	})
 }
 
@@ -263,49 +275,47 @@ func removals() map[string]func(in *installation) error {
 	return all
 }
 
-// Whatever vanishes from NATS while the daemon runs: later crashes are told, each once,
-// states are right, what was open ends, and nothing has to be restarted.
+// Whatever vanishes from NATS while the daemon runs: people are notified of each later crash
+// once, states are right, what was open ends, and nothing has to be restarted.
 func TestWhatVanishesComesBack(t *testing.T) {
 	for name, remove := range removals() {
 		t.Run(name, func(t *testing.T) {
-			if testing.Short() && name != "lose the store" && name != "delete SUPERVISOR" && name != "delete the queue" && !strings.HasPrefix(name, "purge KV") {
+			inShort := []string{"lose the store", "delete SUPERVISOR", "delete the queue"}
+			if testing.Short() && !slices.Contains(inShort, name) && !strings.HasPrefix(name, "purge KV") {
 				t.Skip("all of them take half a minute")
 			}
 			t.Parallel()
 			in := install(t)
 			in.crashes("known")
 			in.crashes("open")
-			in.isTold("known")
-			in.isTold("open")
-			in.happens("idle", schema.ProcessStateStarting, schema.ProcessStateRunning)
-			in.happens("known", schema.ProcessStateStarting, schema.ProcessStateRunning)
-			in.Until("the recovery is told", func() bool { return in.hook.resolved("known") == 1 })
+			in.isNotified("known")
+			in.isNotified("open")
+			in.happens("idle", started...)
+			in.happens("known", started...)
+			in.isResolved("known")
 			in.shows("known", "RUNNING")
 			in.shows("open", "EXITED")
-			time.Sleep(300 * time.Millisecond) // so that all is stored
+			in.isSettled()
 
 			if err := remove(in); err != nil {
 				t.Fatal(err)
 			}
 			in.crashes("new")
 			in.crashes("known")
-			in.isTold("new")
-			in.Until("the second crash of what was known before is told", func() bool { return in.hook.told("known") == 2 })
+			in.isNotified("new")
+			in.isNotifiedTwice("known")
 			in.shows("new", "EXITED")
 			in.shows("known", "EXITED")
 			in.shows("idle", "RUNNING")
-			in.happens("open", schema.ProcessStateStarting, schema.ProcessStateRunning)
-			in.Until("what was open before ends", func() bool { return in.hook.resolved("open") == 1 })
+			in.happens("open", started...)
+			in.isResolved("open")
 			in.shows("open", "RUNNING")
 
 			in.isWhole()
-			in.Until("nothing is wrong any more", func() bool { return len(in.app.health.Failures()) == 0 })
-			for process, want := range map[string]int{"known": 2, "open": 1, "new": 1} {
-				if n := in.hook.told(process); n != want {
-					t.Errorf("%s was told %d times, want %d", process, n, want)
-				}
-			}
-			if strings.Contains(in.log.String(), "lease lost") && !strings.Contains(name, "leases") && !strings.Contains(name, "store") {
+			in.isHealthy()
+			in.wereNotified(map[string]int{"known": 2, "open": 1, "new": 1})
+			mayLoseLease := strings.Contains(name, "leases") || strings.Contains(name, "store")
+			if strings.Contains(in.log.String(), "lease lost") && !mayLoseLease {
 				t.Errorf("the lease was lost:\n%s", in.log)
 			}
 
@@ -313,20 +323,20 @@ func TestWhatVanishesComesBack(t *testing.T) {
 			in.Stop()
 			in.boot()
 			in.crashes("restarted")
-			in.isTold("restarted")
-			in.happens("new", schema.ProcessStateStarting, schema.ProcessStateRunning)
-			in.Until("an alert of before the restart ends", func() bool { return in.hook.resolved("new") == 1 })
+			in.isNotified("restarted")
+			in.happens("new", started...)
+			in.isResolved("new")
 			in.shows("idle", "RUNNING")
-			if n := in.hook.told("known") + in.hook.told("new"); n != 3 {
-				t.Errorf("after a restart crashes are told again: %v", in.hook.fired)
+			if n := in.hook.notified("known") + in.hook.notified("new"); n != 3 {
+				t.Errorf("after a restart crashes are notified again: %v", in.hook.fired)
 			}
 		})
 	}
 }
 
 // What is restored from a backup, each of the streams and buckets and all of them, while
-// the daemon runs and while it does not: what was told in between is not told again,
-// later crashes are told once, and states are right.
+// the daemon runs and while it does not: what was notified in between is not notified again,
+// later crashes are notified once, and states are right.
 func TestRestoreFromABackup(t *testing.T) {
 	parts := map[string][]string{"everything": nil}
 	for _, name := range stream.Names() {
@@ -345,23 +355,23 @@ func TestRestoreFromABackup(t *testing.T) {
 				in := install(t)
 				in.crashes("known")
 				in.crashes("before")
-				in.isTold("known")
-				in.isTold("before")
-				in.happens("known", schema.ProcessStateStarting, schema.ProcessStateRunning)
-				in.Until("the recovery is told", func() bool { return in.hook.resolved("known") == 1 })
+				in.isNotified("known")
+				in.isNotified("before")
+				in.happens("known", started...)
+				in.isResolved("known")
 				in.shows("known", "RUNNING")
-				time.Sleep(300 * time.Millisecond) // so that all is stored
+				in.isSettled()
 				in.Server.Stop()
 				backup := in.Server.Backup()
 				in.Server.Restart()
 
 				for range 10 {
-					in.happens("known", schema.ProcessStateStopping, schema.ProcessStateStopped, schema.ProcessStateStarting, schema.ProcessStateRunning)
+					in.happens("known", slices.Concat(stopped, started)...)
 				}
 				in.crashes("between")
-				in.isTold("between")
+				in.isNotified("between")
 				in.shows("between", "EXITED")
-				time.Sleep(300 * time.Millisecond)
+				in.isSettled()
 				if !running {
 					in.Stop()
 				}
@@ -374,23 +384,19 @@ func TestRestoreFromABackup(t *testing.T) {
 
 				in.crashes("known")
 				in.crashes("new")
-				in.isTold("new")
-				in.Until("the second crash of what was known before is told", func() bool { return in.hook.told("known") == 2 })
+				in.isNotified("new")
+				in.isNotifiedTwice("known")
 				in.shows("known", "EXITED")
 				in.shows("new", "EXITED")
-				in.happens("before", schema.ProcessStateStarting, schema.ProcessStateRunning)
-				in.Until("what was open before the backup ends", func() bool { return in.hook.resolved("before") == 1 })
+				in.happens("before", started...)
+				in.isResolved("before")
 				if running {
 					in.shows("between", "EXITED")
-					in.happens("between", schema.ProcessStateStarting, schema.ProcessStateRunning)
-					in.Until("what was open ends", func() bool { return in.hook.resolved("between") == 1 })
+					in.happens("between", started...)
+					in.isResolved("between")
 				}
-				in.Until("nothing is wrong any more", func() bool { return len(in.app.health.Failures()) == 0 })
-				for process, want := range map[string]int{"known": 2, "before": 1, "between": 1, "new": 1} {
-					if n := in.hook.told(process); n != want {
-						t.Errorf("%s was told %d times, want %d", process, n, want)
-					}
-				}
+				in.isHealthy()
+				in.wereNotified(map[string]int{"known": 2, "before": 1, "between": 1, "new": 1})
 				if t.Failed() {
 					t.Log(in.log)
 				}
@@ -411,17 +417,17 @@ func TestStreamChangesUnderOldRecords(t *testing.T) {
 			t.Parallel()
 			in := install(t)
 			in.crashes("known")
-			in.isTold("known")
-			time.Sleep(300 * time.Millisecond)
+			in.isNotified("known")
+			in.isSettled()
 			in.Server.Stop()
 			backup := in.Server.Backup()
 			in.Server.Restart()
 			for range 5 {
-				in.happens("known", schema.ProcessStateStarting, schema.ProcessStateRunning, schema.ProcessStateStopping, schema.ProcessStateStopped)
+				in.happens("known", slices.Concat(started, stopped)...)
 			}
 			in.crashes("open")
-			in.isTold("open")
-			time.Sleep(300 * time.Millisecond)
+			in.isNotified("open")
+			in.isSettled()
 			in.Stop()
 			if err := in.Bucket(stream.LeasesBucket).Purge(t.Context(), source.LineageKey); err != nil {
 				t.Fatal(err)
@@ -438,15 +444,16 @@ func TestStreamChangesUnderOldRecords(t *testing.T) {
 			}
 			in.boot()
 			in.crashes("known")
-			in.Until("the second crash is told", func() bool { return in.hook.told("known") == 2 })
+			in.isNotifiedTwice("known")
 			in.shows("known", "EXITED")
-			if s := in.Process("web1", "api", "known"); s.UnexpectedExits != 2 || s.Starts != before.Starts+1 || s.Seq <= before.Seq {
+			s := in.Process("web1", "api", "known")
+			if s.UnexpectedExits != 2 || s.Starts != before.Starts+1 || s.Seq <= before.Seq {
 				t.Errorf("%+v, before %+v", s, before)
 			}
-			in.happens("open", schema.ProcessStateStarting, schema.ProcessStateRunning)
-			in.Until("what was open ends", func() bool { return in.hook.resolved("open") == 1 })
-			if n := in.hook.told("open"); n != 1 {
-				t.Errorf("what was told before is told %d times", n)
+			in.happens("open", started...)
+			in.isResolved("open")
+			if n := in.hook.notified("open"); n != 1 {
+				t.Errorf("what was notified before is notified %d times", n)
 			}
 		})
 	}

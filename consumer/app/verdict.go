@@ -76,7 +76,7 @@ func (a *App) refusal(ctx context.Context) string {
 		}
 		failing++
 		last = fmt.Sprintf("%s accepts no notifications: %s", q.Receiver, wording.Clip(q.Failure(), wording.MaxText))
-		if since := q.Progress.Since; since != nil && time.Since(since.Time) > refusedAfter {
+		if since := q.Position.Since; since != nil && time.Since(since.Time) > refusedAfter {
 			return last
 		}
 	}

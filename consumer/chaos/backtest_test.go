@@ -168,20 +168,20 @@ func killDaemon(t *testing.T, d *daemon, config string, n int, over time.Duratio
 	}
 }
 
-// What the daemon told live, though it was killed, is what a back-test over the
+// What the daemon reported live, though it was killed, is what a back-test over the
 // same stream says.
 func TestBacktest(t *testing.T) {
 	needPrograms(t)
 	t.Logf("seed %d", *seed)
 	url := startNATS(t)
 	js := connect(t, url)
-	smtp := startSMTP(t, smtptest.Options{})
+	smtp := smtptest.Serve(t, smtptest.Options{})
 	config := writeConfig(t, url, smtp, noLimit, shortTimes)
 	d := startDaemon(t, config, nil)
 	d.waitFor(t, saidReading)
 	begun := time.Now()
 	r := &recording{fleet: newFleet(t, js, 5, 2, 4)}
-	// TICKs go on to the end: a host that is silent by then would be told while we
+	// TICKs continue to the end: a host that is silent by then would be reported while we
 	// compare.
 	ctx, cancel := context.WithCancel(t.Context())
 	var ticks errgroup.Group
@@ -205,9 +205,9 @@ func TestBacktest(t *testing.T) {
 	}
 	var live []brief
 	if !settle(time.Minute, func() bool {
-		return len(untold(r.known(), notifications(t, js))) == 0 && len(openAlerts(t, js)) == 0
+		return len(unnotified(r.known(), notifications(t, js))) == 0 && len(openAlerts(t, js)) == 0
 	}) {
-		t.Errorf("seed %d: a minute after all is well no notification has the crashes %q, and alerts are open: %q", *seed, untold(r.known(), notifications(t, js)), openAlerts(t, js))
+		t.Errorf("seed %d: a minute after all is well no notification has the crashes %q, and alerts are open: %q", *seed, unnotified(r.known(), notifications(t, js)), openAlerts(t, js))
 	}
 	rules := map[string]int{}
 	for _, n := range notifications(t, js) {
@@ -216,7 +216,7 @@ func TestBacktest(t *testing.T) {
 	}
 	for _, rule := range []string{"unexpected-exit", "crash-loop", "killed", "down", "quorum", "host-silent", "loss"} {
 		if rules[rule] == 0 {
-			t.Errorf("rule %s told nothing live, so nothing was compared", rule)
+			t.Errorf("rule %s reported nothing live, so nothing was compared", rule)
 		}
 	}
 	begin := time.Now()
@@ -237,7 +237,7 @@ func TestBacktest(t *testing.T) {
 		again = append(again, briefOf(n))
 	}
 	if now := notifications(t, js); len(now) != len(live) {
-		t.Errorf("the daemon told more while we looked: %d notifications, then %d", len(live), len(now))
+		t.Errorf("the daemon reported more while we looked: %d notifications, then %d", len(live), len(now))
 	}
 	problems := different(live, again)
 	moved := disordered(live, again)
@@ -255,7 +255,7 @@ func TestBacktest(t *testing.T) {
 		t.Errorf("seed %d: %s", *seed, p)
 	}
 	var f figures
-	f.add("crashes, losses told", fmt.Sprintf("%d, %d", len(r.known()), r.losses))
+	f.add("crashes, losses reported", fmt.Sprintf("%d, %d", len(r.known()), r.losses))
 	f.add("recorded for", recorded.Round(time.Second))
 	f.add("kills of the daemon", *backtestKills)
 	f.add("notifications live", len(live))
@@ -320,12 +320,12 @@ func TestDifferent(t *testing.T) {
 		live, again []brief
 		want        int
 	}{
-		{[]brief{a, b}, []brief{a, b}, 0},
-		{[]brief{a, b}, []brief{b, a}, 0},
-		{[]brief{a, b}, []brief{a}, 1},
-		{[]brief{a}, []brief{a, b}, 1},
-		{[]brief{a, b}, []brief{a, changed}, 1},
-		{[]brief{a}, []brief{a, a}, 1},
+		{live: []brief{a, b}, again: []brief{a, b}, want: 0},
+		{live: []brief{a, b}, again: []brief{b, a}, want: 0},
+		{live: []brief{a, b}, again: []brief{a}, want: 1},
+		{live: []brief{a}, again: []brief{a, b}, want: 1},
+		{live: []brief{a, b}, again: []brief{a, changed}, want: 1},
+		{live: []brief{a}, again: []brief{a, a}, want: 1},
 	} {
 		if got := different(c.live, c.again); len(got) != c.want {
 			t.Errorf("%+v and %+v: %q", c.live, c.again, got)

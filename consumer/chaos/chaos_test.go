@@ -1,4 +1,4 @@
-// Package chaos looks at the built programs from outside: what people are told when
+// Package chaos looks at the built programs from outside: what people are notified of when
 // crashes come by the hundred and the mail server is slow, when the active one of
 // several consumers is killed again and again, and whether a back-test says what
 // the daemon said; and it measures how fast a crash becomes a mail and how fast a
@@ -26,6 +26,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"supernats/schema/program/programtest"
 )
 
 var (
@@ -46,18 +48,8 @@ func TestMain(m *testing.M) {
 		if bin = *built; testing.Short() || bin != "" { // -short skips what needs them
 			return m.Run()
 		}
-		dir, err := os.MkdirTemp("", "supernats")
-		if err != nil {
-			panic(err)
-		}
-		defer os.RemoveAll(dir)
-		bin = dir
-		// The server is the nats-server of this module's requirements, the whole program.
-		if out, err := exec.Command("go", "build", "-o", dir+"/", "supernats/bridge/cmd/...", "supernats/consumer/cmd/...",
-			"github.com/nats-io/nats-server/v2").CombinedOutput(); err != nil {
-			panic(string(out))
-		}
-		return m.Run()
+		built := func(dir string) { bin = dir }
+		return programtest.Main(m, built, append(programtest.Both, programtest.NATSServer)...)
 	}())
 }
 
@@ -71,7 +63,7 @@ func needPrograms(tb testing.TB) {
 // chance is a source that gives the same again for the same seed.
 func chance(lane uint64) *rand.Rand { return rand.New(rand.NewPCG(*seed, lane)) }
 
-// figures are what a run has measured, in the order in which they are told.
+// figures are what a run has measured, in the order in which they are reported.
 type figures struct{ lines []string }
 
 func (f *figures) add(name string, value any) {
@@ -178,6 +170,6 @@ func startNATS(tb testing.TB) string {
 			return written.Nats[0]
 		}
 	}
-	tb.Fatal("nats-server has told no port for 20 s")
+	tb.Fatal("nats-server has named no port for 20 s")
 	return ""
 }

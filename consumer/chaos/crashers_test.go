@@ -24,7 +24,7 @@ const host = "web1"
 const groupSize = 20
 
 // crashers are processes under a supervisord of their own that die when they are
-// told to.
+// asked to.
 type crashers struct {
 	super *supervisordtest.Supervisord
 	dir   string
@@ -131,7 +131,7 @@ func (c *crashers) total() (n int) {
 	return n
 }
 
-// overflowed is how many events supervisord has thrown away.
+// overflowed is how many events supervisord has dropped.
 func (c *crashers) overflowed() int {
 	return strings.Count(c.super.Log(), "event buffer overflowed, discarding event")
 }

@@ -150,20 +150,6 @@ func writeConfig(tb testing.TB, natsURL string, smtp *smtptest.Server, inMail, m
 // noLimit lets every notification be a mail.
 const noLimit = "  rate_limit: {burst: 1000000, every: 1ms}\n"
 
-func startSMTP(tb testing.TB, o smtptest.Options) *smtptest.Server {
-	tb.Helper()
-	s, err := smtptest.Start(o)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			tb.Error(err)
-		}
-	})
-	return s
-}
-
 func connect(tb testing.TB, url string) jetstream.JetStream {
 	tb.Helper()
 	nc, err := nats.Connect(url, nats.MaxReconnects(-1))
@@ -251,10 +237,10 @@ type crash struct {
 }
 
 // key is what a mail tells of it.
-func (c crash) key() told { return toldOf(c.process, c.read) }
+func (c crash) key() mailed { return mailedAt(c.process, c.read) }
 
 // crashes are all unexpected exits of the stream, in order; lost is how many events
-// are told as lost.
+// are reported as lost.
 func crashes(tb testing.TB, js jetstream.JetStream) (all []crash, lost uint64) {
 	tb.Helper()
 	read(tb, js, stream.Events, schema.EventPrefix+"*.*.*.process_state.exited", func(m jetstream.Msg) error {
@@ -308,8 +294,8 @@ func openAlerts(tb testing.TB, js jetstream.JetStream) (open []string) {
 	return open
 }
 
-// untold are the crashes that are in no notification.
-func untold(known []crash, notes []note) (list []string) {
+// unnotified are the crashes that are in no notification.
+func unnotified(known []crash, notes []note) (list []string) {
 	in := map[string]bool{}
 	for _, n := range notes {
 		for _, e := range n.Data.Events {

@@ -83,7 +83,7 @@ func (f *fleet) processes() (all []*fleetProcess) {
 // event publishes an event of a host as its bridge does, or keeps it while the host
 // is silent. Times are a millisecond apart at least, as mails tell them.
 func (f *fleet) event(ctx context.Context, h *fleetHost, e *schema.Event) (*schema.CloudEvent[*schema.Event], error) {
-	ctx = context.WithoutCancel(ctx) // what has happened is told, though the work ends
+	ctx = context.WithoutCancel(ctx) // what has happened is published, though the work ends
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.serial++
@@ -215,7 +215,7 @@ func (f *fleet) known() []crash {
 	return append([]crash(nil), f.crashed...)
 }
 
-// pause reports whether ctx goes on behind it.
+// pause reports whether ctx continues after it.
 func pause(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()

@@ -38,7 +38,7 @@ func BenchmarkMail(b *testing.B) {
 func measureMail(b *testing.B, n int) {
 	b.Helper()
 	arrived := make(chan smtptest.Mail, 10)
-	smtp := startSMTP(b, smtptest.Options{OnMail: func(m smtptest.Mail) { m.Received = time.Now(); arrived <- m }})
+	smtp := smtptest.Serve(b, smtptest.Options{OnMail: func(m smtptest.Mail) { m.Received = time.Now(); arrived <- m }})
 	url := startNATS(b)
 	d := startDaemon(b, writeConfig(b, url, smtp, noLimit, "send_resolved: false\ngroup_interval: 1h\n"), nil)
 	d.waitFor(b, saidReading)
@@ -80,7 +80,7 @@ func measureMail(b *testing.B, n int) {
 		for _, l := range []struct {
 			name string
 			of   []float64
-		}{{"event read to DATA answered", fromRead}, {"death to DATA answered", fromDeath}} {
+		}{{name: "event read to DATA answered", of: fromRead}, {name: "death to DATA answered", of: fromDeath}} {
 			p50, p99 := median(l.of), quantile(l.of, 0.99)
 			f.add(m.name+": "+l.name+", p50, p99", fmt.Sprintf("%.1f ms, %.1f ms", p50, p99))
 			short := strings.Fields(l.name)[0]
@@ -156,7 +156,16 @@ func (m *mailer) stages(f *figures, read map[string]crash, notes []note) {
 	for _, s := range []struct {
 		name string
 		of   []float64
-	}{{"event read to event stored", bridge}, {"event stored to notification stored", rules}, {"notification stored to DATA answered", mail}} {
+	}{{
+		name: "event read to event stored",
+		of:   bridge,
+	}, {
+		name: "event stored to notification stored",
+		of:   rules,
+	}, {
+		name: "notification stored to DATA answered",
+		of:   mail,
+	}} {
 		f.add(m.name+": "+s.name+", p50, p99", fmt.Sprintf("%.1f ms, %.1f ms", median(s.of), quantile(s.of, 0.99)))
 	}
 }

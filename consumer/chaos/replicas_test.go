@@ -189,13 +189,13 @@ func (r *replicas) readLease(ctx context.Context) error {
 }
 
 // The active one of three consumers is killed again and again while processes
-// crash: every crash is told once, by one of them.
+// crash: people are notified of every crash once, by one of them.
 func TestReplicas(t *testing.T) {
 	needPrograms(t)
 	t.Logf("seed %d", *seed)
 	url := startNATS(t)
 	js := connect(t, url)
-	smtp := startSMTP(t, smtptest.Options{Behaviour: smtptest.Behaviour{Delay: mailDelay}})
+	smtp := smtptest.Serve(t, smtptest.Options{Behaviour: smtptest.Behaviour{Delay: mailDelay}})
 	r := startReplicas(t, js, 3, writeConfig(t, url, smtp, noLimit, "group_interval: 2s\nresolve_after: 2s\nrepeat_interval: 2s\n"))
 	if _, _, err := r.waitActive(t.Context(), nil); err != nil {
 		t.Fatal(err)
@@ -211,7 +211,7 @@ func TestReplicas(t *testing.T) {
 	took := time.Since(begun)
 	known := f.known()
 	if !settle(time.Minute, func() bool {
-		return len(untold(known, notifications(t, js))) == 0 && len(openAlerts(t, js)) == 0 && delivered(t, js)
+		return len(unnotified(known, notifications(t, js))) == 0 && len(openAlerts(t, js)) == 0 && delivered(t, js)
 	}) {
 		t.Errorf("seed %d: a minute after all is well all mails are sent: %t, and alerts are open: %q", *seed, delivered(t, js), openAlerts(t, js))
 	}
@@ -238,7 +238,7 @@ func TestReplicas(t *testing.T) {
 	fig.add("kill to another one active, median, max", fmt.Sprintf("%v, %v", middle(r.took), slices.Max(r.took).Round(time.Millisecond)))
 	fig.add("kill to the next notification, median, max", fmt.Sprintf("%v, %v", middle(resumed), slices.Max(resumed).Round(time.Millisecond)))
 	fig.add("mails in flight at a kill that came again", repeated)
-	result := "every crash told once"
+	result := "every crash notified once"
 	if len(problems) > 0 {
 		result = fmt.Sprintf("FAILED: %d problems", len(problems))
 	}
@@ -277,8 +277,8 @@ func (r *replicas) under(ctx context.Context, f *fleet) error {
 	return g.Wait()
 }
 
-// resumed returns for each kill how long nobody notified behind it. What the killed
-// one had sent may be stored just behind.
+// resumed returns for each kill how long nobody notified after it. What the killed
+// one had sent may be stored just after it.
 func (r *replicas) resumed(notes []note) (took []time.Duration) {
 	for _, kill := range r.kills {
 		for _, n := range notes {
@@ -315,10 +315,10 @@ func (r *replicas) compare(known []crash, notes []note, mails []smtptest.Mail) (
 		delete(events, c.id)
 	}
 	for id := range events {
-		wrong("crash %s is told and nobody knows of it", id)
+		wrong("crash %s is notified and nobody knows of it", id)
 	}
 	first := map[string]smtptest.Mail{}
-	in := map[told]int{}
+	in := map[mailed]int{}
 	for _, m := range mails {
 		id := messageID(m)
 		if was, again := first[id]; again {

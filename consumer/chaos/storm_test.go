@@ -32,12 +32,12 @@ type outcome struct {
 	// stored is how many crashes the stream has, reasons how many of them with their
 	// exit code.
 	stored, reasons int
-	// told is how many crashes are in the mails, twice how many in two of them.
-	mails, told, twice int
-	// lost is how many events supervisord has thrown away, and lostTold how many
+	// mailed is how many crashes are in the mails, twice how many in two of them.
+	mails, mailed, twice int
+	// lost is how many events supervisord has dropped, and lostReported how many
 	// our loss records tell.
-	lost     int
-	lostTold uint64
+	lost         int
+	lostReported uint64
 	// until is the time from the first crash until the last one was in a mail.
 	until time.Duration
 }
@@ -61,7 +61,7 @@ func (s storm) rage(tb testing.TB, c *crashers) (begun time.Time, took time.Dura
 func (s storm) ours(tb testing.TB) outcome {
 	tb.Helper()
 	url := startNATS(tb)
-	smtp := startSMTP(tb, smtptest.Options{Behaviour: smtptest.Behaviour{Delay: slowMail}})
+	smtp := smtptest.Serve(tb, smtptest.Options{Behaviour: smtptest.Behaviour{Delay: slowMail}})
 	d := startDaemon(tb, writeConfig(tb, url, smtp, "", s.settings), nil)
 	d.waitFor(tb, saidReading)
 	js := connect(tb, url)
@@ -85,12 +85,12 @@ func (s storm) ours(tb testing.TB) outcome {
 	if s.recovery && !settle(2*time.Minute-time.Since(begun), func() bool {
 		return len(openAlerts(tb, js)) == 0 && delivered(tb, js)
 	}) {
-		tb.Error("not all alerts are over, and told, two minutes after the storm began")
+		tb.Error("not all alerts are over, and mailed, two minutes after the storm began")
 	}
 	mails := smtp.Mails()
 	s.count(&o, all, mails)
 	o.lost = c.overflowed() - calm
-	_, o.lostTold = crashes(tb, js)
+	_, o.lostReported = crashes(tb, js)
 	for i, m := range mails {
 		n := len(crashesIn(m))
 		if n > 0 {
@@ -103,28 +103,28 @@ func (s storm) ours(tb testing.TB) outcome {
 
 // count counts the crashes in the mails and reports whether all are there.
 func (s storm) count(o *outcome, all []crash, mails []smtptest.Mail) bool {
-	seen := map[told]int{}
+	seen := map[mailed]int{}
 	for _, m := range mails {
 		for k := range crashesIn(m) {
 			seen[k]++
 		}
 	}
-	o.mails, o.told, o.twice = len(mails), 0, 0
+	o.mails, o.mailed, o.twice = len(mails), 0, 0
 	for _, c := range all {
 		if seen[c.key()] > 0 {
-			o.told++
+			o.mailed++
 		}
 		if seen[c.key()] > 1 {
 			o.twice++
 		}
 	}
-	return o.told == len(all)
+	return o.mailed == len(all)
 }
 
 // python is the storm with a listener that mails by itself.
 func (s storm) python(tb testing.TB) outcome {
 	tb.Helper()
-	smtp := startSMTP(tb, smtptest.Options{Behaviour: smtptest.Behaviour{Delay: slowMail}})
+	smtp := smtptest.Serve(tb, smtptest.Options{Behaviour: smtptest.Behaviour{Delay: slowMail}})
 	c := startCrashers(tb, s.processes, true, pythonListener(tb, smtp.Addr()))
 	calm := c.overflowed()
 	begun, took := s.rage(tb, c)
@@ -136,7 +136,7 @@ func (s storm) python(tb testing.TB) outcome {
 	o.lost = c.overflowed() - calm
 	for _, m := range smtp.Mails() {
 		o.mails++
-		o.told++
+		o.mailed++
 		o.until = m.Received.Sub(begun)
 	}
 	return o
@@ -148,11 +148,11 @@ func (o outcome) check(tb testing.TB, crashes, maxMails int) {
 	if o.died != crashes {
 		tb.Errorf("%d processes died, want %d: the storm was not what it should be", o.died, crashes)
 	}
-	if o.lost > 0 || o.lostTold > 0 || o.stored != o.died {
-		tb.Errorf("supervisord threw away %d events, %d are told as lost, and the stream has %d of %d crashes", o.lost, o.lostTold, o.stored, o.died)
+	if o.lost > 0 || o.lostReported > 0 || o.stored != o.died {
+		tb.Errorf("supervisord dropped %d events, %d are reported as lost, and the stream has %d of %d crashes", o.lost, o.lostReported, o.stored, o.died)
 	}
-	if o.told != o.died || o.twice > 0 {
-		tb.Errorf("the mails tell %d of %d crashes, %d of them twice", o.told, o.died, o.twice)
+	if o.mailed != o.died || o.twice > 0 {
+		tb.Errorf("the mails report %d of %d crashes, %d of them twice", o.mailed, o.died, o.twice)
 	}
 	if o.mails > maxMails {
 		tb.Errorf("%d mails were sent, want at most %d", o.mails, maxMails)
@@ -160,12 +160,12 @@ func (o outcome) check(tb testing.TB, crashes, maxMails int) {
 }
 
 // Crashes by the dozen while the mail server takes two seconds a mail: none is
-// lost, all are told, in a few mails.
+// lost, all are in the mails, which are few.
 func TestStorm(t *testing.T) {
 	s := storm{crashes: 200, processes: 40, over: 2 * time.Second, settings: "resolve_after: 5s\n"}
 	o := s.ours(t)
 	o.check(t, s.crashes, 5)
-	t.Logf("%d crashes in %v, %d with exit code, all told after %v", o.died, o.over.Round(time.Millisecond), o.reasons, o.until.Round(time.Millisecond))
+	t.Logf("%d crashes in %v, %d with exit code, all mailed after %v", o.died, o.over.Round(time.Millisecond), o.reasons, o.until.Round(time.Millisecond))
 }
 
 // BenchmarkStorm is the whole of it with default settings: 1,000 crashes of 200
@@ -183,14 +183,14 @@ func BenchmarkStorm(b *testing.B) {
 		}{{"supernats", ours}, {"Python", theirs}} {
 			f.add(c.name+": crashes", fmt.Sprintf("%d in %v", c.died, c.over.Round(time.Millisecond)))
 			f.add(c.name+": mails", c.mails)
-			f.add(c.name+": crashes told in them", c.told)
+			f.add(c.name+": crashes in them", c.mailed)
 			if c.name == "supernats" {
 				f.add(c.name+": of them with exit code", c.reasons)
 			}
-			f.add(c.name+": events that supervisord threw away", c.lost)
-			f.add(c.name+": last crash told after", c.until.Round(time.Millisecond))
+			f.add(c.name+": events that supervisord dropped", c.lost)
+			f.add(c.name+": last crash mailed after", c.until.Round(time.Millisecond))
 			b.ReportMetric(float64(c.mails), c.name+"-mails")
-			b.ReportMetric(float64(c.told), c.name+"-told")
+			b.ReportMetric(float64(c.mailed), c.name+"-mailed")
 			b.ReportMetric(float64(c.lost), c.name+"-lost")
 		}
 		f.record(b, fmt.Sprintf("-storm.crashes=%d", s.crashes))
@@ -202,11 +202,11 @@ func BenchmarkStorm(b *testing.B) {
 // itself loses events of a small storm already.
 func TestStormOfPython(t *testing.T) {
 	needPrograms(t)
-	smtp := startSMTP(t, smtptest.Options{Behaviour: smtptest.Behaviour{Delay: 200 * time.Millisecond}})
+	smtp := smtptest.Serve(t, smtptest.Options{Behaviour: smtptest.Behaviour{Delay: 200 * time.Millisecond}})
 	c := startCrashers(t, 40, true, pythonListener(t, smtp.Addr()))
 	storm{crashes: 40, processes: 40, over: 200 * time.Millisecond}.rage(t, c)
-	supervisordtest.Wait(t, 30*time.Second, func() bool { return len(smtp.Mails())+c.overflowed() >= 40 }, "40 crashes, mailed or thrown away")
+	supervisordtest.Wait(t, 30*time.Second, func() bool { return len(smtp.Mails())+c.overflowed() >= 40 }, "40 crashes, mailed or dropped")
 	if n := len(smtp.Mails()); n == 0 || c.overflowed() == 0 {
-		t.Errorf("%d mails, %d events thrown away", n, c.overflowed())
+		t.Errorf("%d mails, %d events dropped", n, c.overflowed())
 	}
 }

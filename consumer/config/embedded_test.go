@@ -12,14 +12,14 @@ func TestEmbeddedConfigIsChecked(t *testing.T) {
 		change func(*Config)
 		want   string
 	}{
-		"authorization {": {nil, "embedded.config: "},
-		"port: x":         {nil, "embedded.config: "},
-		"nonsense: 1":     {nil, `unknown field "nonsense"`},
+		"authorization {": {change: nil, want: "embedded.config: "},
+		"port: x":         {change: nil, want: "embedded.config: "},
+		"nonsense: 1":     {change: nil, want: `unknown field "nonsense"`},
 		"accounts { A { users: [ {user: a, password: a} ] }, B { users: [ {user: b, password: b} ] } }": {
-			nil, "it has the accounts A, B: say with embedded.account which one the streams are in",
+			change: nil, want: "it has the accounts A, B: say with embedded.account which one the streams are in",
 		},
 		"accounts { A { users: [ {user: a, password: a} ] } }": {
-			func(c *Config) { c.Embedded.Account = "Z" }, "it has no account Z (embedded.account), but: A",
+			change: func(c *Config) { c.Embedded.Account = "Z" }, want: "it has no account Z (embedded.account), but: A",
 		},
 	} {
 		cfg := Default()

@@ -16,18 +16,46 @@ func TestHold(t *testing.T) {
 		text, hold string
 		want       string // the error, or the hold in force
 	}{
-		"the default of both":         {"", "", "5h"},
-		"as long":                     {"", "4h", "receivers[0].alertmanager.hold: invalid value 4h: want more than the repeat_interval, 4h"},
-		"longer":                      {"", "4h1m", "4h1m"},
-		"of all rules":                {"repeat_interval: 12h\n", "5h", "want more than the repeat_interval, 12h, or no hold"},
-		"of all rules, left out":      {"repeat_interval: 12h\n", "", "13h"},
-		"of one rule":                 {"rules:\n- {name: a, event: PROCESS_STATE_FATAL}\n- {name: b, event: PROCESS_STATE_FATAL, repeat_interval: 1d}\n", "5h", `want more than the repeat_interval of rule "b", 1d`},
-		"of one rule, left out":       {"rules:\n- {name: b, event: PROCESS_STATE_FATAL, repeat_interval: 1d}\n", "", "25h"},
-		"of one for others":           {"rules:\n- {name: b, event: PROCESS_STATE_FATAL, repeat_interval: 1d, notify: other}\n- {name: c, event: PROCESS_STATE_FATAL}\n", "5h", "5h"},
-		"of one for it":               {"rules:\n- {name: b, event: PROCESS_STATE_FATAL, repeat_interval: 1d, notify: [other, am]}\n", "5h", `rule "b", 1d`},
-		"all rules have their own":    {"repeat_interval: 12h\nrules:\n- {name: b, event: PROCESS_STATE_FATAL, repeat_interval: 1h}\n", "2h", "2h"},
-		"no rules":                    {"rules: []\nrepeat_interval: 12h\n", "1h", "1h"},
-		"shorter than the default 5h": {"repeat_interval: 1h\n", "", "5h"},
+		"the default of both": {text: "", hold: "", want: "5h"},
+		"as long": {
+			text: "",
+			hold: "4h",
+			want: "receivers[0].alertmanager.hold: invalid value 4h: want more than the repeat_interval, 4h",
+		},
+		"longer": {text: "", hold: "4h1m", want: "4h1m"},
+		"of all rules": {
+			text: "repeat_interval: 12h\n",
+			hold: "5h",
+			want: "want more than the repeat_interval, 12h, or no hold",
+		},
+		"of all rules, left out": {text: "repeat_interval: 12h\n", hold: "", want: "13h"},
+		"of one rule": {
+			text: "rules:\n- {name: a, event: PROCESS_STATE_FATAL}\n- {name: b, event: PROCESS_STATE_FATAL, repeat_interval: 1d}\n",
+			hold: "5h",
+			want: `want more than the repeat_interval of rule "b", 1d`,
+		},
+		"of one rule, left out": {
+			text: "rules:\n- {name: b, event: PROCESS_STATE_FATAL, repeat_interval: 1d}\n",
+			hold: "",
+			want: "25h",
+		},
+		"of one for others": {
+			text: "rules:\n- {name: b, event: PROCESS_STATE_FATAL, repeat_interval: 1d, notify: other}\n- {name: c, event: PROCESS_STATE_FATAL}\n",
+			hold: "5h",
+			want: "5h",
+		},
+		"of one for it": {
+			text: "rules:\n- {name: b, event: PROCESS_STATE_FATAL, repeat_interval: 1d, notify: [other, am]}\n",
+			hold: "5h",
+			want: `rule "b", 1d`,
+		},
+		"all rules have their own": {
+			text: "repeat_interval: 12h\nrules:\n- {name: b, event: PROCESS_STATE_FATAL, repeat_interval: 1h}\n",
+			hold: "2h",
+			want: "2h",
+		},
+		"no rules":                    {text: "rules: []\nrepeat_interval: 12h\n", hold: "1h", want: "1h"},
+		"shorter than the default 5h": {text: "repeat_interval: 1h\n", hold: "", want: "5h"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			hold := ""

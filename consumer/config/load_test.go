@@ -70,71 +70,131 @@ func TestLoadRefuses(t *testing.T) {
 	t.Setenv("N", "007")
 	for _, c := range []struct{ text, want string }{
 		// Keys.
-		{"nope: 1\n", `f.yaml:1:1: unknown key "nope": want one of ` + topKeys},
-		{"# a comment\nmax_age: 1h\nNats: {}\n", `f.yaml:3:1: unknown key "Nats": want one of ` + topKeys + "; did you mean nats?"},
-		{"nats:\n  urls: x\n", `f.yaml:2:3: unknown key "nats.urls": want one of ` + natsKeys + "; did you mean url?"},
-		{"nats: {tls: {ca: a, crt: b}}\n", `f.yaml:1:21: unknown key "nats.tls.crt": want one of ca, cert, first, key; did you mean cert?`},
-		{"embedded: {max: 1}\n", `f.yaml:1:12: unknown key "embedded.max": want one of account, config, insecure, listen, max_store; did you mean max_store?`},
-		{"1: 2\n", `f.yaml:1:1: unknown key "1": want one of ` + topKeys},
-		{"\"a\\x00\": 2\n", `f.yaml:1:1: unknown key "a\x00": want one of ` + topKeys},
+		{text: "nope: 1\n", want: `f.yaml:1:1: unknown key "nope": want one of ` + topKeys},
+		{
+			text: "# a comment\nmax_age: 1h\nNats: {}\n",
+			want: `f.yaml:3:1: unknown key "Nats": want one of ` + topKeys + "; did you mean nats?",
+		},
+		{
+			text: "nats:\n  urls: x\n",
+			want: `f.yaml:2:3: unknown key "nats.urls": want one of ` + natsKeys + "; did you mean url?",
+		},
+		{
+			text: "nats: {tls: {ca: a, crt: b}}\n",
+			want: `f.yaml:1:21: unknown key "nats.tls.crt": want one of ca, cert, first, key; did you mean cert?`,
+		},
+		{
+			text: "embedded: {max: 1}\n",
+			want: `f.yaml:1:12: unknown key "embedded.max": want one of account, config, insecure, listen, max_store; did you mean max_store?`,
+		},
+		{text: "1: 2\n", want: `f.yaml:1:1: unknown key "1": want one of ` + topKeys},
+		{text: "\"a\\x00\": 2\n", want: `f.yaml:1:1: unknown key "a\x00": want one of ` + topKeys},
 		// Types.
-		{"x\n", "f.yaml:1:1: the file: found string, want a mapping with the keys " + topKeys},
-		{"[a]\n", "f.yaml:1:1: the file: found sequence, want a mapping with the keys " + topKeys},
-		{"nats: x\n", "f.yaml:1:7: nats: found string, want a mapping with the keys " + natsKeys},
-		{"nats: [a]\n", "f.yaml:1:7: nats: found sequence, want a mapping with the keys " + natsKeys},
-		{"nats: {tls: yes}\n", "f.yaml:1:13: nats.tls: found string, want a mapping with the keys ca, cert, first, key"},
-		{"nats:\n  url: x\n  replicas: three\n", "f.yaml:3:13: nats.replicas: found string, want a number"},
-		{"nats: {url: x, replicas: 3.5}\n", "f.yaml:1:26: nats.replicas: found float, want a number"},
-		{"groups: api\n", "f.yaml:1:9: groups: found string, want a list: [a, b]"},
-		{"groups:\n- [a]\n", "f.yaml:2:3: groups[0]: found sequence, want a text"},
-		{"groups: [a, {b: c}]\n", "f.yaml:1:13: groups[1]: " + isMap},
-		{"data_dir: {a: b}\n", "f.yaml:1:11: data_dir: " + isMap},
-		{"groups: [a, 007]\n", "f.yaml:1:13: groups[1]: found the number 007, want a text: '007' with quotes"},
-		{"groups: [1.50]\n", "f.yaml:1:10: groups[0]: found the number 1.50, want a text: '1.50' with quotes"},
-		{"nats: {url: x, user: 0x1F}\n", "f.yaml:1:22: nats.user: found the number 0x1F, want a text: '0x1F' with quotes"},
-		{"max_age: [1h]\n", "f.yaml:1:10: max_age: found sequence, want a text"},
+		{text: "x\n", want: "f.yaml:1:1: the file: found string, want a mapping with the keys " + topKeys},
+		{text: "[a]\n", want: "f.yaml:1:1: the file: found sequence, want a mapping with the keys " + topKeys},
+		{text: "nats: x\n", want: "f.yaml:1:7: nats: found string, want a mapping with the keys " + natsKeys},
+		{text: "nats: [a]\n", want: "f.yaml:1:7: nats: found sequence, want a mapping with the keys " + natsKeys},
+		{
+			text: "nats: {tls: yes}\n",
+			want: "f.yaml:1:13: nats.tls: found string, want a mapping with the keys ca, cert, first, key",
+		},
+		{
+			text: "nats:\n  url: x\n  replicas: three\n",
+			want: "f.yaml:3:13: nats.replicas: found string, want a number",
+		},
+		{text: "nats: {url: x, replicas: 3.5}\n", want: "f.yaml:1:26: nats.replicas: found float, want a number"},
+		{text: "groups: api\n", want: "f.yaml:1:9: groups: found string, want a list: [a, b]"},
+		{text: "groups:\n- [a]\n", want: "f.yaml:2:3: groups[0]: found sequence, want a text"},
+		{text: "groups: [a, {b: c}]\n", want: "f.yaml:1:13: groups[1]: " + isMap},
+		{text: "data_dir: {a: b}\n", want: "f.yaml:1:11: data_dir: " + isMap},
+		{
+			text: "groups: [a, 007]\n",
+			want: "f.yaml:1:13: groups[1]: found the number 007, want a text: '007' with quotes",
+		},
+		{
+			text: "groups: [1.50]\n",
+			want: "f.yaml:1:10: groups[0]: found the number 1.50, want a text: '1.50' with quotes",
+		},
+		{
+			text: "nats: {url: x, user: 0x1F}\n",
+			want: "f.yaml:1:22: nats.user: found the number 0x1F, want a text: '0x1F' with quotes",
+		},
+		{text: "max_age: [1h]\n", want: "f.yaml:1:10: max_age: found sequence, want a text"},
 		// Values.
-		{"max_age: 5\n", `f.yaml:1:10: max_age: invalid duration "5": ` + wantDuration},
-		{"max_age: -5m\n", `f.yaml:1:10: max_age: invalid duration "-5m": ` + wantDuration},
-		{"max_age: tomorrow\n", `f.yaml:1:10: max_age: invalid duration "tomorrow": ` + wantDuration},
-		{"max_age: 0s\n", "f.yaml:1:10: max_age: invalid value 0s: want a duration above zero: no event would be young enough to be reported"},
-		{"embedded:\n  max_store: 1XB\n", `f.yaml:2:14: embedded.max_store: invalid size "1XB": ` + wantSize},
-		{"embedded:\n  max_store: 1KiB\n", "f.yaml:2:14: embedded.max_store: invalid value 1KiB: want 1MiB or more"},
-		{"embedded: {listen: 4222}\n", `f.yaml:1:20: embedded.listen: invalid value "4222": ` + noListen},
-		{"embedded: {listen: 'h:nats'}\n", `f.yaml:1:20: embedded.listen: invalid value "h:nats": ` + noListen},
-		{"embedded: {listen: 'h:70000'}\n", `f.yaml:1:20: embedded.listen: invalid value "h:70000": ` + noListen},
-		{"embedded: {listen: ''}\n", `f.yaml:1:20: embedded.listen: invalid value "": ` + noListen},
-		{"groups: [a, 'b[']\n", `f.yaml:1:13: groups[1]: invalid value "b[": ` + wantGlob},
-		{"groups:\n- a\n- '${SET}'\n", `f.yaml:3:3: groups[1]: invalid value "[": ` + wantGlob},
-		{"nats: {url: x, replicas: 9}\n", "f.yaml:1:26: nats.replicas: invalid value 9: want 1 to 5"},
-		{"nats:\n  url: x\n  replicas: 0\n", "f.yaml:3:13: nats.replicas: invalid value 0: want 1 to 5"},
-		{"nats: {replicas: -1}\n", "f.yaml:1:18: nats.replicas: invalid value -1: want 1 to 5"},
-		{"max_age: 1h\nnats: {user: bob}\n", "f.yaml:2:1: nats: credentials are set, but neither url nor context: the embedded server needs none"},
-		{"nats:\n  url: x\n  creds_file: a\n  user: b\n", "f.yaml:1:1: nats: creds and user are set: want one of creds, nkey, user, token-file"},
-		{"nats: {url: x, context: y}\n", "f.yaml:1:1: nats: url x and context y are set: want one of them"},
-		{"nats: {url: x, password_file: y}\n", "f.yaml:1:1: nats: a password file is set without a user"},
-		{"nats: {url: x, tls: {cert: y}}\n", "f.yaml:1:1: nats: a TLS certificate or its key is missing: want both"},
+		{text: "max_age: 5\n", want: `f.yaml:1:10: max_age: invalid duration "5": ` + wantDuration},
+		{text: "max_age: -5m\n", want: `f.yaml:1:10: max_age: invalid duration "-5m": ` + wantDuration},
+		{text: "max_age: tomorrow\n", want: `f.yaml:1:10: max_age: invalid duration "tomorrow": ` + wantDuration},
+		{
+			text: "max_age: 0s\n",
+			want: "f.yaml:1:10: max_age: invalid value 0s: want a duration above zero: no event would be young enough to be reported",
+		},
+		{
+			text: "embedded:\n  max_store: 1XB\n",
+			want: `f.yaml:2:14: embedded.max_store: invalid size "1XB": ` + wantSize,
+		},
+		{
+			text: "embedded:\n  max_store: 1KiB\n",
+			want: "f.yaml:2:14: embedded.max_store: invalid value 1KiB: want 1MiB or more",
+		},
+		{text: "embedded: {listen: 4222}\n", want: `f.yaml:1:20: embedded.listen: invalid value "4222": ` + noListen},
+		{
+			text: "embedded: {listen: 'h:nats'}\n",
+			want: `f.yaml:1:20: embedded.listen: invalid value "h:nats": ` + noListen,
+		},
+		{
+			text: "embedded: {listen: 'h:70000'}\n",
+			want: `f.yaml:1:20: embedded.listen: invalid value "h:70000": ` + noListen,
+		},
+		{text: "embedded: {listen: ''}\n", want: `f.yaml:1:20: embedded.listen: invalid value "": ` + noListen},
+		{text: "groups: [a, 'b[']\n", want: `f.yaml:1:13: groups[1]: invalid value "b[": ` + wantGlob},
+		{text: "groups:\n- a\n- '${SET}'\n", want: `f.yaml:3:3: groups[1]: invalid value "[": ` + wantGlob},
+		{text: "nats: {url: x, replicas: 9}\n", want: "f.yaml:1:26: nats.replicas: invalid value 9: want 1 to 5"},
+		{text: "nats:\n  url: x\n  replicas: 0\n", want: "f.yaml:3:13: nats.replicas: invalid value 0: want 1 to 5"},
+		{text: "nats: {replicas: -1}\n", want: "f.yaml:1:18: nats.replicas: invalid value -1: want 1 to 5"},
+		{
+			text: "max_age: 1h\nnats: {user: bob}\n",
+			want: "f.yaml:2:1: nats: credentials are set, but neither url nor context: the embedded server needs none",
+		},
+		{
+			text: "nats:\n  url: x\n  creds_file: a\n  user: b\n",
+			want: "f.yaml:1:1: nats: creds and user are set: want one of creds, nkey, user, token-file",
+		},
+		{
+			text: "nats: {url: x, context: y}\n",
+			want: "f.yaml:1:1: nats: url x and context y are set: want one of them",
+		},
+		{text: "nats: {url: x, password_file: y}\n", want: "f.yaml:1:1: nats: a password file is set without a user"},
+		{
+			text: "nats: {url: x, tls: {cert: y}}\n",
+			want: "f.yaml:1:1: nats: a TLS certificate or its key is missing: want both",
+		},
 		// Variables.
-		{"data_dir: \"${UNSET}\"\n", "f.yaml:1:11: variable ${UNSET} is not set"},
-		{"groups: [a, \"${UNSET_1}${UNSET_2}\"]\n", "f.yaml:1:13: variable ${UNSET_1} is not set"},
-		{"data_dir: ${}\n", "f.yaml:1:11: variable ${} is not set"},
-		{"data_dir: ${HOME:-/x}\n", "f.yaml:1:11: variable ${HOME:-/x} is not set; want letters, digits and _, without a default, or $${HOME:-/x} for the text itself"},
-		{"max_age: ${N}\n", `f.yaml:1:10: max_age: invalid duration "007": ` + wantDuration},
+		{text: "data_dir: \"${UNSET}\"\n", want: "f.yaml:1:11: variable ${UNSET} is not set"},
+		{text: "groups: [a, \"${UNSET_1}${UNSET_2}\"]\n", want: "f.yaml:1:13: variable ${UNSET_1} is not set"},
+		{text: "data_dir: ${}\n", want: "f.yaml:1:11: variable ${} is not set"},
+		{
+			text: "data_dir: ${HOME:-/x}\n",
+			want: "f.yaml:1:11: variable ${HOME:-/x} is not set; want letters, digits and _, without a default, or $${HOME:-/x} for the text itself",
+		},
+		{text: "max_age: ${N}\n", want: `f.yaml:1:10: max_age: invalid duration "007": ` + wantDuration},
 		// Documents.
-		{"max_age: 1h\n---\nmax_age: 2h\n", "f.yaml:2:1: a second document begins; want one"},
-		{"---\n---\nmax_age: 2h\n", "f.yaml:2:1: a second document begins; want one"},
-		{"# a\n---\n# b\n---\nmax_age: 2h\n", "f.yaml:4:1: a second document begins; want one"},
+		{text: "max_age: 1h\n---\nmax_age: 2h\n", want: "f.yaml:2:1: a second document begins; want one"},
+		{text: "---\n---\nmax_age: 2h\n", want: "f.yaml:2:1: a second document begins; want one"},
+		{text: "# a\n---\n# b\n---\nmax_age: 2h\n", want: "f.yaml:4:1: a second document begins; want one"},
 		// YAML.
-		{"nats: {url: x}\nnats: {url: y}\n", `f.yaml:2:1: duplicate key "nats": already defined at 1:1`},
-		{"nats:\n  url: x\n  url: y\n", `f.yaml:3:3: duplicate key "nats.url": already defined at 2:3`},
-		{"nats: {url: x\n", "f.yaml:1:7: could not find flow mapping end token '}'"},
-		{"nats:\n\turl: x\n", "f.yaml:2:1: found a tab in the indentation, want spaces"},
-		{"a: b: c\n", "f.yaml:1:4: mapping value is not allowed in this context"},
-		{"groups: [*x]\n", `f.yaml:1:11: could not find alias "x"`},
+		{text: "nats: {url: x}\nnats: {url: y}\n", want: `f.yaml:2:1: duplicate key "nats": already defined at 1:1`},
+		{text: "nats:\n  url: x\n  url: y\n", want: `f.yaml:3:3: duplicate key "nats.url": already defined at 2:3`},
+		{text: "nats: {url: x\n", want: "f.yaml:1:7: could not find flow mapping end token '}'"},
+		{text: "nats:\n\turl: x\n", want: "f.yaml:2:1: found a tab in the indentation, want spaces"},
+		{text: "a: b: c\n", want: "f.yaml:1:4: mapping value is not allowed in this context"},
+		{text: "groups: [*x]\n", want: `f.yaml:1:11: could not find alias "x"`},
 		// The section mail names its own keys.
-		{"mail: x\n", "f.yaml:1:7: mail: found string, want a mapping with the keys " + topMailKeys},
-		{"mail: {to: ops@example.com}\n", "f.yaml:1:12: mail.to: found string, want a list: [a, b]"},
-		{"mail:\n  timeout: soon\n", `f.yaml:2:12: mail.timeout: invalid duration "soon": ` + wantDuration},
+		{text: "mail: x\n", want: "f.yaml:1:7: mail: found string, want a mapping with the keys " + topMailKeys},
+		{text: "mail: {to: ops@example.com}\n", want: "f.yaml:1:12: mail.to: found string, want a list: [a, b]"},
+		{
+			text: "mail:\n  timeout: soon\n",
+			want: `f.yaml:2:12: mail.timeout: invalid duration "soon": ` + wantDuration,
+		},
 	} {
 		if _, err := loadText(t, c.text); !hasLine(err, c.want) {
 			t.Errorf("%q\n got: %v\nwant: %s", c.text, err, c.want)
@@ -147,11 +207,20 @@ func TestLoadRefuses(t *testing.T) {
 func TestLoadPlacesMistakesInMail(t *testing.T) {
 	good := "mail:\n  smarthost: h:25\n  from: a@example.com\n  to: [b@example.com]\n"
 	for _, c := range []struct{ text, want string }{
-		{"mail:\n  smarthost: h\n  from: a@example.com\n  to: [b@example.com]\n", "^f.yaml:2:14: mail.smarthost: [^\n]*$"},
-		{good + "  tls: maybe\n", "^f.yaml:5:8: mail.tls: [^\n]*$"},
-		{"mail:\n  smarthost: h:25\n  from: a\n  to: [b@example.com, nobody]\n", "^f.yaml:3:9: mail.from: [^\n]*\nf.yaml:4:23: mail.to\\[1\\]: [^\n]*$"},
-		{good + "  username: u\n", "^f.yaml:1:1: mail: password_file: missing[^\n]*$"},
-		{"max_age: 1h\nmail:\n  smarthost: h:25\n", "^f.yaml:2:1: mail: from: missing[^\n]*\nf.yaml:2:1: mail: to: missing[^\n]*$"},
+		{
+			text: "mail:\n  smarthost: h\n  from: a@example.com\n  to: [b@example.com]\n",
+			want: "^f.yaml:2:14: mail.smarthost: [^\n]*$",
+		},
+		{text: good + "  tls: maybe\n", want: "^f.yaml:5:8: mail.tls: [^\n]*$"},
+		{
+			text: "mail:\n  smarthost: h:25\n  from: a\n  to: [b@example.com, nobody]\n",
+			want: "^f.yaml:3:9: mail.from: [^\n]*\nf.yaml:4:23: mail.to\\[1\\]: [^\n]*$",
+		},
+		{text: good + "  username: u\n", want: "^f.yaml:1:1: mail: password_file: missing[^\n]*$"},
+		{
+			text: "max_age: 1h\nmail:\n  smarthost: h:25\n",
+			want: "^f.yaml:2:1: mail: from: missing[^\n]*\nf.yaml:2:1: mail: to: missing[^\n]*$",
+		},
 	} {
 		if _, err := loadText(t, c.text); err == nil || !regexp.MustCompile(c.want).MatchString(err.Error()) {
 			t.Errorf("%q\n got: %v\nwant: %s", c.text, err, c.want)
@@ -179,36 +248,48 @@ func TestLoad(t *testing.T) {
 		text string
 		want Config
 	}{
-		"empty":           {"", Default()},
-		"byte order mark": {"\ufeffmax_age: 7d\r\n", with(func(c *Config) { c.MaxAge = schema.Duration(7 * 24 * time.Hour) })},
-		"an end":          {"max_age: 7d\n...\n# more\n", with(func(c *Config) { c.MaxAge = schema.Duration(7 * 24 * time.Hour) })},
-		"only comments":   {"# nothing\n", Default()},
-		"only a header":   {"---\n", Default()},
-		"keys without":    {strings.ReplaceAll(topKeys, ", ", ":\n") + ":\n", Default()},
-		"days":            {"max_age: 7d\n", with(func(c *Config) { c.MaxAge = schema.Duration(7 * 24 * time.Hour) })},
-		"days and hours":  {"max_age: 1d12h\n", with(func(c *Config) { c.MaxAge = schema.Duration(36 * time.Hour) })},
+		"empty": {text: "", want: Default()},
+		"byte order mark": {
+			text: "\ufeffmax_age: 7d\r\n",
+			want: with(func(c *Config) { c.MaxAge = schema.Duration(7 * 24 * time.Hour) }),
+		},
+		"an end": {
+			text: "max_age: 7d\n...\n# more\n",
+			want: with(func(c *Config) { c.MaxAge = schema.Duration(7 * 24 * time.Hour) }),
+		},
+		"only comments": {text: "# nothing\n", want: Default()},
+		"only a header": {text: "---\n", want: Default()},
+		"keys without":  {text: strings.ReplaceAll(topKeys, ", ", ":\n") + ":\n", want: Default()},
+		"days": {
+			text: "max_age: 7d\n",
+			want: with(func(c *Config) { c.MaxAge = schema.Duration(7 * 24 * time.Hour) }),
+		},
+		"days and hours": {
+			text: "max_age: 1d12h\n",
+			want: with(func(c *Config) { c.MaxAge = schema.Duration(36 * time.Hour) }),
+		},
 		"variables": {
-			"nats: {url: 'nats://${HOST_1}:4222,nats://$HOST_1${EMPTY}'}\nmax_age: ${AGE}\ngroups: ['${HOST_1}', '${HOST_1}_${HOST_1}', \"a${EMPTY}\"]\ndata_dir: >-\n  /srv/${HOST_1}\n",
-			with(func(c *Config) {
+			text: "nats: {url: 'nats://${HOST_1}:4222,nats://$HOST_1${EMPTY}'}\nmax_age: ${AGE}\ngroups: ['${HOST_1}', '${HOST_1}_${HOST_1}', \"a${EMPTY}\"]\ndata_dir: >-\n  /srv/${HOST_1}\n",
+			want: with(func(c *Config) {
 				c.NATS.URL, c.DataDir = "nats://nats-1:4222,nats://$HOST_1", "/srv/nats-1"
 				c.MaxAge = schema.Duration(60 * time.Hour)
 				c.Groups = []string{"nats-1", "nats-1_nats-1", "a"}
 			}),
 		},
 		"no variables": {
-			"data_dir: /$${HOST_1}/$HOST_1/$$HOST_1/$${UNSET%.*}\n",
-			with(func(c *Config) { c.DataDir = "/${HOST_1}/$HOST_1/$$HOST_1/${UNSET%.*}" }),
+			text: "data_dir: /$${HOST_1}/$HOST_1/$$HOST_1/$${UNSET%.*}\n",
+			want: with(func(c *Config) { c.DataDir = "/${HOST_1}/$HOST_1/$$HOST_1/${UNSET%.*}" }),
 		},
 		"numbers that are text": {
-			"groups: [1, true, 1.5, '1.50', '007']\ndata_dir: !!str ${HOST_1}\n",
-			with(func(c *Config) { c.Groups, c.DataDir = []string{"1", "true", "1.5", "1.50", "007"}, "nats-1" }),
+			text: "groups: [1, true, 1.5, '1.50', '007']\ndata_dir: !!str ${HOST_1}\n",
+			want: with(func(c *Config) { c.Groups, c.DataDir = []string{"1", "true", "1.5", "1.50", "007"}, "nats-1" }),
 		},
 		"anchors": {
-			"nats: {url: &u '${HOST_1}', user: *u}\n",
-			with(func(c *Config) { c.NATS.URL, c.NATS.User = "nats-1", "nats-1" }),
+			text: "nats: {url: &u '${HOST_1}', user: *u}\n",
+			want: with(func(c *Config) { c.NATS.URL, c.NATS.User = "nats-1", "nats-1" }),
 		},
 		"everything": {
-			`---
+			text: `---
 nats:
   url: nats://nats-1:4222,nats://nats-2:4222
   user: supernats
@@ -228,7 +309,7 @@ mail:
 groups: [api, "worker-*"]
 max_age: 48h
 `,
-			with(func(c *Config) {
+			want: with(func(c *Config) {
 				c.NATS = NATS{
 					Settings: natsconn.Settings{
 						URL: "nats://nats-1:4222,nats://nats-2:4222", User: "supernats", PasswordFile: "/etc/supernats/nats-password",

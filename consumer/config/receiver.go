@@ -28,9 +28,8 @@ type Receiver struct {
 	RateLimit *RateLimit `yaml:"rate_limit"`
 }
 
-// Kinds has a field for each kind of receiver, whose type has the methods
-// WithDefaults and Validate of mail.Config. A new kind is a line here, and a case in
-// Receiver.New.
+// Kinds has a field for each kind of receiver, whose type has the methods WithDefaults and
+// Validate of mail.Config. Package notify says what else a new kind needs.
 type Kinds struct {
 	Alertmanager *alertmanager.Config `yaml:"alertmanager"`
 	Discord      *chat.DiscordConfig  `yaml:"discord"`
@@ -94,10 +93,11 @@ func (c *Config) Addressees(n *schema.Notification) []string {
 	if len(n.Notify) > 0 {
 		return n.Notify
 	}
-	return c.receiverNames()
+	return c.ReceiverNames()
 }
 
-func (c *Config) receiverNames() []string {
+// ReceiverNames returns the names of AllReceivers, in their order.
+func (c *Config) ReceiverNames() []string {
 	var list []string
 	for _, r := range c.AllReceivers() {
 		list = append(list, r.Name)
@@ -204,7 +204,7 @@ func (p *problems) checkRateLimit(at string, l *RateLimit) {
 
 // checkNotify checks that the receivers exist that rules name.
 func (p *problems) checkNotify(c *Config) {
-	known := c.receiverNames()
+	known := c.ReceiverNames()
 	for i, r := range c.Rules {
 		for j, name := range r.Notify {
 			if slices.Contains(known, name) {

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -42,8 +44,11 @@ func (r *Receiver) New(id notify.Identity, log zerolog.Logger) ([]notify.Receive
 	case k.Exec != nil:
 		return single(exec.New(r.Name, *k.Exec, id))
 	}
-	return nil, nil
+	return nil, fmt.Errorf("receiver %s: %w", r.Name, errNotMade)
 }
+
+// errNotMade is of settings of a kind that New does not know, or of none.
+var errNotMade = errors.New("no receiver is made of its settings")
 
 func single(made notify.Receiver, err error) ([]notify.Receiver, error) {
 	return []notify.Receiver{made}, err

@@ -27,30 +27,90 @@ func TestLoadRefusesReceivers(t *testing.T) {
 	const noName = "want letters, digits, '-', '_' and '.'"
 	noKind := "no settings: want one of " + kindKeys
 	for _, c := range []struct{ text, want string }{
-		{"receivers: {name: x}\n", "2:12: receivers: found mapping, want a list of mappings with the keys " + receiverKeys},
-		{"receivers:\n- x\n", "3:3: receivers[0]: found string, want a mapping with the keys " + receiverKeys},
-		{"receivers:\n- {name: x, mail: {}}\n-\n", "4:3: receivers[1]: found null, want a value"},
-		{"receivers:\n- name: x\n  slak: {}\n", `4:3: unknown key "receivers[0].slak": want one of ` + receiverKeys + "; did you mean slack?"},
-		{"receivers:\n- name: x\n  mail: {rate_limit: {}}\n", `4:10: unknown key "receivers[0].mail.rate_limit": want one of ` + strings.Replace(topMailKeys, "rate_limit, ", "", 1)},
-		{"receivers:\n- {name: [x], mail: {}}\n", "3:10: receivers[0].name: found sequence, want a text"},
-		{"receivers:\n- mail: {}\n", "3:3: receivers[0].name: missing; a receiver needs a name, for example chat"},
-		{"receivers:\n- name: ''\n  mail: {}\n", "3:9: receivers[0].name: missing; a receiver needs a name, for example chat"},
-		{"receivers:\n- {mail: {}}\n", "3:3: receivers[0].name: missing; a receiver needs a name, for example chat"},
-		{"receivers:\n- {name: a b, mail: {}}\n", `3:10: receivers[0].name: invalid value "a b": ` + noName},
-		{"receivers:\n- {name: mail/x, mail: {}}\n", `3:10: receivers[0].name: invalid value "mail/x": ` + noName},
-		{"receivers:\n- {name: \"a\\nb\", mail: {}}\n", `3:10: receivers[0].name: invalid value "a\nb": ` + noName},
-		{"receivers:\n- {name: " + strings.Repeat("ä", 33) + ", mail: {}}\n", "3:10: receivers[0].name: invalid value of 66 bytes: want at most 64"},
-		{"receivers:\n- {name: mail, mail: {}}\n", `3:10: receivers[0].name: invalid value "mail": it is the name of the receiver of the section mail; want another one`},
-		{"receivers:\n- {name: Mail, mail: {}}\n", `3:10: receivers[0].name: invalid value "Mail": it is the name of the receiver of the section mail; want another one`},
-		{"receivers:\n- {name: x, mail: {}}\n- {name: y, mail: {}}\n- {name: X, mail: {}}\n", `5:10: receivers[2].name: duplicate name "X", also that of receivers[0]; want another one (small letters and capitals count as the same)`},
-		{"receivers:\n- name: x\n", "3:3: receivers[0]: " + noKind},
-		{"receivers:\n- {name: x, mail: }\n", "3:3: receivers[0]: " + noKind},
-		{"receivers:\n- name: x\n  mail: {to: [y]}\n", "4:15: receivers[0].mail.to[0]: invalid address \"y\" (missing '@' or angle-addr): want one address, for example ops@example.com"},
-		{"receivers:\n- name: x\n  mail: {timeout: 0s}\n", "4:19: receivers[0].mail.timeout: invalid value 0s: want a duration above zero; the default is 10s"},
-		{"receivers:\n- name: x\n  mail:\n    username: u\n", `4:3: receivers[0].mail: password_file: missing, but there is a username ("u")`},
-		{"receivers:\n- name: x\n  mail: {}\n  rate_limit: {burst: 5}\n", "5:3: receivers[0].rate_limit: every: invalid value 0s: want a duration above zero"},
-		{"receivers:\n- name: x\n  mail: {}\n  rate_limit: {every: 1m, burst: 0}\n", "5:34: receivers[0].rate_limit.burst: invalid value 0: want 1 or more"},
-		{"receivers:\n- name: x\n  mail: {}\n  rate_limit: 5\n", "5:15: receivers[0].rate_limit: found integer, want a mapping with the keys burst, every"},
+		{
+			text: "receivers: {name: x}\n",
+			want: "2:12: receivers: found mapping, want a list of mappings with the keys " + receiverKeys,
+		},
+		{
+			text: "receivers:\n- x\n",
+			want: "3:3: receivers[0]: found string, want a mapping with the keys " + receiverKeys,
+		},
+		{text: "receivers:\n- {name: x, mail: {}}\n-\n", want: "4:3: receivers[1]: found null, want a value"},
+		{
+			text: "receivers:\n- name: x\n  slak: {}\n",
+			want: `4:3: unknown key "receivers[0].slak": want one of ` + receiverKeys + "; did you mean slack?",
+		},
+		{
+			text: "receivers:\n- name: x\n  mail: {rate_limit: {}}\n",
+			want: `4:10: unknown key "receivers[0].mail.rate_limit": want one of ` + strings.Replace(topMailKeys, "rate_limit, ", "", 1),
+		},
+		{text: "receivers:\n- {name: [x], mail: {}}\n", want: "3:10: receivers[0].name: found sequence, want a text"},
+		{
+			text: "receivers:\n- mail: {}\n",
+			want: "3:3: receivers[0].name: missing; a receiver needs a name, for example chat",
+		},
+		{
+			text: "receivers:\n- name: ''\n  mail: {}\n",
+			want: "3:9: receivers[0].name: missing; a receiver needs a name, for example chat",
+		},
+		{
+			text: "receivers:\n- {mail: {}}\n",
+			want: "3:3: receivers[0].name: missing; a receiver needs a name, for example chat",
+		},
+		{
+			text: "receivers:\n- {name: a b, mail: {}}\n",
+			want: `3:10: receivers[0].name: invalid value "a b": ` + noName,
+		},
+		{
+			text: "receivers:\n- {name: mail/x, mail: {}}\n",
+			want: `3:10: receivers[0].name: invalid value "mail/x": ` + noName,
+		},
+		{
+			text: "receivers:\n- {name: \"a\\nb\", mail: {}}\n",
+			want: `3:10: receivers[0].name: invalid value "a\nb": ` + noName,
+		},
+		{
+			text: "receivers:\n- {name: " + strings.Repeat("ä", 33) + ", mail: {}}\n",
+			want: "3:10: receivers[0].name: invalid value of 66 bytes: want at most 64",
+		},
+		{
+			text: "receivers:\n- {name: mail, mail: {}}\n",
+			want: `3:10: receivers[0].name: invalid value "mail": it is the name of the receiver of the section mail; want another one`,
+		},
+		{
+			text: "receivers:\n- {name: Mail, mail: {}}\n",
+			want: `3:10: receivers[0].name: invalid value "Mail": it is the name of the receiver of the section mail; want another one`,
+		},
+		{
+			text: "receivers:\n- {name: x, mail: {}}\n- {name: y, mail: {}}\n- {name: X, mail: {}}\n",
+			want: `5:10: receivers[2].name: duplicate name "X", also that of receivers[0]; want another one (small letters and capitals count as the same)`,
+		},
+		{text: "receivers:\n- name: x\n", want: "3:3: receivers[0]: " + noKind},
+		{text: "receivers:\n- {name: x, mail: }\n", want: "3:3: receivers[0]: " + noKind},
+		{
+			text: "receivers:\n- name: x\n  mail: {to: [y]}\n",
+			want: "4:15: receivers[0].mail.to[0]: invalid address \"y\" (missing '@' or angle-addr): want one address, for example ops@example.com",
+		},
+		{
+			text: "receivers:\n- name: x\n  mail: {timeout: 0s}\n",
+			want: "4:19: receivers[0].mail.timeout: invalid value 0s: want a duration above zero; the default is 10s",
+		},
+		{
+			text: "receivers:\n- name: x\n  mail:\n    username: u\n",
+			want: `4:3: receivers[0].mail: password_file: missing, but there is a username ("u")`,
+		},
+		{
+			text: "receivers:\n- name: x\n  mail: {}\n  rate_limit: {burst: 5}\n",
+			want: "5:3: receivers[0].rate_limit: every: invalid value 0s: want a duration above zero",
+		},
+		{
+			text: "receivers:\n- name: x\n  mail: {}\n  rate_limit: {every: 1m, burst: 0}\n",
+			want: "5:34: receivers[0].rate_limit.burst: invalid value 0: want 1 or more",
+		},
+		{
+			text: "receivers:\n- name: x\n  mail: {}\n  rate_limit: 5\n",
+			want: "5:15: receivers[0].rate_limit: found integer, want a mapping with the keys burst, every",
+		},
 	} {
 		if _, err := loadText(t, ops+c.text); !hasLine(err, "f.yaml:"+c.want) {
 			t.Errorf("%q\n got: %v\nwant: f.yaml:%s", c.text, err, c.want)
@@ -65,39 +125,114 @@ func TestLoadRefusesReceivers(t *testing.T) {
 func TestLoadRefusesRules(t *testing.T) {
 	t.Setenv("WORD", "some")
 	for _, c := range []struct{ text, want string }{
-		{"rules: {a: b}\n", "2:8: rules: found mapping, want a list of mappings with the keys " + ruleKeys},
-		{"rules:\n- {name: a}\n- b\n", "4:3: rules[1]: found string, want a mapping with the keys " + ruleKeys},
-		{"rules:\n- name: a\n  nam: b\n", `4:3: unknown key "rules[0].nam": want one of ` + ruleKeys + "; did you mean name?"},
-		{"rules:\n- name: a\n  name: b\n", `4:3: duplicate key "rules[0].name": already defined at 3:3`},
-		{"rules:\n- event: TICK\n", "3:3: rules[0].name: is missing; every rule needs a name, which is part of its alerts' ids"},
-		{"rules:\n- {name: a, loss: true}\n- {name: b, loss: true}\n- {name: a, loss: true}\n", `5:10: rules[2].name: found "a", which is the name of rules[0] too; every rule needs a name of its own`},
-		{"rules:\n- name: a\n  event: {a: b}\n", "4:10: rules[0].event: " + isMap},
-		{"rules:\n- name: a\n  event: [A, [B]]\n", "4:14: rules[0].event[1]: found sequence, want a text"},
-		{"rules:\n- name: a\n  event: [A, ~]\n", "4:14: rules[0].event[1]: found null, want a value"},
-		{"rules:\n- name: a\n  hosts: 010\n", "4:10: rules[0].hosts: found the number 010, want a text: '010' with quotes"},
-		{"rules:\n- name: a\n  expected: no\n", "4:13: rules[0].expected: found string, want true or false"},
-		{"rules:\n- name: a\n  expected: 0\n", "4:13: rules[0].expected: found integer, want true or false"},
-		{"rules:\n- name: a\n  loss: \"true\"\n", "4:9: rules[0].loss: found string, want true or false"},
-		{"rules:\n- name: a\n  loss: ${WORD}\n", `4:9: rules[0].loss: invalid value "some": want true or false`},
-		{"rules:\n- name: a\n  count: 1.5\n", "4:10: rules[0].count: found float, want a number"},
-		{"rules:\n- name: a\n  count: \"3\"\n", "4:10: rules[0].count: found string, want a number"},
-		{"rules:\n- name: a\n  count: ${WORD}\n", `4:10: rules[0].count: invalid value "some": want a number up to 9223372036854775807`},
-		{"rules:\n- name: a\n  count: 18446744073709551615\n", `4:10: rules[0].count: invalid value "18446744073709551615": want a number up to 9223372036854775807`},
-		{"rules:\n- name: a\n  within: 5\n", `4:11: rules[0].within: invalid duration "5": ` + wantDuration},
-		{"rules:\n- name: a\n  group_wait: soon\n", `4:15: rules[0].group_wait: invalid duration "soon": ` + wantDuration},
-		{"rules:\n- name: a\n  send_resolved: 1\n", "4:18: rules[0].send_resolved: found integer, want true or false"},
-		{"rules:\n- name: a\n  labels: [x]\n", "4:11: rules[0].labels: found sequence, want a mapping: {name: text}"},
-		{"rules:\n- name: a\n  labels: {a: [b]}\n", "4:15: rules[0].labels.a: found sequence, want a text"},
-		{"rules:\n- name: a\n  labels:\n    a: 1\n    \"a\": 2\n", `6:5: duplicate key "rules[0].labels.a": already defined at 5:5`},
-		{"rules:\n- name: a\n  labels: {a: 1.50}\n", "4:15: rules[0].labels.a: found the number 1.50, want a text: '1.50' with quotes"},
-		{"rules:\n- name: a\n  annotations: {a: \"${UNSET}\"}\n", "4:20: variable ${UNSET} is not set"},
-		{"rules:\n- name: a\n  mute_during: {times: []}\n", "4:16: rules[0].mute_during: found mapping, want a list of mappings with the keys days_of_month, location, months, times, weekdays, years"},
-		{"rules:\n- name: a\n  mute_during:\n  - times: [{start: x}]\n", `5:14: unknown key "rules[0].mute_during[0].times[0].start": want one of end_time, start_time; did you mean start_time?`},
-		{"rules:\n- name: a\n  mute_during: [{weekdays: [monday:friday]}]\n", "4:29: rules[0].mute_during[0].weekdays[0]: " + isMap},
-		{"rules:\n- name: a\n  if: exit.code\t== 3\n", "4:7: found a tab in a text without quotes, want spaces"},
+		{
+			text: "rules: {a: b}\n",
+			want: "2:8: rules: found mapping, want a list of mappings with the keys " + ruleKeys,
+		},
+		{
+			text: "rules:\n- {name: a}\n- b\n",
+			want: "4:3: rules[1]: found string, want a mapping with the keys " + ruleKeys,
+		},
+		{
+			text: "rules:\n- name: a\n  nam: b\n",
+			want: `4:3: unknown key "rules[0].nam": want one of ` + ruleKeys + "; did you mean name?",
+		},
+		{text: "rules:\n- name: a\n  name: b\n", want: `4:3: duplicate key "rules[0].name": already defined at 3:3`},
+		{
+			text: "rules:\n- event: TICK\n",
+			want: "3:3: rules[0].name: is missing; every rule needs a name, which is part of its alerts' ids",
+		},
+		{
+			text: "rules:\n- {name: a, loss: true}\n- {name: b, loss: true}\n- {name: a, loss: true}\n",
+			want: `5:10: rules[2].name: found "a", which is the name of rules[0] too; every rule needs a name of its own`,
+		},
+		{text: "rules:\n- name: a\n  event: {a: b}\n", want: "4:10: rules[0].event: " + isMap},
+		{
+			text: "rules:\n- name: a\n  event: [A, [B]]\n",
+			want: "4:14: rules[0].event[1]: found sequence, want a text",
+		},
+		{text: "rules:\n- name: a\n  event: [A, ~]\n", want: "4:14: rules[0].event[1]: found null, want a value"},
+		{
+			text: "rules:\n- name: a\n  hosts: 010\n",
+			want: "4:10: rules[0].hosts: found the number 010, want a text: '010' with quotes",
+		},
+		{
+			text: "rules:\n- name: a\n  expected: no\n",
+			want: "4:13: rules[0].expected: found string, want true or false",
+		},
+		{
+			text: "rules:\n- name: a\n  expected: 0\n",
+			want: "4:13: rules[0].expected: found integer, want true or false",
+		},
+		{text: "rules:\n- name: a\n  loss: \"true\"\n", want: "4:9: rules[0].loss: found string, want true or false"},
+		{
+			text: "rules:\n- name: a\n  loss: ${WORD}\n",
+			want: `4:9: rules[0].loss: invalid value "some": want true or false`,
+		},
+		{text: "rules:\n- name: a\n  count: 1.5\n", want: "4:10: rules[0].count: found float, want a number"},
+		{text: "rules:\n- name: a\n  count: \"3\"\n", want: "4:10: rules[0].count: found string, want a number"},
+		{
+			text: "rules:\n- name: a\n  count: ${WORD}\n",
+			want: `4:10: rules[0].count: invalid value "some": want a number up to 9223372036854775807`,
+		},
+		{
+			text: "rules:\n- name: a\n  count: 18446744073709551615\n",
+			want: `4:10: rules[0].count: invalid value "18446744073709551615": want a number up to 9223372036854775807`,
+		},
+		{
+			text: "rules:\n- name: a\n  within: 5\n",
+			want: `4:11: rules[0].within: invalid duration "5": ` + wantDuration,
+		},
+		{
+			text: "rules:\n- name: a\n  group_wait: soon\n",
+			want: `4:15: rules[0].group_wait: invalid duration "soon": ` + wantDuration,
+		},
+		{
+			text: "rules:\n- name: a\n  send_resolved: 1\n",
+			want: "4:18: rules[0].send_resolved: found integer, want true or false",
+		},
+		{
+			text: "rules:\n- name: a\n  labels: [x]\n",
+			want: "4:11: rules[0].labels: found sequence, want a mapping: {name: text}",
+		},
+		{
+			text: "rules:\n- name: a\n  labels: {a: [b]}\n",
+			want: "4:15: rules[0].labels.a: found sequence, want a text",
+		},
+		{
+			text: "rules:\n- name: a\n  labels:\n    a: 1\n    \"a\": 2\n",
+			want: `6:5: duplicate key "rules[0].labels.a": already defined at 5:5`,
+		},
+		{
+			text: "rules:\n- name: a\n  labels: {a: 1.50}\n",
+			want: "4:15: rules[0].labels.a: found the number 1.50, want a text: '1.50' with quotes",
+		},
+		{text: "rules:\n- name: a\n  annotations: {a: \"${UNSET}\"}\n", want: "4:20: variable ${UNSET} is not set"},
+		{
+			text: "rules:\n- name: a\n  mute_during: {times: []}\n",
+			want: "4:16: rules[0].mute_during: found mapping, want a list of mappings with the keys days_of_month, location, months, times, weekdays, years",
+		},
+		{
+			text: "rules:\n- name: a\n  mute_during:\n  - times: [{start: x}]\n",
+			want: `5:14: unknown key "rules[0].mute_during[0].times[0].start": want one of end_time, start_time; did you mean start_time?`,
+		},
+		{
+			text: "rules:\n- name: a\n  mute_during: [{weekdays: [monday:friday]}]\n",
+			want: "4:29: rules[0].mute_during[0].weekdays[0]: " + isMap,
+		},
+		{
+			text: "rules:\n- name: a\n  if: exit.code\t== 3\n",
+			want: "4:7: found a tab in a text without quotes, want spaces",
+		},
 		// Receivers.
-		{"rules:\n- name: a\n  notify: chat\n  loss: true\n", `4:11: rules[0].notify: unknown receiver "chat": want one of the receivers mail`},
-		{"receivers:\n- {name: night, mail: {}}\nrules:\n- name: a\n  loss: true\n  notify: [mail, night]\n- name: b\n  loss: true\n  notify:\n  - mail\n  - Night\n", `12:5: rules[1].notify[1]: unknown receiver "Night": want one of the receivers mail, night`},
+		{
+			text: "rules:\n- name: a\n  notify: chat\n  loss: true\n",
+			want: `4:11: rules[0].notify: unknown receiver "chat": want one of the receivers mail`,
+		},
+		{
+			text: "receivers:\n- {name: night, mail: {}}\nrules:\n- name: a\n  loss: true\n  notify: [mail, night]\n- name: b\n  loss: true\n  notify:\n  - mail\n  - Night\n",
+			want: `12:5: rules[1].notify[1]: unknown receiver "Night": want one of the receivers mail, night`,
+		},
 	} {
 		if _, err := loadText(t, ops+c.text); !hasLine(err, "f.yaml:"+c.want) {
 			t.Errorf("%q\n got: %v\nwant: f.yaml:%s", c.text, err, c.want)
@@ -113,21 +248,21 @@ func TestLoadRefusesRules(t *testing.T) {
 // form, then those of the values.
 func TestLoadTellsAll(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
-		{"max_age: 5\nnope: 1\nrules:\n- {name: [], count: x}\n", `f.yaml:1:10: max_age: invalid duration "5": ` + wantDuration + `
+		{text: "max_age: 5\nnope: 1\nrules:\n- {name: [], count: x}\n", want: `f.yaml:1:10: max_age: invalid duration "5": ` + wantDuration + `
 f.yaml:2:1: unknown key "nope": want one of ` + topKeys + `
 f.yaml:4:3: rules[0]: is about nothing; it needs one of event, state, quorum, silent, loss and trouble
 f.yaml:4:10: rules[0].name: found sequence, want a text
 f.yaml:4:21: rules[0].count: found string, want a number`},
-		{"repeat_interval: 0s\nlisten: x\ngroup_interval: 0s\nmax_age: 0s\nrules: [{}]\ngroups: ['[']\n", `f.yaml:1:18: repeat_interval: invalid value 0s: want a duration above zero: an open alert would be repeated without end
+		{text: "repeat_interval: 0s\nlisten: x\ngroup_interval: 0s\nmax_age: 0s\nrules: [{}]\ngroups: ['[']\n", want: `f.yaml:1:18: repeat_interval: invalid value 0s: want a duration above zero: an open alert would be repeated without end
 f.yaml:2:9: listen: invalid value "x": ` + noListen + `, or nothing: ''
 f.yaml:3:17: group_interval: invalid value 0s: want a duration above zero: every event would be reported by itself
 f.yaml:4:10: max_age: invalid value 0s: want a duration above zero: no event would be young enough to be reported
 f.yaml:5:9: rules[0].name: is missing; every rule needs a name, which is part of its alerts' ids
 f.yaml:5:9: rules[0]: is about nothing; it needs one of event, state, quorum, silent, loss and trouble
 f.yaml:6:10: groups[0]: invalid value "[": ` + wantGlob},
-		{"mail: {smarthost: 'h:25', from: a@b.c, to: [x]}\nreceivers:\n- {name: n, mail: {}}\n- {name: n, mail: {}}\n", `f.yaml:1:45: mail.to[0]: invalid address "x" (missing '@' or angle-addr): want one address, for example ops@example.com
+		{text: "mail: {smarthost: 'h:25', from: a@b.c, to: [x]}\nreceivers:\n- {name: n, mail: {}}\n- {name: n, mail: {}}\n", want: `f.yaml:1:45: mail.to[0]: invalid address "x" (missing '@' or angle-addr): want one address, for example ops@example.com
 f.yaml:4:10: receivers[1].name: duplicate name "n", also that of receivers[0]; want another one (small letters and capitals count as the same)`},
-		{"groups: [" + strings.Repeat("[], ", 110) + "]\n", "f.yaml: and 10 mistakes more"},
+		{text: "groups: [" + strings.Repeat("[], ", 110) + "]\n", want: "f.yaml: and 10 mistakes more"},
 	} {
 		if _, err := loadText(t, c.text); err == nil || !strings.HasSuffix(err.Error(), c.want) {
 			t.Errorf("%q\n got: %v\nwant: %s", c.text, err, c.want)
@@ -273,7 +408,7 @@ rules:
 	if s := got.Summary(); s != "2 rules, 4 receivers" {
 		t.Error(s)
 	}
-	if d := cmp.Diff([]string{"mail", "night", "Überwachung_2.x-y", "own-secret"}, got.receiverNames()); d != "" {
+	if d := cmp.Diff([]string{"mail", "night", "Überwachung_2.x-y", "own-secret"}, got.ReceiverNames()); d != "" {
 		t.Error(d)
 	}
 }

@@ -15,7 +15,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"supernats/consumer"
-	"supernats/consumer/deliver/inbox"
 	"supernats/consumer/health"
 	"supernats/consumer/lease"
 	"supernats/consumer/notify"
@@ -71,13 +70,20 @@ func TestChokesOnOne(t *testing.T) {
 	}
 }
 
-// It is alone and fails for hours: what comes is delivered at once, before its next try.
-func TestWhatComesEndsAPause(t *testing.T) {
-	f := newFleet(t)
+// choking is a receiver that has refused "poison" once, and whose next try is hours away.
+func (f *fleet) choking() *receiver {
+	f.Helper()
 	r := &receiver{name: "mail/ops@example.com", answer: refusing(errors.New("500"), "poison")}
 	f.deliver(r, func(d *Delivery) { d.timing.first, d.timing.last, d.timing.patience = time.Hour, time.Hour, 1 })
 	f.alert("poison")
 	f.Until("it is tried", func() bool { return len(r.tried()) == 1 })
+	return r
+}
+
+// It is alone and fails for hours: what comes is delivered at once, before its next try.
+func TestWhatComesEndsAPause(t *testing.T) {
+	f := newFleet(t)
+	r := f.choking()
 	f.alert("a")
 	f.delivered(r)
 	if d := cmp.Diff([][]string{{"a"}}, r.batches()); d != "" {
@@ -318,12 +324,12 @@ func TestRoundOfParkedIsBounded(t *testing.T) {
 		change func(r *round)
 		over   bool
 	}{
-		{func(*round) {}, false},
-		{func(r *round) { r.tries = 0 }, true},
-		{func(r *round) { r.until = time.Now().Add(-time.Second) }, true},
-		{func(r *round) { r.refused = 1 }, false},
-		{func(r *round) { r.refused = 2 }, true},
-		{func(r *round) { r.refused, r.took = 9, true }, false},
+		{change: func(*round) {}, over: false},
+		{change: func(r *round) { r.tries = 0 }, over: true},
+		{change: func(r *round) { r.until = time.Now().Add(-time.Second) }, over: true},
+		{change: func(r *round) { r.refused = 1 }, over: false},
+		{change: func(r *round) { r.refused = 2 }, over: true},
+		{change: func(r *round) { r.refused, r.took = 9, true }, over: false},
 	} {
 		now := r
 		if c.change(&now); now.isOver() != c.over {
@@ -356,10 +362,7 @@ func TestChokesOnMost(t *testing.T) {
 // What is for others takes no room while something waits.
 func TestWhatIsForOthersTakesNoRoom(t *testing.T) {
 	f := newFleet(t)
-	r := &receiver{name: "mail/ops@example.com", answer: refusing(errors.New("500"), "poison")}
-	f.deliver(r, func(d *Delivery) { d.timing.first, d.timing.last, d.timing.patience = time.Hour, time.Hour, 1 })
-	f.alert("poison")
-	f.Until("it is tried", func() bool { return len(r.tried()) == 1 })
+	r := f.choking()
 	f.alertFor([]string{"chat"}, numbered(maxBatch+100)...)
 	f.alert("a")
 	f.delivered(r)
@@ -393,14 +396,14 @@ func TestBatchAmongOthersStaysAsItIs(t *testing.T) {
 func TestPositionSaysWhy(t *testing.T) {
 	f := newFleet(t)
 	r := &receiver{name: "mail/ops@example.com", answer: always(errors.New("451 try later"))}
-	at := func() *inbox.Position {
-		table, err := records.OpenTable[inbox.Position](t.Context(), f.JS, stream.LeasesBucket, zerolog.Nop())
+	at := func() *stream.Position {
+		table, err := records.OpenTable[stream.Position](t.Context(), f.JS, stream.LeasesBucket, zerolog.Nop())
 		if err != nil {
 			t.Fatal(err)
 		}
 		p, err := table.Get(t.Context(), stream.ReceiverConsumer(r.name))
 		if err != nil || p == nil {
-			return &inbox.Position{}
+			return &stream.Position{}
 		}
 		return p
 	}
@@ -417,7 +420,7 @@ func TestPositionSaysWhy(t *testing.T) {
 	}
 	r.says(nil)
 	f.delivered(r)
-	f.Until("it is over", func() bool { return at().Status == inbox.Status{} })
+	f.Until("it is over", func() bool { return at().Failures == stream.Failures{} })
 	d.Stop()
 	late := &receiver{name: "mail/late@example.com"}
 	f.deliver(late)

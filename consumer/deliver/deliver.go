@@ -185,7 +185,7 @@ func (d *Delivery) deliverNext(ctx context.Context) error {
 	}
 
 	if len(d.rest) == 0 {
-		msgs, err := d.inbox.Next(ctx, d.parked.before(d.timing.idle))
+		msgs, err := d.inbox.Next(ctx, d.parked.untilDue(d.timing.idle))
 		if err == nil && len(msgs) == 0 && d.parked.isDue() {
 			return d.retryParked(ctx)
 		}
@@ -230,7 +230,7 @@ func (d *Delivery) park(ctx context.Context, raw jetstream.Msg, seq uint64, reas
 	d.log.Error().Err(reason).Uint64("seq", seq).Str("subject", raw.Subject()).
 		Str("parked", stream.ParkedSubject(d.inbox.Name())).
 		Msg("notification is parked")
-	d.parked.add(d.timing)
+	d.parked.addParked(d.timing)
 	return nil
 }
 

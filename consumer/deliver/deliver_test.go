@@ -187,23 +187,23 @@ func TestParkedPauses(t *testing.T) {
 	}
 	var pauses []time.Duration
 	for range 6 {
-		p.done(times, true, false)
+		p.endRound(times, true, false)
 		pauses = append(pauses, p.pause)
 	}
 	m := time.Minute
 	if d := cmp.Diff([]time.Duration{5 * m, 10 * m, 20 * m, 40 * m, 60 * m, 60 * m}, pauses); d != "" {
 		t.Error(d)
 	}
-	if p.isDue() || p.before(2*time.Hour) > time.Hour || p.before(time.Second) != time.Second {
+	if p.isDue() || p.untilDue(2*time.Hour) > time.Hour || p.untilDue(time.Second) != time.Second {
 		t.Errorf("due in %v", time.Until(p.due))
 	}
-	if p.done(times, true, true); p.pause != 5*m {
+	if p.endRound(times, true, true); p.pause != 5*m {
 		t.Errorf("after a success: %v", p.pause)
 	}
-	if p.done(times, false, true); p.isDue() || p.before(time.Hour) != time.Hour {
+	if p.endRound(times, false, true); p.isDue() || p.untilDue(time.Hour) != time.Hour {
 		t.Error("due although nothing is parked")
 	}
-	if p.add(times); p.pause != 5*m || p.isDue() {
+	if p.addParked(times); p.pause != 5*m || p.isDue() {
 		t.Errorf("after parking: %v", p.pause)
 	}
 }

@@ -12,7 +12,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"supernats/consumer/deliver/inbox"
 	"supernats/consumer/fleettest"
 	"supernats/consumer/health"
 	"supernats/consumer/lease"
@@ -62,7 +61,7 @@ func TestKilledInTheMiddle(t *testing.T) {
 		return nil
 	}}
 	var dead *atomic.Bool
-	deliver := func() *fleettest.Running {
+	deliver := func() running {
 		dead = new(atomic.Bool)
 		own := dead
 		return f.deliver(r, func(d *Delivery) {
@@ -75,14 +74,7 @@ func TestKilledInTheMiddle(t *testing.T) {
 		})
 	}
 	d := deliver()
-	published := make(chan bool)
-	go func() {
-		defer close(published)
-		for _, p := range all {
-			f.alert(p)
-			time.Sleep(time.Duration(rand.N(5)) * time.Millisecond)
-		}
-	}()
+	published := f.alertSlowly(all)
 	kills := 0
 	for done := false; !done; kills++ {
 		select {
@@ -136,14 +128,7 @@ func TestServerRestartsWhileDelivering(t *testing.T) {
 	r := &receiver{name: "mail/ops@example.com"}
 	f.deliver(r)
 	all := numbered(150)
-	published := make(chan bool)
-	go func() {
-		defer close(published)
-		for _, p := range all {
-			f.alert(p)
-			time.Sleep(time.Duration(rand.N(5)) * time.Millisecond)
-		}
-	}()
+	published := f.alertSlowly(all)
 	for done := false; !done; {
 		select {
 		case <-published:
@@ -207,7 +192,7 @@ func TestAnotherInstanceTakesOver(t *testing.T) {
 		}
 		return nil
 	}
-	frozen := fleettest.Start(t, d.Run)
+	frozen := running{fleettest.Start(t, d.Run)}
 	f.Until("it has a queue", func() bool {
 		_, err := f.JS.Consumer(t.Context(), stream.Alerts, stream.ReceiverConsumer(old.name))
 		return err == nil
@@ -234,13 +219,9 @@ func TestAnotherInstanceTakesOver(t *testing.T) {
 // The consumer is gone, as after a kill between its end and its new beginning.
 func TestQueueThatIsGoneContinues(t *testing.T) {
 	f := newFleet(t)
-	r := &receiver{name: "mail/ops@example.com"}
-	d := f.deliver(r)
-	f.alert("a", "b")
-	f.delivered(r)
-	d.Stop()
+	r := f.hasDelivered("mail/ops@example.com", "a", "b")
 	f.alert("c")
-	d = f.deliver(r)
+	d := f.deliver(r)
 	f.delivered(r)
 	if err := f.JS.DeleteConsumer(t.Context(), stream.Alerts, stream.ReceiverConsumer(r.name)); err != nil {
 		t.Fatal(err)
@@ -270,11 +251,7 @@ func TestQueueThatIsGoneContinues(t *testing.T) {
 // Another stream of notifications, whose sequences begin again.
 func TestStreamIsReplaced(t *testing.T) {
 	f := newFleet(t)
-	r := &receiver{name: "mail/ops@example.com"}
-	d := f.deliver(r)
-	f.alert("a", "b", "c")
-	f.delivered(r)
-	d.Stop()
+	r := f.hasDelivered("mail/ops@example.com", "a", "b", "c")
 	if err := f.JS.DeleteStream(t.Context(), stream.Alerts); err != nil {
 		t.Fatal(err)
 	}
@@ -293,16 +270,12 @@ func TestStreamIsReplaced(t *testing.T) {
 // before was there before.
 func TestReceiverWithoutPositionIsNotNew(t *testing.T) {
 	f := newFleet(t)
-	r := &receiver{name: "mail/ops"}
-	d := f.deliver(r)
-	f.alert("a", "b")
-	f.delivered(r)
-	d.Stop()
+	r := f.hasDelivered("mail/ops", "a", "b")
 	name := stream.ReceiverConsumer(r.name)
 	if err := f.Bucket(stream.LeasesBucket).Purge(t.Context(), name); err != nil {
 		t.Fatal(err)
 	}
-	d = f.deliver(r)
+	d := f.deliver(r)
 	f.alert("c")
 	f.delivered(r)
 	d.Stop()
@@ -311,7 +284,7 @@ func TestReceiverWithoutPositionIsNotNew(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var at inbox.Position
+	var at stream.Position
 	if f.Unmarshal(e.Value(), &at); at.Begin != 0 || at.Done == 0 {
 		t.Errorf("%s", e.Value())
 	}

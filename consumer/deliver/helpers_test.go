@@ -3,6 +3,7 @@ package deliver
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
@@ -13,6 +14,7 @@ import (
 
 	"supernats/consumer/fleettest"
 	"supernats/consumer/health"
+	"supernats/consumer/lease"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -120,19 +122,26 @@ func (f *fleet) newDelivery(r *receiver, change ...func(*Delivery)) *Delivery {
 }
 
 // deliver runs the delivery of a receiver. It returns when the queue is there.
-func (f *fleet) deliver(r *receiver, change ...func(*Delivery)) *fleettest.Running {
+func (f *fleet) deliver(r *receiver, change ...func(*Delivery)) running {
 	f.Helper()
 	return f.runDelivery(f.newDelivery(r, change...))
 }
 
-func (f *fleet) runDelivery(d *Delivery) *fleettest.Running {
+func (f *fleet) runDelivery(d *Delivery) running {
 	f.Helper()
 	again := health.Retry{Log: zerolog.Nop()} // as the daemon does: the one before may be writing
 	if err := again.Until(f.Context(), func() error { return d.Create(f.Context()) }); err != nil {
 		f.Fatal(err)
 	}
-	return fleettest.Start(f.T, d.Run)
+	return running{fleettest.Start(f.T, d.Run)}
 }
+
+// running is a delivery that runs.
+type running struct{ *fleettest.Running }
+
+// Kill ends it as when another instance takes over: with nothing that is under way brought
+// to its end.
+func (r running) Kill() { r.Interrupt(lease.ErrLost) }
 
 // impatient makes requests that were lost with a connection fail soon.
 func (f *fleet) impatient() {
@@ -213,4 +222,28 @@ func numbered(n int) (list []string) {
 		list = append(list, fmt.Sprintf("p%04d", i))
 	}
 	return list
+}
+
+// alertSlowly publishes alerts one after the other, and closes published after the last one.
+func (f *fleet) alertSlowly(all []string) (published <-chan struct{}) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for _, p := range all {
+			f.alert(p)
+			time.Sleep(time.Duration(rand.N(5)) * time.Millisecond)
+		}
+	}()
+	return done
+}
+
+// hasDelivered is a receiver that has taken alerts from a delivery that was stopped since.
+func (f *fleet) hasDelivered(name string, alerts ...string) *receiver {
+	f.Helper()
+	r := &receiver{name: name}
+	d := f.deliver(r)
+	f.alert(alerts...)
+	f.delivered(r)
+	d.Stop()
+	return r
 }

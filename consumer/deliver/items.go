@@ -123,5 +123,5 @@ func (s *batchSize) halve(count int, tooSlow bool) {
 	}
 }
 
-// absolve is called after a single notification ran out of time: the size was not to blame.
-func (s *batchSize) absolve() { s.most = s.biggest }
+// allowBiggest is called after a single notification ran out of time: the size was not to blame.
+func (s *batchSize) allowBiggest() { s.most = s.biggest }

@@ -14,7 +14,7 @@ import (
 )
 
 // position returns what a delivery has written down.
-func (f *fleet) position(r *receiver) (p inbox.Position) {
+func (f *fleet) position(r *receiver) (p stream.Position) {
 	f.Helper()
 	e, err := f.Bucket(stream.LeasesBucket).Get(f.Context(), stream.ReceiverConsumer(r.name))
 	if err != nil {

@@ -32,24 +32,24 @@ func (p *parkedSchedule) isDue() bool { return !p.due.IsZero() && !time.Now().Be
 // came first.
 func (p *parkedSchedule) isOverdue() bool { return p.isDue() && time.Since(p.due) > parkedPatience }
 
-// before shortens a waiting time so that it ends when the next round is due.
-func (p *parkedSchedule) before(wait time.Duration) time.Duration {
+// untilDue shortens a waiting time so that it ends when the next round is due.
+func (p *parkedSchedule) untilDue(wait time.Duration) time.Duration {
 	if p.due.IsZero() {
 		return wait
 	}
 	return min(wait, time.Until(p.due))
 }
 
-// add is called when a notification was parked.
-func (p *parkedSchedule) add(t timing) {
+// addParked is called when a notification was parked.
+func (p *parkedSchedule) addParked(t timing) {
 	if p.due.IsZero() {
 		p.pause = t.parkedFirst
 		p.due = time.Now().Add(p.pause)
 	}
 }
 
-// done is called after a round: left if notifications remain, taken if some were accepted.
-func (p *parkedSchedule) done(t timing, left, taken bool) {
+// endRound is called after a round: left if notifications remain, taken if some were accepted.
+func (p *parkedSchedule) endRound(t timing, left, taken bool) {
 	switch {
 	case !left:
 		*p = parkedSchedule{}
@@ -85,13 +85,13 @@ func (d *Delivery) retryParked(ctx context.Context) error {
 	}
 
 	r := round{delivery: d, parked: parked, tries: maxParkedTries, until: time.Now().Add(parkedTime), left: len(all)}
-	err = r.try(ctx, all)
+	err = r.tryBatch(ctx, all)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 
 	taken := len(all) - r.left
-	d.parked.done(d.timing, r.left > 0 || more, taken > 0)
+	d.parked.endRound(d.timing, r.left > 0 || more, taken > 0)
 	if len(all) > 0 {
 		var e *zerolog.Event
 		if err != nil {

@@ -15,7 +15,7 @@ func (d *Delivery) probe(ctx context.Context, left items) (tries int, failure, e
 		return 0, nil, err
 	}
 
-	for _, it := range d.probes.choose(left, d.rest.waiting()) {
+	for _, it := range d.probes.nextAlone(left, d.rest.waiting()) {
 		tries++
 		failure, err = d.sendAlone(ctx, it)
 		if err != nil || failure == nil || notify.IsOutage(failure) {
@@ -31,10 +31,10 @@ type candidates struct {
 	chosen int
 }
 
-// choose returns what to send alone: the first notification of a batch of several, and one
+// nextAlone returns what to send alone: the first notification of a batch of several, and one
 // of another alert, each time the next one. left is what remains of the batch, all is
 // everything that waits.
-func (c *candidates) choose(left, all items) (list items) {
+func (c *candidates) nextAlone(left, all items) (list items) {
 	first := left[0]
 	if len(left) > 1 {
 		list = append(list, first)

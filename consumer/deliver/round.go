@@ -46,14 +46,14 @@ func (r *round) isOver() bool {
 	return r.tries == 0 || time.Now().After(r.until) || !r.took && r.refused >= 2
 }
 
-// try sends a batch, in halves if it is refused. It returns the last error; an outage, or an
+// tryBatch sends a batch, in halves if it is refused. It returns the last error; an outage, or an
 // error of the stream, ends it.
-func (r *round) try(ctx context.Context, batch []parkedOne) error {
+func (r *round) tryBatch(ctx context.Context, batch []parkedOne) error {
 	if len(batch) == 0 || r.isOver() {
 		return nil
 	}
 	r.tries--
-	batch, err := r.send(ctx, batch)
+	batch, err := r.sendBatch(ctx, batch)
 	if err == nil || len(batch) == 0 || endsRound(err) || ctx.Err() != nil || isAsked(err) {
 		return err
 	}
@@ -67,7 +67,7 @@ func (r *round) try(ctx context.Context, batch []parkedOne) error {
 		halves[0], halves[1] = halves[1], halves[0]
 	}
 	for _, half := range halves {
-		if e := r.try(ctx, half); e != nil {
+		if e := r.tryBatch(ctx, half); e != nil {
 			if err = e; endsRound(err) {
 				return err
 			}
@@ -78,8 +78,8 @@ func (r *round) try(ctx context.Context, batch []parkedOne) error {
 
 func endsRound(err error) bool { return notify.IsOutage(err) || errors.Is(err, errParked) }
 
-// send sends a batch with the ends of its alerts, and returns what was not accepted.
-func (r *round) send(ctx context.Context, batch []parkedOne) (left []parkedOne, err error) {
+// sendBatch sends a batch with the ends of its alerts, and returns what was not accepted.
+func (r *round) sendBatch(ctx context.Context, batch []parkedOne) (left []parkedOne, err error) {
 	d := r.delivery
 	if err := d.options.Held(); err != nil {
 		return batch, fmt.Errorf("%w: %w", errParked, err)

@@ -23,7 +23,7 @@ func (d *Delivery) sendBatch(ctx context.Context, batch items) error {
 	}
 
 	for {
-		failure, err := d.try(ctx, s)
+		failure, err := d.trySending(ctx, s)
 		if err != nil {
 			return err
 		}
@@ -55,9 +55,9 @@ func (d *Delivery) sendBatch(ctx context.Context, batch items) error {
 	}
 }
 
-// try sends what is left of a batch. failure is why the receiver did not accept all of it;
+// trySending sends what is left of a batch. failure is why the receiver did not accept all of it;
 // after err the delivery has to begin again.
-func (d *Delivery) try(ctx context.Context, s *sending) (failure, err error) {
+func (d *Delivery) trySending(ctx context.Context, s *sending) (failure, err error) {
 	if err := d.inbox.Begin(ctx, s.last); err != nil {
 		return nil, err
 	}
@@ -154,7 +154,7 @@ func (d *Delivery) setAside(ctx context.Context, batch items, reason error) erro
 	}
 
 	if isTimeout(reason) {
-		d.size.absolve()
+		d.size.allowBiggest()
 	}
 	it.n = nil
 	d.proof.spend()

@@ -73,18 +73,18 @@ func TestJudge(t *testing.T) {
 		failure error
 		want    verdict
 	}{
-		{"all was accepted in parts", sending{batch: items{{seq: 1}}}, proof{}, errTemporary, allTaken},
-		{"outage", sending{batch: waitingItems(2), proved: true}, fresh, errAway, outage},
-		{"a batch, and others are accepted", sending{batch: waitingItems(2)}, proof{took: true}, errTemporary, tooMany},
-		{"a batch, and others were accepted lately", sending{batch: waitingItems(2)}, proof{credit: 1, credited: time.Now()}, errTemporary, tooMany},
-		{"a batch, and nothing is known", sending{batch: waitingItems(2), tries: 9}, proof{}, errTemporary, unclear},
-		{"one, and another was just accepted", sending{batch: waitingItems(1), proved: true, asked: true}, fresh, errTemporary, confirm},
-		{"one, tried again since", sending{batch: waitingItems(1), proved: true}, fresh, errTemporary, isRefused},
-		{"one of a divided batch, first try", sending{batch: waitingItems(1), tries: 1}, fresh, errTemporary, unclear},
-		{"one of a divided batch, second try", sending{batch: waitingItems(1), tries: 2}, fresh, errTemporary, isRefused},
-		{"one, and the proof is old", sending{batch: waitingItems(1), tries: 2}, stale, errTemporary, unclear},
-		{"one, and there is no other", sending{batch: waitingItems(1), tries: 4, noOther: true}, proof{took: true}, errTemporary, isRefused},
-		{"one, and nothing is known", sending{batch: waitingItems(1), tries: 9, noOther: true}, proof{}, errTemporary, unclear},
+		{name: "all was accepted in parts", s: sending{batch: items{{seq: 1}}}, p: proof{}, failure: errTemporary, want: allTaken},
+		{name: "outage", s: sending{batch: waitingItems(2), proved: true}, p: fresh, failure: errAway, want: outage},
+		{name: "a batch, and others are accepted", s: sending{batch: waitingItems(2)}, p: proof{took: true}, failure: errTemporary, want: tooMany},
+		{name: "a batch, and others were accepted lately", s: sending{batch: waitingItems(2)}, p: proof{credit: 1, credited: time.Now()}, failure: errTemporary, want: tooMany},
+		{name: "a batch, and nothing is known", s: sending{batch: waitingItems(2), tries: 9}, p: proof{}, failure: errTemporary, want: unclear},
+		{name: "one, and another was just accepted", s: sending{batch: waitingItems(1), proved: true, asked: true}, p: fresh, failure: errTemporary, want: confirm},
+		{name: "one, tried again since", s: sending{batch: waitingItems(1), proved: true}, p: fresh, failure: errTemporary, want: isRefused},
+		{name: "one of a divided batch, first try", s: sending{batch: waitingItems(1), tries: 1}, p: fresh, failure: errTemporary, want: unclear},
+		{name: "one of a divided batch, second try", s: sending{batch: waitingItems(1), tries: 2}, p: fresh, failure: errTemporary, want: isRefused},
+		{name: "one, and the proof is old", s: sending{batch: waitingItems(1), tries: 2}, p: stale, failure: errTemporary, want: unclear},
+		{name: "one, and there is no other", s: sending{batch: waitingItems(1), tries: 4, noOther: true}, p: proof{took: true}, failure: errTemporary, want: isRefused},
+		{name: "one, and nothing is known", s: sending{batch: waitingItems(1), tries: 9, noOther: true}, p: proof{}, failure: errTemporary, want: unclear},
 	} {
 		if got := tc.s.judge(tc.failure, &tc.p, defaultTiming()); got != tc.want {
 			t.Errorf("%s: verdict %d, want %d", tc.name, got, tc.want)
@@ -160,7 +160,7 @@ func TestBatchSize(t *testing.T) {
 		t.Errorf("later: %d", s.now)
 	}
 	s.halve(2, true)
-	if s.absolve(); s.limit() != 100 {
+	if s.allowBiggest(); s.limit() != 100 {
 		t.Errorf("after one ran out of time alone: %d", s.limit())
 	}
 }

@@ -1,10 +1,8 @@
 package doctor
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -56,7 +54,7 @@ func (h *hostReport) addFleet() {
 
 	before := len(h.report.findings)
 	var silent, shutDown []string
-	otherVersions := map[string][]string{}
+	versions := otherVersions{}
 	sorted := slices.Clone(hosts)
 	slices.SortFunc(sorted, func(a, b schema.HostRecord) int { return strings.Compare(a.Host, b.Host) })
 	for i := range sorted {
@@ -70,9 +68,7 @@ func (h *hostReport) addFleet() {
 		h.addTroubles(host)
 		h.addLosses(host)
 		h.addSections(host)
-		if v := host.BridgeVersion; v != h.version {
-			otherVersions[v] = append(otherVersions[v], host.Host)
-		}
+		h.compareVersions(host, versions)
 	}
 
 	h.addServerClock()
@@ -86,11 +82,7 @@ func (h *hostReport) addFleet() {
 			"%s shut down, as %s announced, and not back: %s",
 			wording.Count(n, "host is", "hosts are"), announced, firstNames(shutDown))
 	}
-	for _, v := range slices.Sorted(maps.Keys(otherVersions)) {
-		h.report.warn("install supernats-bridge "+h.version+" there, then: supervisorctl restart supernats",
-			"bridge %s, not %s, on %s: %s", cmp.Or(v, "of an unknown version"), h.version,
-			wording.Count(len(otherVersions[v]), "host", "hosts"), firstNames(otherVersions[v]))
-	}
+	h.addVersions(versions)
 
 	if len(h.report.findings) == before {
 		h.report.ok("%s, all seen within %s", wording.Count(len(hosts), "host", "hosts"),

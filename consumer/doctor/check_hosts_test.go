@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"supernats/consumer/fleettest"
 	"supernats/consumer/inspect"
 	"supernats/schema"
 )
@@ -24,8 +25,6 @@ var aSpan = regexp.MustCompile(`\b(\d+[dhms])+\b`)
 // version is the one that bridges should have.
 const version = "v1.2.3"
 
-func ptr[T any](v T) *T { return &v }
-
 // hostFindings are what the doctor says of hosts at a time, a line each.
 func hostFindings(now time.Time, hosts ...schema.HostRecord) (lines []string) {
 	var r report
@@ -38,27 +37,6 @@ func hostFindings(now time.Time, hosts ...schema.HostRecord) (lines []string) {
 		lines = append(lines, aSpan.ReplaceAllString(line, "SPAN"))
 	}
 	return lines
-}
-
-// hostWithSeveralSupervisords is a host with three supervisords, one of which is silent and one has
-// ended, with troubles and a clock that is wrong.
-func hostWithSeveralSupervisords(now time.Time) schema.HostRecord {
-	ago := func(d time.Duration) schema.Time { return schema.Time{Time: now.Add(-d)} }
-	trouble := func(cause, pool, text, fix string) schema.HostTrouble {
-		return schema.HostTrouble{Cause: cause, Pool: pool, Boot: "a", Text: text, Fix: fix, Since: ago(time.Hour), Last: ago(time.Minute)}
-	}
-	return schema.HostRecord{
-		Host: "box", Boot: "a", BridgeVersion: "v1.2.3", SupervisorState: "RUNNING", LastSeen: ago(time.Second), Running: 2,
-		Lives: []schema.HostLife{
-			{Boot: "z", Server: "system", LastSeen: ago(time.Hour), Ended: ptr(ago(time.Hour))},
-			{Boot: "a", Server: "system", LastSeen: ago(time.Second), Clock: &schema.HostClock{Offset: -3 * 24 * time.Hour.Milliseconds(), Settled: true}},
-			{Boot: "b", Server: "user", LastSeen: ago(10 * time.Minute)},
-		},
-		Troubles: []schema.HostTrouble{
-			trouble("disk-full", "supernats", "3 MiB are left", "make room"), trouble("disk-full", "logs", "3 MiB are left", "make room"), trouble("clock", "", "it is 3d ahead", "set it"),
-		},
-		MoreTroubles: 2,
-	}
 }
 
 // What is wrong with hosts depends on no date.
@@ -74,9 +52,9 @@ func TestHosts(t *testing.T) {
 			"warn host web3: the stream took 3 of its events for duplicates that they were not, the last time SPAN ago: somebody else uses its message ids [find out which NATS user publishes message ids of this host that are not its own, and revoke its rights; the events of the host are stored all the same]",
 			"warn 2 hosts are silent: box (its supervisord user, SPAN), web2 (SPAN) [there: supervisorctl status, and supervisorctl tail supernats stderr; if a host is gone for good: supernats hosts forget HOST]",
 		}
-		got := hostFindings(now, hostWithSeveralSupervisords(now),
-			schema.HostRecord{Host: "web3", BridgeVersion: version, LastSeen: ago(0), Resent: 3, LastResent: ptr(ago(time.Hour)), Lost: 3, LastLoss: ptr(ago(8 * 24 * time.Hour))},
-			schema.HostRecord{Host: "web2", BridgeVersion: version, LastSeen: ago(10 * time.Minute), Lost: 12, LastLoss: ptr(ago(6 * 24 * time.Hour))})
+		got := hostFindings(now, fleettest.HostWithSeveralSupervisords(now),
+			schema.HostRecord{Host: "web3", BridgeVersion: version, LastSeen: ago(0), Resent: 3, LastResent: new(ago(time.Hour)), Lost: 3, LastLoss: new(ago(8 * 24 * time.Hour))},
+			schema.HostRecord{Host: "web2", BridgeVersion: version, LastSeen: ago(10 * time.Minute), Lost: 12, LastLoss: new(ago(6 * 24 * time.Hour))})
 		if d := cmp.Diff(want, got); d != "" {
 			t.Errorf("%v: %s", now, d)
 		}

@@ -78,8 +78,8 @@ func (r *report) addQueue(q *inspect.Queue, wait time.Duration, unread bool) {
 	case q.Failure() != "":
 		r.fail("fix what the error says, and try it: "+try+" (`supernats consume` keeps trying by itself)",
 			"receiver %s: %s, and the last try failed (%s since %s): %s",
-			q.Receiver, waiting, wording.Count(q.Progress.Tries, "try", "tries"),
-			wording.Date(q.Progress.Since), q.Failure())
+			q.Receiver, waiting, wording.Count(q.Position.Tries, "try", "tries"),
+			wording.Date(q.Position.Since), q.Failure())
 	case wait > maxNotificationWait:
 		r.warn("the log of `supernats consume` says why they are not delivered; try it: "+try,
 			"receiver %s: %s, the oldest for %s", q.Receiver, waiting, wording.Compact(wait))

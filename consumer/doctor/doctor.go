@@ -117,7 +117,7 @@ func Examine(ctx context.Context, in *Installation) []Finding {
 		if c.needs > foundationOf(in, findings) {
 			continue
 		}
-		findings = append(findings, c.make(ctx, in)...)
+		findings = append(findings, c.makeCheck(ctx, in)...)
 	}
 	return findings
 }
@@ -135,8 +135,8 @@ func foundationOf(in *Installation, findings []Finding) foundation {
 	return onJetStream
 }
 
-// make runs a check. What keeps it from its end is a finding as well.
-func (c *check) make(ctx context.Context, in *Installation) []Finding {
+// makeCheck runs a check. What keeps it from its end is a finding as well.
+func (c *check) makeCheck(ctx context.Context, in *Installation) []Finding {
 	var r report
 	err := in.Guard.Run(ctx, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, checkTimeout)

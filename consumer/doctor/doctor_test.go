@@ -62,7 +62,7 @@ func TestCheckEndsWithAnError(t *testing.T) {
 		{Status: OK, Check: "x", Message: "one"},
 		{Status: Fail, Check: "x", Message: "two", Fix: "fix what stands above, then run `supernats doctor` again"},
 	}
-	if d := cmp.Diff(want, c.make(t.Context(), &Installation{Guard: new(inspect.Guard)})); d != "" {
+	if d := cmp.Diff(want, c.makeCheck(t.Context(), &Installation{Guard: new(inspect.Guard)})); d != "" {
 		t.Error(d)
 	}
 }

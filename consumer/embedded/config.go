@@ -121,7 +121,7 @@ func splitListen(listen string) (host string, port int, err error) {
 		return "", 0, fmt.Errorf("%q: %w", listen, err)
 	}
 	if port, err = strconv.Atoi(text); err != nil {
-		return "", 0, fmt.Errorf("%q: the port is no number", listen)
+		return "", 0, fmt.Errorf("%q: invalid port %q: want a number", listen, text)
 	}
 	if port == 0 {
 		port = server.RANDOM_PORT

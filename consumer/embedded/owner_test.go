@@ -48,8 +48,8 @@ func TestStoreOfAnotherUser(t *testing.T) {
 		err        error
 		path, ends string
 	}{
-		{locked, lock, lock + " " + store},
-		{stored, state, store},
+		{err: locked, path: lock, ends: lock + " " + store},
+		{err: stored, path: state, ends: store},
 	} {
 		if c.err == nil || !strings.Contains(c.err.Error(), c.path+": permission denied for ") || !strings.HasSuffix(c.err.Error(), " "+c.ends) {
 			t.Errorf("got %v, want one about %s with chown -R of %s", c.err, c.path, c.ends)

@@ -89,9 +89,9 @@ func (e *Server) start(o *server.Options) error {
 	if !waitReady(s, logger) || !s.JetStreamEnabled() {
 		s.Shutdown()
 		s.WaitForShutdown()
-		return fmt.Errorf("start the embedded NATS server on %s with its store in %s: %w "+
-			"(is another server running there? set nats.url to use it, or embedded.listen)",
-			net.JoinHostPort(o.Host, portText(o.Port)), o.StoreDir, logger.fatalError())
+		err := logger.fatalError()
+		return fmt.Errorf("start the embedded NATS server on %s with its store in %s: %w (%s)",
+			net.JoinHostPort(o.Host, portText(o.Port)), o.StoreDir, err, startFix(err))
 	}
 
 	if a, ok := s.Addr().(*net.TCPAddr); ok {
@@ -100,6 +100,15 @@ func (e *Server) start(o *server.Options) error {
 	e.opts.Store(o)
 	e.running.Store(s)
 	return nil
+}
+
+// startFix is what helps a server that did not start. nats-server hands out no errors,
+// only what it logs (server/server.go EnableJetStream).
+func startFix(err error) string {
+	if strings.Contains(err.Error(), "JetStream") {
+		return "its user must be able to write there: see data_dir, or store_dir in the file of embedded.config"
+	}
+	return "is another server running there? set nats.url to use it, or embedded.listen"
 }
 
 // waitReady waits until a server can be connected to. It does not wait for one that has
@@ -213,8 +222,8 @@ func (e *Server) LoginOptions() []nats.Option {
 	return opts
 }
 
-// sickness returns why the server must be restarted, empty if it need not be.
-func (e *Server) sickness() string {
+// restartReason returns why the server must be restarted, empty if it need not be.
+func (e *Server) restartReason() string {
 	s := e.running.Load()
 	switch {
 	case s == nil:

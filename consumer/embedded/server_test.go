@@ -17,23 +17,25 @@ import (
 	"supernats/schema/stream"
 )
 
-// running runs a server until stop, with a connection to it.
-func running(t *testing.T, settings Settings) (js jetstream.JetStream, stop func()) {
+// running runs a server until stop, or until the test ends, with a connection to it that
+// outlives its restarts.
+func running(t *testing.T, settings Settings) (s *Server, js jetstream.JetStream, stop func()) {
 	t.Helper()
 	s, err := Start(settings, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}
-	nc, err := nats.Connect("", nats.InProcessServer(s))
+	t.Cleanup(s.Shutdown)
+	nc, err := nats.Connect("", nats.InProcessServer(s), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))
 	if err != nil {
-		s.Shutdown()
 		t.Fatal(err)
 	}
+	t.Cleanup(nc.Close)
 	js, err = jetstream.New(nc)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return js, func() {
+	return s, js, func() {
 		nc.Close()
 		s.Shutdown()
 	}
@@ -54,13 +56,13 @@ func TestStartRefuses(t *testing.T) {
 		want        []string
 	}{
 		"port in use": {
-			taken.Addr().String(), t.TempDir(),
-			[]string{"on " + taken.Addr().String(), "address already in use", "is another server running there? set nats.url to use it, or embedded.listen"},
+			listen: taken.Addr().String(), dir: t.TempDir(),
+			want: []string{"on " + taken.Addr().String(), "address already in use", "is another server running there? set nats.url to use it, or embedded.listen"},
 		},
-		"no directory":     {"127.0.0.1:0", file, []string{file, "not a directory"}},
-		"no address":       {"h", t.TempDir(), []string{`embedded.listen "h"`, "missing port"}},
-		"no port":          {"127.0.0.1:nats", t.TempDir(), []string{`embedded.listen "127.0.0.1:nats"`, "the port is no number"}},
-		"not this machine": {"192.0.2.1:0", t.TempDir(), []string{"on 192.0.2.1:0", "cannot assign requested address"}},
+		"no directory":     {listen: "127.0.0.1:0", dir: file, want: []string{file, "not a directory", "its user must be able to write there: see data_dir"}},
+		"no address":       {listen: "h", dir: t.TempDir(), want: []string{`embedded.listen "h"`, "missing port"}},
+		"no port":          {listen: "127.0.0.1:nats", dir: t.TempDir(), want: []string{`embedded.listen "127.0.0.1:nats"`, `invalid port "nats": want a number`}},
+		"not this machine": {listen: "192.0.2.1:0", dir: t.TempDir(), want: []string{"on 192.0.2.1:0", "cannot assign requested address"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			begun := time.Now()
@@ -89,7 +91,7 @@ func TestServerKeepsItsData(t *testing.T) {
 	for i, size := range []schema.Size{1 << 30, 1 << 30, 64 << 20, 2 << 30} {
 		limits := stream.DefaultLimits()
 		limits.EventBytes = int64(size)
-		js, stop := running(t, Settings{
+		_, js, stop := running(t, Settings{
 			Section: Config{Listen: "127.0.0.1:0", MaxStore: size}, DataDir: dir, StreamBytes: limits.Total(),
 		})
 		if err := stream.EnsureAll(t.Context(), js, limits); err != nil {

@@ -106,17 +106,17 @@ func (w *StoreWatch) Look(ctx context.Context) {
 		}
 	}
 
-	sickness := w.server.sickness()
-	if sickness == "" && refusal != nil && !refusal.Full {
-		sickness = refusal.Error()
+	reason := w.server.restartReason()
+	if reason == "" && refusal != nil && !refusal.Full {
+		reason = refusal.Error()
 	}
 	dir := w.server.opts.Load().StoreDir
 	switch err := tryDisk(dir); {
 	case err != nil:
 		w.report(fmt.Errorf("nothing can be stored in %s: %w", dir, err), fixDisk)
-	case sickness != "":
-		w.report(fmt.Errorf("the embedded NATS server stores nothing any more: %s", sickness), fixRestart)
-		w.restart(sickness)
+	case reason != "":
+		w.report(fmt.Errorf("the embedded NATS server stores nothing any more: %s", reason), fixRestart)
+		w.restart(reason)
 	case refusal == nil:
 		if w.pause > 0 && time.Since(w.restarted) > w.pause+calmAfter {
 			w.pause = 0

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
@@ -23,21 +22,9 @@ func watched(t *testing.T) (w *StoreWatch, js jetstream.JetStream) {
 	t.Helper()
 	limits := stream.DefaultLimits()
 	limits.EventBytes = 16 << 20
-	s, err := Start(Settings{
+	s, js, _ := running(t, Settings{
 		Section: Config{Listen: "127.0.0.1:0", MaxStore: 16 << 20}, DataDir: t.TempDir(), StreamBytes: limits.Total(),
-	}, zerolog.Nop())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Shutdown)
-	nc, err := nats.Connect("", nats.InProcessServer(s), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	if js, err = jetstream.New(nc); err != nil {
-		t.Fatal(err)
-	}
+	})
 	if err := stream.EnsureAll(t.Context(), js, limits); err != nil {
 		t.Fatal(err)
 	}
@@ -131,8 +118,8 @@ func TestEmbeddedAfterItsStoreWasRemoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.Look(t.Context())
-	if w.server.sickness() != "" {
-		t.Fatal(w.server.sickness())
+	if w.server.restartReason() != "" {
+		t.Fatal(w.server.restartReason())
 	}
 	var err error
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {

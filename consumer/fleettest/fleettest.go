@@ -51,9 +51,15 @@ func On(t *testing.T, server *streamtest.Server, js jetstream.JetStream) *Fleet 
 // Until waits until a condition holds.
 func (f *Fleet) Until(what string, holds func() bool) {
 	f.Helper()
+	Until(f.T, what, holds)
+}
+
+// Until waits until a condition holds.
+func Until(tb testing.TB, what string, holds func() bool) {
+	tb.Helper()
 	for end := time.Now().Add(20 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
-			f.Fatalf("never: %s", what)
+			tb.Fatalf("never: %s", what)
 		}
 	}
 }
@@ -128,23 +134,9 @@ func (f *Fleet) PublishRaw(subject, data string) uint64 {
 	return ack.Sequence
 }
 
+// Background runs something until the test ends, or stop is called.
 func (f *Fleet) Background(do func(ctx context.Context) error) (stop func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- do(ctx) }()
-	stop = sync.OnceFunc(func() {
-		cancel()
-		select {
-		case err := <-done:
-			if !errors.Is(err, context.Canceled) {
-				f.Errorf("it ended with %v", err)
-			}
-		case <-time.After(20 * time.Second):
-			f.Error("it does not end")
-		}
-	})
-	f.Cleanup(stop)
-	return stop
+	return Start(f.T, do).Stop
 }
 
 // WaitHandled waits until everything up to a sequence is done.
@@ -159,15 +151,21 @@ func (f *Fleet) WaitHandled(seq uint64) {
 // Messages returns all messages of a stream.
 func (f *Fleet) Messages(name string) []*jetstream.RawStreamMsg {
 	f.Helper()
-	s, err := f.JS.Stream(f.Context(), name)
+	return Messages(f.T, f.JS, name)
+}
+
+// Messages returns all messages of a stream.
+func Messages(tb testing.TB, js jetstream.JetStream, name string) []*jetstream.RawStreamMsg {
+	tb.Helper()
+	s, err := js.Stream(tb.Context(), name)
 	if err != nil {
-		f.Fatal(err)
+		tb.Fatal(err)
 	}
 	var all []*jetstream.RawStreamMsg
 	for seq := uint64(1); seq <= s.CachedInfo().State.LastSeq; seq++ {
-		m, err := s.GetMsg(f.Context(), seq)
+		m, err := s.GetMsg(tb.Context(), seq)
 		if err != nil {
-			f.Fatal(err)
+			tb.Fatal(err)
 		}
 		all = append(all, m)
 	}
@@ -194,7 +192,7 @@ func (f *Fleet) Notified() map[string]int {
 // does.
 func (f *Fleet) WaitNotified(events int) map[string]int {
 	f.Helper()
-	f.Until(fmt.Sprintf("%d events are told", events), func() bool { return len(f.Notified()) >= events })
+	f.Until(fmt.Sprintf("%d events are notified", events), func() bool { return len(f.Notified()) >= events })
 	return f.Notified()
 }
 

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"testing"
 	"time"
-
-	"supernats/consumer/lease"
 )
 
 // Running is something that ends with a context.
@@ -17,7 +15,7 @@ type Running struct {
 	err  error
 }
 
-// Start runs something until the test ends, or Stop or Kill is called.
+// Start runs something until the test ends, or Stop or Interrupt is called.
 func Start(t *testing.T, do func(ctx context.Context) error) *Running {
 	ctx, end := context.WithCancelCause(context.Background())
 	r := &Running{t: t, end: end, done: make(chan struct{})}
@@ -32,13 +30,14 @@ func Start(t *testing.T, do func(ctx context.Context) error) *Running {
 // End is Stop for those who do not wait.
 func (r *Running) End() { r.end(nil) }
 
-// Stop ends it in a clean way, Kill as when another instance takes over: with
-// nothing that is under way brought to its end.
-func (r *Running) Stop() { r.finish(nil) }
+// Ended is closed when it has ended by itself, or was stopped.
+func (r *Running) Ended() <-chan struct{} { return r.done }
 
-func (r *Running) Kill() { r.finish(lease.ErrLost) }
+// Stop ends it in a clean way, and waits. That it was asked to end is what it must return.
+func (r *Running) Stop() { r.Interrupt(nil) }
 
-func (r *Running) finish(cause error) {
+// Interrupt is Stop for a cause, which may be one that leaves no time for anything.
+func (r *Running) Interrupt(cause error) {
 	r.end(cause)
 	select {
 	case <-r.done:

@@ -205,7 +205,7 @@ func (d *Deliveries) deliveriesOf(notify []string, seq uint64, made *schema.Time
 	list := []Delivery{}
 	for i := range d.Queues {
 		q := &d.Queues[i]
-		if len(notify) > 0 && !slices.ContainsFunc(notify, q.BelongsTo) || seq <= q.Progress.Begin {
+		if len(notify) > 0 && !slices.ContainsFunc(notify, q.BelongsTo) || seq <= q.Position.Begin {
 			continue
 		}
 
@@ -217,7 +217,7 @@ func (d *Deliveries) deliveriesOf(notify []string, seq uint64, made *schema.Time
 		case q.Took(seq):
 			delivery.Status, delivery.Taken = DeliveryTaken, q.TookAt(seq, made)
 		default:
-			delivery.Error, delivery.Since, delivery.Tries = q.Progress.Error, q.Progress.Since, q.Progress.Tries
+			delivery.Error, delivery.Since, delivery.Tries = q.Position.Error, q.Position.Since, q.Position.Tries
 		}
 		list = append(list, delivery)
 	}

@@ -32,12 +32,12 @@ type DeniedError struct {
 func (e *DeniedError) Error() string {
 	return fmt.Sprintf("this NATS user may not %s %s: add %q to its %s permissions "+
 		"(examples/02-secure has the rights of each user)",
-		e.Verb, visible(e.Subject), e.Right(), e.Verb)
+		e.Verb, replaceInvisible(e.Subject), e.Right(), e.Verb)
 }
 
 // Right returns the right that a user who may do this usually has.
 func (e *DeniedError) Right() string {
-	tokens := strings.Split(visible(e.Subject), ".")
+	tokens := strings.Split(replaceInvisible(e.Subject), ".")
 	for prefix, keep := range map[string]int{
 		"$KV.": 2, "$JS.API.CONSUMER.CREATE.": 5, "$JS.API.DIRECT.GET.": 5, "supervisor.alert.": 2, "_INBOX": 1,
 	} {
@@ -48,8 +48,8 @@ func (e *DeniedError) Right() string {
 	return strings.Join(tokens, ".")
 }
 
-// visible replaces what may not stand in a message.
-func visible(s string) string {
+// replaceInvisible replaces what may not stand in a message.
+func replaceInvisible(s string) string {
 	return strings.Map(func(r rune) rune {
 		if !wording.Visible(r) {
 			return '\uFFFD'

@@ -21,36 +21,14 @@ type Queue struct {
 	// Receiver is the receiver with its address: "mail/ops@example.com".
 	Receiver string
 	Info     *jetstream.ConsumerInfo
-	Progress Progress
-}
-
-// Progress is the record that `supernats consume` keeps of a queue; zero if there is none.
-type Progress struct {
-	// Ahead are the sequences that were delivered or parked before their turn. Begin is
-	// the last sequence before the queue existed.
-	Ahead []uint64 `json:"ahead"`
-	Begin uint64   `json:"begin"`
-	// Late says when notifications were taken that waited for some time. Up to the
-	// sequence Forgot that is not known of those that are not in it.
-	Late   []LateBatch `json:"late"`
-	Forgot uint64      `json:"forgot"`
-	// Error is why the last of so many Tries failed, Since when the first of them did.
-	Error string       `json:"error"`
-	Tries int          `json:"tries"`
-	Since *schema.Time `json:"since"`
-}
-
-// LateBatch is a range of sequences that were taken together.
-type LateBatch struct {
-	From uint64      `json:"from"`
-	To   uint64      `json:"to"`
-	At   schema.Time `json:"at"`
+	// Position is what `supernats consume` has recorded; zero if nothing is.
+	Position stream.Position
 }
 
 // Took reports whether the receiver has taken what has a sequence, or was not meant to get
 // it. It may be parked.
 func (q *Queue) Took(seq uint64) bool {
-	return q.Info.AckFloor.Stream >= seq || slices.Contains(q.Progress.Ahead, seq)
+	return q.Info.AckFloor.Stream >= seq || slices.Contains(q.Position.Ahead, seq)
 }
 
 // TookAt returns when the receiver took what has a sequence and was made at a time, nil if
@@ -58,9 +36,9 @@ func (q *Queue) Took(seq uint64) bool {
 func (q *Queue) TookAt(seq uint64, made *schema.Time) *schema.Time {
 	// A notification that was taken before its turn, or parked, has a batch of its own
 	// within the one around it, which did not have it: the smallest batch counts.
-	var smallest *LateBatch
-	for i := range q.Progress.Late {
-		l := &q.Progress.Late[i]
+	var smallest *stream.LateBatch
+	for i := range q.Position.Late {
+		l := &q.Position.Late[i]
 		if l.From <= seq && seq <= l.To && (smallest == nil || l.To-l.From < smallest.To-smallest.From) {
 			smallest = l
 		}
@@ -69,7 +47,7 @@ func (q *Queue) TookAt(seq uint64, made *schema.Time) *schema.Time {
 	switch {
 	case smallest != nil:
 		return &smallest.At
-	case seq <= q.Progress.Forgot:
+	case seq <= q.Position.Forgot:
 		return nil
 	}
 	return made
@@ -93,7 +71,7 @@ func (q *Queue) IsAmong(receivers []string) bool {
 // Waiting returns how many notifications the receiver has not taken yet.
 func (q *Queue) Waiting() uint64 {
 	n := q.Info.NumPending + uint64(q.Info.NumAckPending)
-	return n - min(n, uint64(len(q.Progress.Ahead)))
+	return n - min(n, uint64(len(q.Position.Ahead)))
 }
 
 // Failure returns why what waits is not delivered, "" if the last try succeeded.
@@ -101,7 +79,7 @@ func (q *Queue) Failure() string {
 	if q.Waiting() == 0 {
 		return ""
 	}
-	return q.Progress.Error
+	return q.Position.Error
 }
 
 // Queues returns those of all receivers, sorted by receiver.
@@ -122,7 +100,7 @@ func (r *Reader) Queues(ctx context.Context) ([]Queue, error) {
 		return nil, fmt.Errorf("list the consumers of stream %s: %w", stream.Alerts, err)
 	}
 
-	if err := r.readProgress(ctx, queues); err != nil {
+	if err := r.readPositions(ctx, queues); err != nil {
 		return nil, err
 	}
 	slices.SortFunc(queues, func(a, b Queue) int { return strings.Compare(a.Receiver, b.Receiver) })
@@ -138,12 +116,12 @@ func (r *Reader) Queue(ctx context.Context, durable string) (*Queue, error) {
 	}
 
 	queues := []Queue{{Durable: durable, Receiver: receiver, Info: c.CachedInfo()}}
-	return &queues[0], r.readProgress(ctx, queues)
+	return &queues[0], r.readPositions(ctx, queues)
 }
 
-// readProgress reads the records of queues. One that is missing or malformed is no error:
-// its queue has the zero Progress.
-func (r *Reader) readProgress(ctx context.Context, queues []Queue) error {
+// readPositions reads the records of queues. One that is missing or malformed is no error:
+// its queue has the zero Position.
+func (r *Reader) readPositions(ctx context.Context, queues []Queue) error {
 	if len(queues) == 0 {
 		return nil
 	}
@@ -157,9 +135,9 @@ func (r *Reader) readProgress(ctx context.Context, queues []Queue) error {
 		if err != nil {
 			return err
 		}
-		var p Progress
+		var p stream.Position
 		if json.Unmarshal(value, &p) == nil {
-			queues[i].Progress = p
+			queues[i].Position = p
 		}
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/schema"
+	"supernats/schema/stream"
 )
 
 func at(second int) schema.Time {
@@ -14,15 +15,15 @@ func at(second int) schema.Time {
 }
 
 // queueUpTo is a queue of which all up to a sequence was acknowledged.
-func queueUpTo(seq uint64, p Progress) *Queue {
+func queueUpTo(seq uint64, p stream.Position) *Queue {
 	return &Queue{
-		Durable: "notify_mail=2Fa", Receiver: "mail/a", Progress: p,
+		Durable: "notify_mail=2Fa", Receiver: "mail/a", Position: p,
 		Info: &jetstream.ConsumerInfo{AckFloor: jetstream.SequenceInfo{Stream: seq}, NumPending: 3, NumAckPending: 1},
 	}
 }
 
 func TestQueueTook(t *testing.T) {
-	q := queueUpTo(5, Progress{Ahead: []uint64{8}})
+	q := queueUpTo(5, stream.Position{Ahead: []uint64{8}})
 	for seq, want := range map[uint64]bool{1: true, 5: true, 6: false, 7: false, 8: true, 9: false} {
 		if q.Took(seq) != want {
 			t.Errorf("%d: %t, want %t", seq, !want, want)
@@ -36,15 +37,15 @@ func TestQueueTook(t *testing.T) {
 func TestQueueTookAt(t *testing.T) {
 	made := at(1)
 	// A batch, one within it that was taken before its turn, and what is not known any more.
-	q := queueUpTo(9, Progress{Late: []LateBatch{{From: 4, To: 7, At: at(9)}, {From: 5, To: 5, At: at(3)}}, Forgot: 2})
+	q := queueUpTo(9, stream.Position{LateTimes: stream.LateTimes{Late: []stream.LateBatch{{From: 4, To: 7, At: at(9)}, {From: 5, To: 5, At: at(3)}}, Forgot: 2}})
 	for _, c := range []struct {
 		name string
 		seq  uint64
 		want *schema.Time
 	}{
 		{name: "taken at once", seq: 8, want: &made},
-		{name: "in a late batch", seq: 4, want: &q.Progress.Late[0].At},
-		{name: "before its turn", seq: 5, want: &q.Progress.Late[1].At},
+		{name: "in a late batch", seq: 4, want: &q.Position.Late[0].At},
+		{name: "before its turn", seq: 5, want: &q.Position.Late[1].At},
 		{name: "forgotten", seq: 2},
 	} {
 		if got := q.TookAt(c.seq, &made); got != c.want {
@@ -54,7 +55,7 @@ func TestQueueTookAt(t *testing.T) {
 }
 
 func TestQueueFailure(t *testing.T) {
-	q := queueUpTo(5, Progress{Error: "500"})
+	q := queueUpTo(5, stream.Position{Failures: stream.Failures{Error: "500"}})
 	if q.Failure() != "500" {
 		t.Errorf("%q", q.Failure())
 	}
@@ -65,7 +66,7 @@ func TestQueueFailure(t *testing.T) {
 }
 
 func TestQueueNames(t *testing.T) {
-	q := queueUpTo(0, Progress{})
+	q := queueUpTo(0, stream.Position{})
 	for name, want := range map[string]bool{"mail": true, "MAIL": true, "mail/a": true, "Mail/A": true, "mail/b": false, "chat": false} {
 		if q.BelongsTo(name) != want {
 			t.Errorf("%s: %t", name, !want)

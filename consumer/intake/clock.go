@@ -24,19 +24,21 @@ type clock struct {
 	waiting time.Time
 }
 
-// set sets the time of the server.
-func (c *clock) set(now time.Time) { c.skew = time.Until(now) }
+// setTime sets the time of the server.
+func (c *clock) setTime(now time.Time) { c.skew = time.Until(now) }
 
 func (c *clock) now() time.Time { return time.Now().Add(c.skew) }
 
-// until returns how long to wait until all messages up to a time can be read.
-func (c *clock) until(at time.Time) time.Duration { return time.Until(at.Add(settled - c.skew)) }
+// untilReadable returns how long to wait until all messages up to a time can be read.
+func (c *clock) untilReadable(at time.Time) time.Duration {
+	return time.Until(at.Add(settled - c.skew))
+}
 
-// arrived records that no message is missing.
-func (c *clock) arrived() { c.waiting = time.Time{} }
+// noteArrived records that no message is missing.
+func (c *clock) noteArrived() { c.waiting = time.Time{} }
 
-// miss records that messages are missing, and returns errLate if that lasts.
-func (c *clock) miss(now time.Time) error {
+// noteMissing records that messages are missing, and returns errLate if that lasts.
+func (c *clock) noteMissing(now time.Time) error {
 	if c.waiting.IsZero() {
 		c.waiting = now
 	}

@@ -47,7 +47,7 @@ func (r *Reader) follow(ctx context.Context, src messages, ok func()) error {
 			return err
 		}
 		if len(batch) > 0 {
-			r.clock.arrived()
+			r.clock.noteArrived()
 		} else if err := r.advanceRules(ctx, src); err != nil {
 			return err
 		}
@@ -145,7 +145,7 @@ func (r *Reader) waitTime() time.Duration {
 		wait = time.Until(r.flushed.Add(r.seenEvery))
 	}
 	if at, ok := r.machine.Engine.Next(); ok {
-		wait = min(wait, r.clock.until(at))
+		wait = min(wait, r.clock.untilReadable(at))
 	}
 	return max(wait, time.Millisecond)
 }
@@ -155,7 +155,7 @@ func (r *Reader) waitTime() time.Duration {
 // earlier message.
 func (r *Reader) advanceRules(ctx context.Context, src messages) error {
 	at, ok := r.machine.Engine.Next()
-	if !ok || r.clock.until(at) > 0 {
+	if !ok || r.clock.untilReadable(at) > 0 {
 		return nil
 	}
 	var now time.Time
@@ -165,19 +165,19 @@ func (r *Reader) advanceRules(ctx context.Context, src messages) error {
 		return err
 	})
 	if errors.Is(err, source.ErrPaused) {
-		r.clock.set(now)
-		r.clock.arrived()
+		r.clock.setTime(now)
+		r.clock.noteArrived()
 		return nil
 	}
 	if err != nil {
 		return err
 	}
 
-	r.clock.set(now)
+	r.clock.setTime(now)
 	if !all {
-		return r.clock.miss(now)
+		return r.clock.noteMissing(now)
 	}
-	r.clock.arrived()
+	r.clock.noteArrived()
 	r.machine.Engine.Advance(now.Add(-settled))
 	return nil
 }

@@ -128,7 +128,7 @@ func New(log zerolog.Logger) *Reader {
 // Begin sets what the next Run works with.
 func (r *Reader) Begin(s Session) {
 	r.session, r.js = s, s.JetStream
-	r.store.use(s.JetStream)
+	r.store.useConnection(s.JetStream)
 	r.outbox.Use(s.JetStream)
 }
 

@@ -57,7 +57,7 @@ type refused struct{ n, dropped int }
 // refuseMessage parks an unreadable message, or only counts it.
 func (r *Reader) refuseMessage(ctx context.Context, m *source.Received, reason error) error {
 	host := r.shareOf(machine.HostToken(m.Subject))
-	keep, err := r.refusals.parked.room(ctx, r.js, host, len(m.Data), r.shareOf)
+	keep, err := r.refusals.parked.roomFor(ctx, r.js, host, len(m.Data), r.shareOf)
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func (r *Reader) refuseMessage(ctx context.Context, m *source.Received, reason e
 			return err
 		}
 	}
-	of := r.refusals.of(host)
+	of := r.refusals.countsOf(host)
 	of.n++
 	if kept {
 		r.refusals.parked.add(host, min(keep, len(m.Data)))
@@ -86,8 +86,8 @@ func (r *Reader) refuseMessage(ctx context.Context, m *source.Received, reason e
 	return nil
 }
 
-// of returns the counts of a share.
-func (f *refusals) of(host string) *refused {
+// countsOf returns the counts of a share.
+func (f *refusals) countsOf(host string) *refused {
 	if f.seen == nil {
 		f.seen = map[string]*refused{}
 	}
@@ -140,8 +140,8 @@ type parkedShares struct {
 
 type parkedShare struct{ messages, bytes int }
 
-// room returns how many bytes of a message may be parked, -1 if it must not be parked.
-func (p *parkedShares) room(
+// roomFor returns how many bytes of a message may be parked, -1 if it must not be parked.
+func (p *parkedShares) roomFor(
 	ctx context.Context, js jetstream.JetStream, host string, size int, shareOf func(string) string,
 ) (int, error) {
 	if p.counted.IsZero() {
@@ -149,17 +149,17 @@ func (p *parkedShares) room(
 			return 0, err
 		}
 	}
-	keep := p.left(host, size)
+	keep := p.bytesLeft(host, size)
 	if keep < 0 && time.Since(p.counted) > recount {
 		if err := p.count(ctx, js, shareOf); err != nil {
 			return 0, err
 		}
-		keep = p.left(host, size)
+		keep = p.bytesLeft(host, size)
 	}
 	return keep, nil
 }
 
-func (p *parkedShares) left(host string, size int) int {
+func (p *parkedShares) bytesLeft(host string, size int) int {
 	have := parkedShare{}
 	if s := p.byHost[host]; s != nil {
 		have = *s

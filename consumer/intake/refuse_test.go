@@ -76,7 +76,7 @@ func TestShareOfParkedMessages(t *testing.T) {
 	}
 	defer reader.silences.Stop()
 	p := parkedShares{counted: time.Now().Add(-2 * recount), byHost: map[string]*parkedShare{"web1": {messages: parkedMessages}}, most: parkedAll}
-	if keep, err := p.room(t.Context(), f.JS, "web1", 7, reader.shareOf); keep != 7 || err != nil {
+	if keep, err := p.roomFor(t.Context(), f.JS, "web1", 7, reader.shareOf); keep != 7 || err != nil {
 		t.Error(keep, err)
 	}
 }

@@ -79,7 +79,7 @@ func (r *Reader) restore(ctx context.Context, src *source.Events) error {
 
 	now := time.Now()
 	r.flushed, r.unacked = now, 0
-	r.clock.arrived()
+	r.clock.noteArrived()
 	r.store.looked = now
 	r.sweeper = sweeper{began: now, swept: now, sweptGone: now}
 	return nil
@@ -92,7 +92,7 @@ func (r *Reader) restoreRecords(ctx context.Context, src *source.Events) (clock 
 	if err != nil {
 		return time.Time{}, fmt.Errorf("look up stream %s: %w", stream.Alerts, err)
 	}
-	r.clock.set(published.CachedInfo().TimeStamp)
+	r.clock.setTime(published.CachedInfo().TimeStamp)
 	if err := r.outbox.Open(ctx, published.CachedInfo()); err != nil {
 		return time.Time{}, err
 	}

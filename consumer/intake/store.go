@@ -71,8 +71,8 @@ type store struct {
 	looked  time.Time // when isLookDue last reported true
 }
 
-// use sets the connection for everything from now on.
-func (s *store) use(js jetstream.JetStream) {
+// useConnection sets the connection for everything from now on.
+func (s *store) useConnection(js jetstream.JetStream) {
 	s.js = js
 	if s.states == nil {
 		return

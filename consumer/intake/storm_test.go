@@ -15,7 +15,13 @@ import (
 // On a server and on a stream with small limits, every crash of a storm is reported, and
 // a restart in between repeats none.
 func TestStormOnASmallServer(t *testing.T) {
-	for name, c := range map[string]struct{ payload, alerts int32 }{"server": {32 << 10, -1}, "stream": {1 << 20, 8 << 10}} {
+	for name, c := range map[string]struct{ payload, alerts int32 }{"server": {
+		payload: 32 << 10,
+		alerts:  -1,
+	}, "stream": {
+		payload: 1 << 20,
+		alerts:  8 << 10,
+	}} {
 		t.Run(name, func(t *testing.T) {
 			srv := streamtest.Start(t, func(o *server.Options) { o.MaxPayload = c.payload })
 			f := &fleet{fleettest.On(t, srv, srv.JetStream())}

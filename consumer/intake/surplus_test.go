@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
 	"supernats/consumer/health"
@@ -28,20 +26,7 @@ func TestSurplusThatMayNotBeRemoved(t *testing.T) {
 		o.Users = []*server.User{{Username: "all", Password: "all"}, {Username: "daemon", Password: "daemon", Permissions: denied}}
 	})
 	f.Server.Restart()
-	as := func(user string) jetstream.JetStream {
-		t.Helper()
-		nc, err := nats.Connect(f.Server.URL, nats.UserInfo(user, user), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(nc.Close)
-		js, err := jetstream.New(nc)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return js
-	}
-	f.JS = as("all")
+	f.JS = f.Server.As("all", "all")
 	many := map[string]any{}
 	at := schema.Time{Time: time.Now()}
 	for i := range 50 {
@@ -53,7 +38,7 @@ func TestSurplusThatMayNotBeRemoved(t *testing.T) {
 	reader := f.reader()
 	h := health.New(zerolog.Nop())
 	session := f.session()
-	session.JetStream, session.Health = as("daemon"), h
+	session.JetStream, session.Health = f.Server.As("daemon", "daemon"), h
 	reader.Begin(session)
 	reader.surplus.every = time.Hour
 	reader.plan.Limits.Processes = 10

@@ -1,7 +1,6 @@
 package lease
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"strings"
@@ -13,6 +12,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/fleettest"
+	"supernats/schema/logtest"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -38,10 +39,10 @@ type cluster struct {
 
 // instance is one that was started.
 type instance struct {
-	*running
+	*fleettest.Running
 	name  string
 	lease *Lease
-	log   *buffer
+	log   *logtest.Buffer
 	nc    *nats.Conn
 }
 
@@ -62,14 +63,14 @@ func (c *cluster) join(name string, js jetstream.JetStream) *instance {
 	if js == nil {
 		js = c.server.JetStream()
 	}
-	i := &instance{name: name, log: &buffer{}, nc: js.Conn()}
+	i := &instance{name: name, log: &logtest.Buffer{}, nc: js.Conn()}
 	i.lease = New(js, Options{Instance: name, Create: c.create, Log: zerolog.New(i.log)})
 	i.lease.ttl, i.lease.refresh = c.ttl, testRefresh
 	c.mu.Lock()
 	c.instances = append(c.instances, i)
 	c.mu.Unlock()
 
-	i.running = start(c.T, func(ctx context.Context) error {
+	i.Running = fleettest.Start(c.T, func(ctx context.Context) error {
 		return i.lease.Run(ctx, func(ctx context.Context) error {
 			c.mu.Lock()
 			for _, other := range c.instances {
@@ -113,11 +114,7 @@ func (c *cluster) standsBy(i *instance, active string) {
 // until waits until a condition holds.
 func (c *cluster) until(what string, holds func() bool) {
 	c.Helper()
-	for end := time.Now().Add(20 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			c.Fatalf("never: %s", what)
-		}
-	}
+	fleettest.Until(c.T, what, holds)
 }
 
 // use stores a notification, so that the streams are those of an old installation.
@@ -156,53 +153,4 @@ func (c *cluster) leaseRevision() uint64 {
 		c.Fatal(err)
 	}
 	return s.CachedInfo().State.LastSeq
-}
-
-// running is something that ends with a context.
-type running struct {
-	t    *testing.T
-	end  context.CancelFunc
-	done chan struct{}
-	err  error
-}
-
-func start(t *testing.T, do func(ctx context.Context) error) *running {
-	ctx, end := context.WithCancel(context.Background())
-	r := &running{t: t, end: end, done: make(chan struct{})}
-	go func() {
-		r.err = do(ctx)
-		close(r.done)
-	}()
-	t.Cleanup(r.stop)
-	return r
-}
-
-func (r *running) stop() {
-	r.end()
-	select {
-	case <-r.done:
-		if !errors.Is(r.err, context.Canceled) {
-			r.t.Errorf("it ended with %v", r.err)
-		}
-	case <-time.After(20 * time.Second):
-		r.t.Fatal("it does not end")
-	}
-}
-
-// buffer is a log that may be read while it is written.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }

@@ -36,7 +36,7 @@ func TestLeaseIsHandedOnByACleanStop(t *testing.T) {
 	}
 	handOn := func(from, to *instance) {
 		t.Helper()
-		from.stop()
+		from.Stop()
 		next, took := c.next()
 		if next != to || took > 500*time.Millisecond {
 			t.Errorf("%s is active after %v", next.name, took)
@@ -157,7 +157,7 @@ func TestLeaseThatSomebodyDeletes(t *testing.T) {
 		t.Errorf("log: %s", log)
 	}
 	// Somebody else's value is waited for as long as it is there.
-	a.stop()
+	a.Stop()
 	if _, err := c.bucket().PutString(t.Context(), stream.LeaseKey, "x"); err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +187,7 @@ func TestLeaseShowsWhoHasIt(t *testing.T) {
 	if err := json.Unmarshal(e.Value(), &r); err != nil || r.Instance != a.name || r.Since.Before(before) || r.Since.After(time.Now()) {
 		t.Errorf("%s (%v)", e.Value(), err)
 	}
-	a.stop()
+	a.Stop()
 	if _, err := c.bucket().Get(t.Context(), "consume"); !errors.Is(err, jetstream.ErrKeyNotFound) {
 		t.Errorf("after the stop: %v", err)
 	}

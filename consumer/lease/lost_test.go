@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"supernats/consumer/fleettest"
 	"supernats/consumer/health"
 	"supernats/schema/stream"
 )
@@ -74,7 +75,7 @@ func TestLeaseWhoseBucketVanishes(t *testing.T) {
 					}
 				}
 				if late != active {
-					late.stop()
+					late.Stop()
 				}
 				c.until("somebody is active", func() bool { return a.lease.Held() == nil || b.lease.Held() == nil })
 			}
@@ -107,7 +108,7 @@ func TestLeaseThatVanishesWithItsHolder(t *testing.T) {
 func TestLeaseOfAnEmptiedBucketThatOthersTry(t *testing.T) {
 	c := vanishing(t)
 	c.vanish("purge")
-	tries := start(t, func(ctx context.Context) error {
+	tries := fleettest.Start(t, func(ctx context.Context) error {
 		for ctx.Err() == nil {
 			kv, err := c.js.KeyValue(ctx, stream.LeasesBucket)
 			if err == nil {
@@ -120,7 +121,7 @@ func TestLeaseOfAnEmptiedBucketThatOthersTry(t *testing.T) {
 		}
 		return ctx.Err()
 	})
-	defer tries.stop()
+	defer tries.Stop()
 	c.until("the bucket is written", func() bool { return !c.hasKeys() })
 	time.Sleep(testTTL / 2)
 	a := c.join("a", nil)

@@ -88,7 +88,7 @@ func (p *Poster) accepted(answer *http.Response, text []byte, cut error, r Post,
 	} else {
 		what += " without the " + refusal.Want + " of a success: " + answerText(text, cut, r, u)
 	}
-	err := p.fail(u, what, cmp.Or(refusal.Key, r.URLKey), nil)
+	err := p.requestError(u, what, cmp.Or(refusal.Key, r.URLKey), nil)
 	switch {
 	case refusal.Wait > 0:
 		return After(min(refusal.Wait, maxRetryAfter), err)
@@ -108,7 +108,7 @@ func (p *Poster) pageError(code int, text []byte, login bool, r Post, u *neturl.
 		what += " that looks like a login or an error"
 	}
 	check := r.URLKey + ", and whether a proxy before the server asks for a login"
-	return p.fail(u, what+", so the message was not delivered", check, nil)
+	return p.requestError(u, what+", so the message was not delivered", check, nil)
 }
 
 // answerText is the text of an answer in an error, or that it is empty.

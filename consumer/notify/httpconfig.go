@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -58,9 +59,7 @@ type AuthConfig struct {
 
 // WithDefaults fills in the time limit.
 func (c HTTPConfig) WithDefaults() HTTPConfig {
-	if c.Timeout == 0 {
-		c.Timeout = DefaultTimeout
-	}
+	c.Timeout = cmp.Or(c.Timeout, DefaultTimeout)
 	return c
 }
 
@@ -185,17 +184,6 @@ func (c AuthConfig) Apply(p *Post) error {
 			return err
 		}
 		p.SetBearer(token)
-	}
-	return nil
-}
-
-// ValidateOne checks a secret that is given by one of two keys, key and key_file.
-func ValidateOne(key string, s secretfile.Secret, file string) error {
-	switch {
-	case s == "" && file == "":
-		return fmt.Errorf("%s_file: missing; give the file that holds it, or %s itself", key, key)
-	case s != "" && file != "":
-		return fmt.Errorf("%s: given together with %s_file: want one of the two", key, key)
 	}
 	return nil
 }

@@ -6,6 +6,19 @@
 //   - Incidents folds a batch into one entry for each alert;
 //   - LineOf puts a notification into one line.
 //
+// A new kind of receiver is written in three places, and a test fails for each that is
+// forgotten:
+//
+//   - a package below, or a file of chat: the settings, a struct with WithDefaults and
+//     Validate, and a constructor that returns a Receiver. One that posts JSON needs no more
+//     than a Posting: the address, the body, and what the other side answers to what it has
+//     taken. notifytest.RunReceiver is its first test.
+//   - package config: a line in Kinds, a case in Receiver.New, and one in Receiver.Limit if
+//     programs read it (TestKinds, TestEveryKindIsMade, TestEveryConstructorIsCalled,
+//     TestRateLimitOfEachKind).
+//   - examples/supernats.yaml, with every key, and a row in the manual, consumer/README.md
+//     (TestExampleHasEveryKey, TestExampleIsValid, TestManualHasEveryKind).
+//
 // Under pressure: a receiver keeps nothing and never retries by itself. Its caller reads the
 // stream SUPERVISOR_ALERTS with one durable consumer for each address, so that nothing is
 // lost and no receiver waits for another.

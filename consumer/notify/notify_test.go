@@ -143,9 +143,9 @@ func TestIncidents(t *testing.T) {
 	}
 	const e = "web1/4f0c6d1e2a90b7c3/"
 	want := []summary{
-		{"c", "c/4", true, false, []string{e + "4"}},
-		{"b", "b/1", false, true, []string{e + "1"}},
-		{"a", "a/3", true, true, []string{e + "1", e + "2", e + "3"}},
+		{Alert: "c", ID: "c/4", Resolved: true, Fired: false, Events: []string{e + "4"}},
+		{Alert: "b", ID: "b/1", Resolved: false, Fired: true, Events: []string{e + "1"}},
+		{Alert: "a", ID: "a/3", Resolved: true, Fired: true, Events: []string{e + "1", e + "2", e + "3"}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("incidents (-want +got):\n%s", diff)

@@ -292,7 +292,7 @@ func TestTLS(t *testing.T) {
 		_, _ = io.WriteString(w, "ok")
 	}))
 	s.TLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: clients}
-	s.Config.ErrorLog = log.New(io.Discard, "", 0) // it would tell of our handshakes
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // it would report our handshakes
 	s.StartTLS()
 	defer s.Close()
 	ca := writeFile(t, "CERTIFICATE", s.Certificate().Raw)

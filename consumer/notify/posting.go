@@ -13,15 +13,16 @@ type Posting struct {
 	// Name is the receiver's, Kind the section of the configuration that makes it:
 	// slack.
 	Name, Kind string
-	HTTP       HTTPConfig
-	Identity   Identity
+	// Settings are that section. They are checked before anything is read.
+	Settings interface{ Validate() error }
+	HTTP     HTTPConfig
+	Identity Identity
 	// Address returns a request without a body. It is called once for every batch, since
 	// it reads files with secrets.
 	Address func() (Post, error)
-	// Bodies writes a batch, a request for each. They are sent up to the first that is not
-	// accepted, and all of them again with the next try.
-	Bodies func(batch []*Notification) ([]any, error)
-	// Parts takes the place of Bodies where a batch is many requests: what is accepted of
+	// Body writes a batch as one request.
+	Body func(batch []*Notification) any
+	// Parts takes the place of Body where a batch is many requests: what is accepted of
 	// them is not sent again.
 	Parts func(batch []*Notification) ([]Part, error)
 }
@@ -39,14 +40,17 @@ type Part struct {
 // its time limit, say no more about that than a few.
 const maxFailures = 3
 
-// Receiver returns the receiver. Errors are those of Address now, and of files of HTTP
-// that cannot be read now.
+// Receiver returns the receiver. Errors are those of Settings, of Address now, and of files
+// of HTTP that cannot be read now.
 //
 // The requests of a batch are sent one after the other; the time limit is that of each of
 // them. Of Parts, one that is not accepted holds up no other: the error is that of the
 // first, marked by Partly. The batch ends with an error of Outage or After, since the
 // others would not fare better, and after maxFailures one after the other.
 func (p Posting) Receiver() (Receiver, error) {
+	if err := p.Settings.Validate(); err != nil {
+		return nil, err
+	}
 	if _, err := p.Address(); err != nil {
 		return nil, err
 	}
@@ -117,8 +121,7 @@ func (p Posting) parts(batch []*Notification) ([]Part, error) {
 	if p.Parts != nil {
 		return p.Parts(batch)
 	}
-	bodies, err := p.Bodies(batch)
-	return []Part{{Bodies: bodies}}, err
+	return []Part{{Bodies: []any{p.Body(batch)}}}, nil
 }
 
 // postAll sends the requests of all parts. Its error is Permanent if all errors are: each

@@ -34,7 +34,8 @@ func parted(t *testing.T, status func(alert string) int) (notify.Receiver, func(
 		w.WriteHeader(code)
 	})
 	r, err := notify.Posting{
-		Name: "hook", Kind: "webhook", HTTP: notify.HTTPConfig{}.WithDefaults(),
+		Name: "hook", Kind: "webhook", Settings: notify.HTTPConfig{}.WithDefaults(),
+		HTTP:    notify.HTTPConfig{}.WithDefaults(),
 		Address: func() (notify.Post, error) { return notify.Post{URL: server.URL, URLKey: "url"}, nil },
 		Parts: func(batch []*notify.Notification) (parts []notify.Part, err error) {
 			for i, n := range batch {

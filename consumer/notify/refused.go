@@ -37,8 +37,8 @@ func (e *postError) Error() string { return e.text }
 
 func (e *postError) Unwrap() error { return e.cause }
 
-// fail is the error of a request; check names the key.
-func (p *Poster) fail(u *neturl.URL, what, check string, cause error) error {
+// requestError is the error of a request; check names the key.
+func (p *Poster) requestError(u *neturl.URL, what, check string, cause error) error {
 	text := p.who + " at " + origin(u) + ": " + what
 	if check != "" {
 		text += "; check " + check
@@ -56,7 +56,7 @@ func (p *Poster) refused(answer *http.Response, text []byte, r Post, u *neturl.U
 		what += ": " + s
 	}
 
-	err := p.fail(u, what, refusedKey(code, r), nil)
+	err := p.requestError(u, what, refusedKey(code, r), nil)
 	switch {
 	case code == http.StatusUnauthorized, code == http.StatusForbidden, code == http.StatusProxyAuthRequired:
 		return Permanent(Denied(err))
@@ -150,12 +150,12 @@ func (p *Poster) unanswered(ctx context.Context, err error, r Post, u *neturl.UR
 
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
-		return p.fail(u, "cancelled while waiting for the server", "", ctx.Err())
+		return p.requestError(u, "cancelled while waiting for the server", "", ctx.Err())
 	case ctx.Err() != nil, errors.Is(err, context.DeadlineExceeded):
 		what := "no answer in time (timeout: " + schema.Duration(p.timeout).String() + ")"
-		return p.fail(u, what, r.URLKey+" and timeout", context.DeadlineExceeded)
+		return p.requestError(u, what, r.URLKey+" and timeout", context.DeadlineExceeded)
 	}
-	return p.fail(u, quote(err.Error(), r, u), advice(err, r), nil)
+	return p.requestError(u, quote(err.Error(), r, u), advice(err, r), nil)
 }
 
 // advice names the key to check after an error without an answer.

@@ -131,11 +131,11 @@ func TestOldNotificationIsFound(t *testing.T) {
 		n    alerts.Notification
 		want map[string]uint64
 	}{
-		{"the same", crash("a/2", now, 7), map[string]uint64{"a/2": 1}},
-		{"an earlier one of the alert", crash("a/1", now, 7), map[string]uint64{"a/1": 1}},
-		{"one of an earlier message", crash("z/1", now, 6), map[string]uint64{"z/1": 1}},
-		{"a later one of the alert", crash("a/3", now, 7), map[string]uint64{"a/3": 2}},
-		{"one of a later message", crash("b/1", now, 8), map[string]uint64{"b/1": 3}},
+		{name: "the same", n: crash("a/2", now, 7), want: map[string]uint64{"a/2": 1}},
+		{name: "an earlier one of the alert", n: crash("a/1", now, 7), want: map[string]uint64{"a/1": 1}},
+		{name: "one of an earlier message", n: crash("z/1", now, 6), want: map[string]uint64{"z/1": 1}},
+		{name: "a later one of the alert", n: crash("a/3", now, 7), want: map[string]uint64{"a/3": 2}},
+		{name: "one of a later message", n: crash("b/1", now, 8), want: map[string]uint64{"b/1": 3}},
 	} {
 		if d := cmp.Diff(tc.want, f.flush(f.open(nil), later, tc.n)); d != "" {
 			t.Errorf("%s: %s", tc.name, d)

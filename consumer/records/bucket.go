@@ -142,7 +142,7 @@ func (b *Bucket[T]) load(e jetstream.KeyValueEntry, records map[string]*T, room 
 	}
 
 	if room != nil {
-		instead, kept := room.add(e.Key(), v)
+		instead, kept := room.admit(e.Key(), v)
 		if !kept {
 			b.drop(e.Key(), e.Revision())
 			return

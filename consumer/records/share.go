@@ -22,8 +22,8 @@ type Share[T any] struct {
 // Skipped returns how many records of a host were not kept.
 func (s *Share[T]) Skipped(host string) int { return s.skipped[host] }
 
-// add reports whether to keep a record, and returns the key of one to drop in its place.
-func (s *Share[T]) add(key string, v *T) (instead string, kept bool) {
+// admit reports whether to keep a record, and returns the key of one to drop in its place.
+func (s *Share[T]) admit(key string, v *T) (instead string, kept bool) {
 	if s.count == nil {
 		s.count = map[string]int{}
 		s.spare = map[string][]string{}

@@ -19,7 +19,7 @@ func TestShareOfAlerts(t *testing.T) {
 	kept := map[string]bool{}
 	add := func(host, process, phase string) {
 		key := schema.AlertKey("fatal", host, "api", process)
-		if instead, ok := s.add(key, &schema.Alert{Phase: phase}); ok {
+		if instead, ok := s.admit(key, &schema.Alert{Phase: phase}); ok {
 			kept[key] = true
 			delete(kept, instead)
 		}

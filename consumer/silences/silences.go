@@ -124,7 +124,7 @@ func (s *Silences) IsOther(ctx context.Context, js jetstream.JetStream) (bool, e
 		return false, err
 	}
 	info := bucket.CachedInfo()
-	known, lasts := s.known()
+	known, lasts := s.identity()
 	if other := !stream.IdentityOf(info).Follows(known); other || !lasts || info.State.NumSubjects > 1 {
 		return other, nil
 	}
@@ -136,9 +136,9 @@ func (s *Silences) IsOther(ctx context.Context, js jetstream.JetStream) (bool, e
 	return keys == 0, nil
 }
 
-// known returns the identity of the bucket as of its last change, and whether it held a
+// identity returns the identity of the bucket as of its last change, and whether it held a
 // silence that cannot have expired since.
-func (s *Silences) known() (id stream.Identity, lasts bool) {
+func (s *Silences) identity() (id stream.Identity, lasts bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, mute := range s.byID {

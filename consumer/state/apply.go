@@ -1,6 +1,7 @@
 package state
 
 import (
+	"supernats/consumer/crashes"
 	"supernats/consumer/state/lives"
 	"supernats/schema"
 )
@@ -12,7 +13,7 @@ func (f *Fleet) Event(m Meta, ce *schema.CloudEvent[*schema.Event]) Changes {
 	if f.changes.Host == nil {
 		return f.changes
 	}
-	l := h.lives.Live(m.from(e.Boot, e.Server, e.Pool, ce.Time))
+	l := h.lives.Live(m.lifeMessage(e.Boot, e.Server, e.Pool, ce.Time))
 	h.lives.ApplyEvent(l, e, ce.Time, m.Stored)
 
 	boot := h.lives.Boot(e.Boot)
@@ -28,7 +29,7 @@ func (f *Fleet) Event(m Meta, ce *schema.CloudEvent[*schema.Event]) Changes {
 		}
 		f.changes.sort(0)
 	case e.Event == schema.SupervisorStateChangeRunning:
-		f.changes.gap(h, m, boot) // a reload drops what its listeners have not read
+		f.changes.addGap(h, m, boot, noteGap) // a reload drops what its listeners have not read
 	}
 	return f.changes
 }
@@ -37,9 +38,9 @@ func (f *Fleet) Event(m Meta, ce *schema.CloudEvent[*schema.Event]) Changes {
 // one that the record shows is counted only.
 func (f *Fleet) processEvent(h *host, m Meta, ce *schema.CloudEvent[*schema.Event], to, boot string) {
 	e := ce.Data
-	p := f.room(h, m, e.Group, e.Process)
+	p := f.roomFor(h, m, e.Group, e.Process)
 	if p == nil {
-		f.crowded(h, boot, 0, m, false)
+		f.reportCrowded(h, boot, 0, m, false)
 		return
 	}
 
@@ -51,16 +52,20 @@ func (f *Fleet) processEvent(h *host, m Meta, ce *schema.CloudEvent[*schema.Even
 	}
 
 	before := countedAs(&p.rec)
+	crashed := p.rec.Crashes
 	if claim == lives.ClaimConflict || claim == lives.ClaimNothing {
 		if m.Seq > p.rec.Seq {
-			countEvent(&p.rec, e)
+			countEvent(&p.rec, m, ce)
 			p.rec.Seq = m.Seq
-			f.changes.changed(h, p, before)
+			f.changes.addChanged(h, p, before)
 		}
 		return
 	}
 	if applyEvent(&p.rec, m, ce, to, boot) {
-		f.changes.changed(h, p, before)
+		f.changes.addChanged(h, p, before)
+	}
+	if lost := h.lives.Record.LastLoss; lost != nil && p.rec.Crashes != crashed {
+		p.rec.Crashes = crashes.MissedUpTo(p.rec.Crashes, lost.Time) // it may not have been counted then
 	}
 }
 
@@ -71,33 +76,33 @@ func (f *Fleet) Snapshot(m Meta, ce *schema.CloudEvent[*schema.Snapshot]) Change
 	if f.changes.Host == nil {
 		return f.changes
 	}
-	l := h.lives.Live(m.from(snap.Boot, snap.Server, "", ce.Time))
+	l := h.lives.Live(m.lifeMessage(snap.Boot, snap.Server, "", ce.Time))
 	h.lives.ApplySnapshot(l, snap, ce.Time, m.Stored)
 	h.lives.Troubles().Fade(m.Stored)
 
 	s := &snapshot{message: snap, boot: h.lives.Boot(snap.Boot), at: ce.Time, meta: m}
-	t := f.table(h, s)
+	t := f.tableOf(h, s)
 	for i := range snap.Processes {
-		f.row(h, s, t, &snap.Processes[i])
+		f.applyRow(h, s, t, &snap.Processes[i])
 	}
 
 	complete := t.isComplete()
 	if complete {
-		f.close(h, s, t)
+		f.closeTable(h, s, t)
 	}
 	h.lives.Troubles().ReportConflict(s.boot, t.conflict, m.Stored, complete)
 	if complete || t.excess > 0 {
-		f.crowded(h, s.boot, t.excess, m, complete)
+		f.reportCrowded(h, s.boot, t.excess, m, complete)
 	}
 	return f.changes
 }
 
-// row applies a row of a table.
-func (f *Fleet) row(h *host, s *snapshot, t *table, row *schema.SnapshotProcess) {
+// applyRow applies a row of a table.
+func (f *Fleet) applyRow(h *host, s *snapshot, t *table, row *schema.SnapshotProcess) {
 	if row.Process == "" {
 		return
 	}
-	p := f.room(h, s.meta, row.Group, row.Process)
+	p := f.roomFor(h, s.meta, row.Group, row.Process)
 	if p == nil {
 		t.excess++
 		return
@@ -114,8 +119,8 @@ func (f *Fleet) row(h *host, s *snapshot, t *table, row *schema.SnapshotProcess)
 	}
 }
 
-// close ends a table of which all parts have come: what is not in it is gone.
-func (f *Fleet) close(h *host, s *snapshot, t *table) {
+// closeTable ends a table of which all parts have come: what is not in it is gone.
+func (f *Fleet) closeTable(h *host, s *snapshot, t *table) {
 	delete(h.tables, s.boot)
 	rows := len(f.changes.States)
 	for _, p := range h.processes {
@@ -132,7 +137,7 @@ func (f *Fleet) Bridge(m Meta, kind string, ce *schema.CloudEvent[*schema.Bridge
 	b := ce.Data
 	h := f.begin(m, b.Host)
 	if f.changes.Host != nil {
-		h.lives.ApplyBridge(m.from(b.Boot, b.Server, b.Pool, ce.Time), kind, b)
+		h.lives.ApplyBridge(m.lifeMessage(b.Boot, b.Server, b.Pool, ce.Time), kind, b)
 	}
 	return f.changes
 }
@@ -142,7 +147,7 @@ func (f *Fleet) Trouble(m Meta, ce *schema.CloudEvent[*schema.Trouble]) Changes 
 	t := ce.Data
 	h := f.begin(m, t.Host)
 	if f.changes.Host != nil {
-		h.lives.ApplyTrouble(m.from(t.Boot, t.Server, t.Pool, ce.Time), t, m.Shift)
+		h.lives.ApplyTrouble(m.lifeMessage(t.Boot, t.Server, t.Pool, ce.Time), t, m.Shift)
 	}
 	return f.changes
 }
@@ -167,7 +172,7 @@ func (f *Fleet) Loss(m Meta, ce *schema.CloudEvent[*schema.Loss]) Changes {
 	for i := range ce.Data.Processes {
 		f.countUnread(h, m, ce.Data, &ce.Data.Processes[i])
 	}
-	f.changes.gap(h, m, ce.Data.Boot)
+	f.changes.addGap(h, m, ce.Data.Boot, noteLoss)
 	return f.changes
 }
 
@@ -186,6 +191,7 @@ func (f *Fleet) countUnread(h *host, m Meta, loss *schema.Loss, l *schema.LossPr
 		r.Starts = lives.Sum(r.Starts, uint64(max(l.Starts, 0)))
 		r.Exits = lives.Sum(r.Exits, uint64(max(l.Exits, 0)))
 		r.Seq = m.Seq
+		r.Crashes = crashes.MissedUpTo(r.Crashes, schema.Instant(m.Stored))
 		if r.Snapshot != nil && r.Boot == boot {
 			markGap(r)
 		}
@@ -207,7 +213,7 @@ func (f *Fleet) Seen(m Meta, token string) Changes {
 		h = f.hosts.get(name)
 	}
 
-	f.changes.saw(h, m)
+	f.changes.beginWith(h, m)
 	if f.changes.Host != nil {
 		h.lives.Seen(m.Stored, m.Sent)
 	}
@@ -217,6 +223,6 @@ func (f *Fleet) Seen(m Meta, token string) Changes {
 // begin finds the host of a message and notes that it was seen.
 func (f *Fleet) begin(m Meta, name string) *host {
 	h := f.hosts.get(name)
-	f.changes.saw(h, m)
+	f.changes.beginWith(h, m)
 	return h
 }

@@ -27,10 +27,10 @@ type Changed struct {
 // reset begins the changes of a message.
 func (c *Changes) reset() { *c = Changes{States: c.States[:0]} }
 
-// saw begins the changes of a message: with its host, unless that has seen it. What its
+// beginWith begins the changes of a message: with its host, unless that has seen it. What its
 // processes are after it has been stored then: records of hosts are stored after those of
 // processes.
-func (c *Changes) saw(h *host, m Meta) {
+func (c *Changes) beginWith(h *host, m Meta) {
 	c.reset()
 	rec := &h.lives.Record
 	if m.Seq <= rec.Seq {
@@ -46,32 +46,32 @@ func (c *Changes) saw(h *host, m Meta) {
 func (c *Changes) apply(h *host, p *process, apply func(*schema.ProcessRecord) bool) {
 	before := countedAs(&p.rec)
 	if apply(&p.rec) {
-		c.changed(h, p, before)
+		c.addChanged(h, p, before)
 	}
 }
 
-// changed notes that a process has changed, which was counted as something before.
-func (c *Changes) changed(h *host, p *process, before string) {
+// addChanged notes that a process has changed, which was counted as something before.
+func (c *Changes) addChanged(h *host, p *process, before string) {
 	c.States = append(c.States, Changed{p.key, &p.rec})
 	h.count(before, -1)
 	h.count(countedAs(&p.rec), 1)
 }
 
-// dropped notes that a process is forgotten.
-func (c *Changes) dropped(p *process) { c.States = append(c.States, Changed{p.key, nil}) }
+// addDropped notes that a process is forgotten.
+func (c *Changes) addDropped(p *process) { c.States = append(c.States, Changed{p.key, nil}) }
 
 // sort puts what was found in the order of a map into one that is always the same.
 func (c *Changes) sort(from int) {
 	slices.SortFunc(c.States[from:], func(a, b Changed) int { return cmp.Compare(a.Key, b.Key) })
 }
 
-// gap notes that events of a boot are missing; of all boots if it is empty.
-func (c *Changes) gap(h *host, m Meta, boot string) {
+// addGap notes that events of a boot are missing; of all boots if it is empty.
+func (c *Changes) addGap(h *host, m Meta, boot string, note func(*schema.ProcessRecord, Meta) bool) {
 	for _, p := range h.processes {
 		if boot != "" && p.rec.Boot != boot {
 			continue
 		}
-		c.apply(h, p, func(r *schema.ProcessRecord) bool { return noteGap(r, m) })
+		c.apply(h, p, func(r *schema.ProcessRecord) bool { return note(r, m) })
 	}
 	c.sort(0)
 }

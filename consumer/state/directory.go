@@ -88,8 +88,8 @@ func (h *host) process(group, name string) *process {
 	p := h.processes[id{group, name}]
 	if p == nil {
 		key := schema.StateKey(h.name(), group, name)
-		group = within(key, group)
-		name = within(key, name)
+		group = partOf(key, group)
+		name = partOf(key, name)
 		p = &process{key: key, rec: schema.ProcessRecord{Host: h.name(), Group: group, Process: name}}
 		h.processes[id{group, name}] = p
 	}
@@ -109,9 +109,9 @@ func (p *process) load(rec *schema.ProcessRecord, h *host) {
 	}
 }
 
-// within returns s as a part of key, which most names are, or else a copy: a part of a
+// partOf returns s as a part of key, which most names are, or else a copy: a part of a
 // payload would keep all of it.
-func within(key, s string) string {
+func partOf(key, s string) string {
 	if i := strings.LastIndex(key, s); i >= 0 {
 		return key[i : i+len(s)]
 	}

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"supernats/schema"
 )
 
 // Limits bound what a Fleet holds: whoever may publish can invent names, and every name
 // takes memory here and a record in a bucket. With the default ones that is some 400 MiB in
-// all.
+// all, and 600 MiB more if every process crashes in every minute of a day.
 type Limits struct {
 	// Hosts is how many there may be, Processes how many of one host, and AllProcesses how
 	// many of all hosts.
@@ -41,8 +43,8 @@ func (f *Fleet) Admits(name string) error {
 	return fmt.Errorf("host %.100q is one more than %d, which is the limit (limits.hosts)", name, most)
 }
 
-// room returns a process, which may be a new one, or nil if there is no room for it.
-func (f *Fleet) room(h *host, m Meta, group, name string) *process {
+// roomFor returns a process, which may be a new one, or nil if there is no room for it.
+func (f *Fleet) roomFor(h *host, m Meta, group, name string) *process {
 	if p := h.processes[id{group, name}]; p != nil {
 		return p
 	}
@@ -50,7 +52,9 @@ func (f *Fleet) room(h *host, m Meta, group, name string) *process {
 		return nil
 	}
 	f.hosts.processes++
-	return h.process(group, name)
+	p := h.process(group, name)
+	p.rec.Recorded = schema.Time{Time: schema.Instant(m.Stored)}
+	return p
 }
 
 func (d *directory) isFull(h *host) bool {
@@ -71,7 +75,7 @@ func (f *Fleet) makeRoom(h *host, now time.Time) bool {
 
 	for _, p := range gone[:min(len(gone), max(1, f.hosts.limits.Processes/10))] {
 		f.hosts.dropProcess(h, id{p.rec.Group, p.rec.Process})
-		f.changes.dropped(p)
+		f.changes.addDropped(p)
 	}
 	return !f.hosts.isFull(h)
 }
@@ -90,9 +94,9 @@ func (h *host) longGone(now time.Time) (gone []*process) {
 	return gone
 }
 
-// crowded reports that a boot has more processes than there is room for. excess is how many
+// reportCrowded reports that a boot has more processes than there is room for. excess is how many
 // of a table, 0 of an event; complete says that a whole table was looked at.
-func (f *Fleet) crowded(h *host, boot string, excess int, m Meta, complete bool) {
+func (f *Fleet) reportCrowded(h *host, boot string, excess int, m Meta, complete bool) {
 	h.lives.Troubles().ReportCrowd(boot, excess, complete, m.Stored, func() (text, fix string) {
 		limit, key := f.hosts.limits.Processes, "limits.processes_per_host"
 		if len(h.processes) < limit {

@@ -34,6 +34,29 @@ func (w *world) sup(server, boot, instance string) *sup {
 	return &sup{world: w, server: server, boot: boot, instance: instance}
 }
 
+// twoSupervisords are two of different users, both of which have started.
+func (w *world) twoSupervisords() (a, b *sup) {
+	a, b = w.sup("system", "a", "one"), w.sup("user", "b", "two")
+	a.started()
+	b.started()
+	return a, b
+}
+
+// successors are two of one place, the first of which has run web for a minute.
+func (w *world) successors() (a, b *sup) {
+	a, b = w.sup("supervisor", "a", "one"), w.sup("supervisor", "b", "one")
+	a.started()
+	a.table("web")
+	w.live(time.Minute, a)
+	return a, b
+}
+
+// statusOf is what is known of a process of its own group.
+func (w *world) statusOf(process string) string {
+	s, _ := state.Status(w.fleet.State("web1", process, process), w.host(), w.now, state.SilentAfter)
+	return s
+}
+
 func (w *world) wait(d time.Duration) { w.now = w.now.Add(d) }
 
 func (w *world) meta() state.Meta {
@@ -210,10 +233,7 @@ func TestRestart(t *testing.T) {
 // A spool that is drained late has events of a life that is over: they are counted.
 func TestALateSpool(t *testing.T) {
 	w := newWorld(t)
-	a, b := w.sup("supervisor", "a", "one"), w.sup("supervisor", "b", "one")
-	a.started()
-	a.table("web")
-	w.live(time.Minute, a)
+	a, b := w.successors()
 	crash := w.now
 	w.wait(2 * time.Second)
 	b.started()
@@ -294,24 +314,18 @@ func TestKilledSupervisord(t *testing.T) {
 // and is the one that the host shows.
 func TestProcessesOfAKilledSupervisord(t *testing.T) {
 	w := newWorld(t)
-	a, b := w.sup("system", "a", "one"), w.sup("user", "b", "two")
-	a.started()
-	b.started()
+	a, b := w.twoSupervisords()
 	w.live(time.Minute, a, b)
 	a.table("api")
 	b.table("job")
 	a.record(schema.BridgeStopping, schema.SupervisorGone)
-	status := func(process string) string {
-		s, _ := state.Status(w.fleet.State("web1", process, process), w.host(), w.now, state.SilentAfter)
-		return s
-	}
-	if got := status("api") + " " + status("job"); got != "unknown running" || w.host().SupervisorState != "RUNNING" {
+	if got := w.statusOf("api") + " " + w.statusOf("job"); got != "unknown running" || w.host().SupervisorState != "RUNNING" {
 		t.Errorf("they are %s, the host is %s", got, w.host().SupervisorState)
 	}
 	c := w.sup("system", "c", "one")
 	c.started()
 	c.table("api")
-	if got := status("api") + " " + status("job"); got != "running running" {
+	if got := w.statusOf("api") + " " + w.statusOf("job"); got != "running running" {
 		t.Errorf("after it is back they are %s", got)
 	}
 }
@@ -340,7 +354,11 @@ func TestSpareSection(t *testing.T) {
 	for _, step := range []struct {
 		event            string
 		running, stopped int
-	}{{event: schema.ProcessStateStarting, running: 0, stopped: 1}, {event: schema.ProcessStateRunning, running: 1, stopped: 1}, {event: schema.ProcessStateStopped, running: 0, stopped: 2}} {
+	}{
+		{event: schema.ProcessStateStarting, running: 0, stopped: 1},
+		{event: schema.ProcessStateRunning, running: 1, stopped: 1},
+		{event: schema.ProcessStateStopped, running: 0, stopped: 2},
+	} {
 		w.wait(time.Second)
 		a = &sup{world: w, server: a.server, boot: a.boot, instance: a.instance, serial: a.serial}
 		a.event(step.event, "supernats-logs", w.now)
@@ -351,9 +369,7 @@ func TestSpareSection(t *testing.T) {
 // The conflict ends when one of the two no longer has the process.
 func TestAConflictEnds(t *testing.T) {
 	w := newWorld(t)
-	a, b := w.sup("system", "a", "one"), w.sup("user", "b", "two")
-	a.started()
-	b.started()
+	a, b := w.twoSupervisords()
 	w.live(time.Minute, a, b)
 	a.table("api")
 	b.table("api", "job")
@@ -372,21 +388,15 @@ func TestAConflictEnds(t *testing.T) {
 // One of two that falls silent: what it had is unknown, and in the end nobody's.
 func TestOneOfTwoFallsSilent(t *testing.T) {
 	w := newWorld(t)
-	a, b := w.sup("system", "a", "one"), w.sup("user", "b", "two")
-	a.started()
-	b.started()
+	a, b := w.twoSupervisords()
 	a.table("web")
 	b.table("job")
 	w.live(time.Minute, a, b)
 	w.live(10*time.Minute, b)
 	b.table("job")
 	w.wants("silent", "job=RUNNING/b web=RUNNING/a")
-	status := func(process string) string {
-		s, _ := state.Status(w.fleet.State("web1", process, process), w.host(), w.now, state.SilentAfter)
-		return s
-	}
-	if status("web") != state.Unknown || status("job") != state.Running || w.host().Boot != "b" {
-		t.Errorf("web is %s, job is %s, %+v", status("web"), status("job"), w.host())
+	if w.statusOf("web") != state.Unknown || w.statusOf("job") != state.Running || w.host().Boot != "b" {
+		t.Errorf("web is %s, job is %s, %+v", w.statusOf("web"), w.statusOf("job"), w.host())
 	}
 	w.live(25*time.Hour, b)
 	b.table("job")
@@ -520,9 +530,7 @@ func TestSucceeded(t *testing.T) {
 // not rule over what is of the other.
 func TestNATSWasAway(t *testing.T) {
 	w := newWorld(t)
-	a, b := w.sup("system", "a", "one"), w.sup("user", "b", "two")
-	a.started()
-	b.started()
+	a, b := w.twoSupervisords()
 	a.table("api", "web")
 	w.live(time.Minute, a, b)
 	for _, away := range []time.Duration{10 * time.Minute, 30 * time.Hour} {
@@ -607,9 +615,7 @@ func TestATroubleBeginsNoLife(t *testing.T) {
 // The sections of the bridges, which each supervisord has, are no conflict.
 func TestBridgesAreNoConflict(t *testing.T) {
 	w := newWorld(t)
-	a, b := w.sup("system", "a", "one"), w.sup("user", "b", "two")
-	a.started()
-	b.started()
+	a, b := w.twoSupervisords()
 	w.live(time.Minute, a, b)
 	a.table("web", "supernats", "supernats-logs")
 	b.table("job", "supernats", "supernats-logs")

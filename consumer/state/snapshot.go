@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"supernats/consumer/crashes"
 	"supernats/schema"
 )
 
@@ -51,7 +52,7 @@ func (s *snapshot) applyRow(r *schema.ProcessRecord, row *schema.SnapshotProcess
 		return changed
 	}
 
-	since, isKnown := beginning(row, to, s.at, s.meta.Shift)
+	since, isKnown := stateSince(row, to, s.at, s.meta.Shift)
 	if !isSame || isKnown {
 		r.Since = since
 	}
@@ -74,7 +75,7 @@ func (s *snapshot) applyRow(r *schema.ProcessRecord, row *schema.SnapshotProcess
 func (s *snapshot) fill(r *schema.ProcessRecord, row *schema.SnapshotProcess) (changed bool) {
 	hasProcess := schema.IsUp(r.State) || r.State == schema.StateStopping
 	if hasProcess && r.Started == nil && row.Start > 0 {
-		r.Started = new(earlier(row.Start, s.at, s.meta.Shift))
+		r.Started = new(notAfter(row.Start, s.at, s.meta.Shift))
 		changed = true
 	}
 
@@ -140,7 +141,7 @@ func (s *snapshot) noteEnd(r *schema.ProcessRecord, row *schema.SnapshotProcess,
 	}
 
 	if row.Stop >= row.Start && row.Stop > 0 {
-		r.LastExit = new(earlier(row.Stop, s.at, s.meta.Shift))
+		r.LastExit = new(notAfter(row.Stop, s.at, s.meta.Shift))
 	}
 }
 
@@ -160,9 +161,9 @@ func stateOf(row *schema.SnapshotProcess) string {
 	return schema.StateUnknown
 }
 
-// beginning returns since when a process is in the state of its row, and whether the row
+// stateSince returns since when a process is in the state of its row, and whether the row
 // says so. supervisord's times are whole seconds.
-func beginning(
+func stateSince(
 	row *schema.SnapshotProcess, to string, at schema.Time, shift time.Duration,
 ) (since schema.Time, isKnown bool) {
 	var unix int64
@@ -177,15 +178,15 @@ func beginning(
 	if unix <= 0 {
 		return at, false
 	}
-	return earlier(unix, at, shift), true
+	return notAfter(unix, at, shift), true
 }
 
 // latestUnix is the end of the year 9999: a time.Time of much later ones is negative.
 const latestUnix = 253402300799
 
-// earlier is a time by a host's clock, of which shift makes one that is right. It is not
+// notAfter is a time by a host's clock, of which shift makes one that is right. It is not
 // after at.
-func earlier(unix int64, at schema.Time, shift time.Duration) schema.Time {
+func notAfter(unix int64, at schema.Time, shift time.Duration) schema.Time {
 	if unix > latestUnix {
 		return at
 	}
@@ -217,6 +218,20 @@ func noteGap(r *schema.ProcessRecord, m Meta) (changed bool) {
 	return true
 }
 
+// noteLoss is noteGap of events that were reported as lost: some may have been crashes.
+func noteLoss(r *schema.ProcessRecord, m Meta) (changed bool) {
+	if m.Seq <= r.Seq {
+		return false
+	}
+	changed = noteGap(r, m)
+	if crashes.Recent(r.Crashes, m.Stored) != nil {
+		r.Crashes = crashes.MissedUpTo(r.Crashes, schema.Instant(m.Stored))
+		r.Seq = m.Seq
+		changed = true
+	}
+	return changed
+}
+
 // markGap notes in a record that events since its snapshot are missing.
 func markGap(r *schema.ProcessRecord) {
 	mark := *r.Snapshot
@@ -230,9 +245,9 @@ var order = map[string]int{
 	schema.StateStopped: 4, schema.StateExited: 4,
 }
 
-// follows reports whether an event can be what happened next to a process that a snapshot
+// canFollow reports whether an event can be what happened next to a process that a snapshot
 // has shown.
-func follows(r *schema.ProcessRecord, e *schema.Event, to string) bool {
+func canFollow(r *schema.ProcessRecord, e *schema.Event, to string) bool {
 	switch {
 	case e.FromState == "":
 		return true

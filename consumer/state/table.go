@@ -27,8 +27,8 @@ func (t *table) isOf(s *snapshot) bool {
 	return t.at.Equal(s.at.Time) && t.serial == s.message.Serial && t.parts == s.message.Parts
 }
 
-// table returns the one that a snapshot is, or is a part of.
-func (f *Fleet) table(h *host, s *snapshot) *table {
+// tableOf returns the one that a snapshot is, or is a part of.
+func (f *Fleet) tableOf(h *host, s *snapshot) *table {
 	part, parts := s.message.Part, s.message.Parts
 	if parts <= 1 || part < 1 || part > parts {
 		f.round++

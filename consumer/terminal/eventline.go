@@ -58,10 +58,10 @@ func (p *EventPrinter) line(ce *schema.CloudEvent[*schema.Event]) string {
 	}
 
 	l := eventLine{width: p.width}
-	l.put(ce.Time.Local().Format(columns.time)+" ", nil)
-	l.put(Pad(cellText(e.Host), columns.host), nil)
-	l.put(Pad(cellText(process), columns.process), nil)
-	l.put(Pad(cellText(event), columns.event), paint)
+	l.putField(ce.Time.Local().Format(columns.time)+" ", nil)
+	l.putField(Pad(cellText(e.Host), columns.host), nil)
+	l.putField(Pad(cellText(process), columns.process), nil)
+	l.putField(Pad(cellText(event), columns.event), paint)
 	l.putDetails(detailsOf(e))
 	return strings.ReplaceAll(l.text.String(), noBreak, " ")
 }
@@ -77,8 +77,8 @@ type eventLine struct {
 	gap int
 }
 
-// put appends a field, and begins a line with it if there is no more room.
-func (l *eventLine) put(field string, paint func(string) string) {
+// putField appends a field, and begins a line with it if there is no more room.
+func (l *eventLine) putField(field string, paint func(string) string) {
 	word := strings.TrimRight(field, " ")
 	if l.width > 0 && l.taken > 0 && l.taken+l.gap+textWidth(word) > l.width {
 		l.breakLine()
@@ -104,7 +104,7 @@ func (l *eventLine) breakLine() {
 // putDetails appends the details that there is room for, and all that are not spare.
 func (l *eventLine) putDetails(list []detail) {
 	if l.width == 0 {
-		l.put(joinDetails(list), nil)
+		l.putField(joinDetails(list), nil)
 		return
 	}
 
@@ -120,7 +120,7 @@ func (l *eventLine) putDetails(list []detail) {
 		if i > 0 {
 			l.breakLine()
 		}
-		l.put(line, nil)
+		l.putField(line, nil)
 	}
 }
 

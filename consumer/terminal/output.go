@@ -67,14 +67,14 @@ func printArray[T any](w io.Writer, records []T) error {
 	return err
 }
 
-// steers reports whether a terminal may obey a character instead of showing it, C1
+// steersTerminal reports whether a terminal may obey a character instead of showing it, C1
 // included.
-func steers(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }
+func steersTerminal(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }
 
 // oneLine returns a JSON document without line breaks, and with what would steer a
 // terminal as escapes.
 func oneLine(document []byte) []byte {
-	if bytes.IndexFunc(document, steers) < 0 {
+	if bytes.IndexFunc(document, steersTerminal) < 0 {
 		return document
 	}
 	var compact, b bytes.Buffer
@@ -84,7 +84,7 @@ func oneLine(document []byte) []byte {
 
 	for _, r := range compact.String() {
 		switch {
-		case !steers(r):
+		case !steersTerminal(r):
 			b.WriteRune(r)
 		case r > 0xFFFF:
 			high, low := utf16.EncodeRune(r)

@@ -10,7 +10,7 @@ import (
 // Clean replaces what would steer a terminal.
 func Clean(s string) string {
 	return strings.Map(func(r rune) rune {
-		if steers(r) {
+		if steersTerminal(r) {
 			return '\uFFFD'
 		}
 		return r

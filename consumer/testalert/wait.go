@@ -146,7 +146,7 @@ func pendingReason(q *inspect.Queue, lease *schema.LeaseRecord) string {
 		return waiting + "; no `supernats consume` is active: start it"
 	case q.Failure() != "":
 		return fmt.Sprintf("%s (%s, %s; `supernats consume` on %s keeps trying)",
-			q.Failure(), wording.Count(q.Progress.Tries, "try", "tries"), waiting, lease.Instance)
+			q.Failure(), wording.Count(q.Position.Tries, "try", "tries"), waiting, lease.Instance)
 	case q.Info.NumAckPending > 0:
 		return waiting + "; it is being tried, the log of `supernats consume` on " + lease.Instance +
 			" says what happens"

@@ -1,16 +1,13 @@
 package web
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,40 +16,8 @@ import (
 
 	"supernats/consumer/health"
 	"supernats/consumer/web/site"
+	"supernats/schema/logtest"
 )
-
-// logLines is a log that can be read while it is written.
-type logLines struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logLines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-// find returns the first line with a message, as soon as it is there.
-func (l *logLines) find(t *testing.T, message string) map[string]any {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		l.mu.Lock()
-		text := l.buf.String()
-		l.mu.Unlock()
-		for line := range strings.Lines(text) {
-			var entry map[string]any
-			if err := json.Unmarshal([]byte(line), &entry); err != nil {
-				t.Fatalf("%v: %s", err, line)
-			}
-			if s, _ := entry["message"].(string); strings.Contains(s, message) {
-				return entry
-			}
-		}
-	}
-	t.Fatalf("no line with %q", message)
-	return nil
-}
 
 // newServer returns a server of a daemon that is ready and has no troubles.
 func newServer(log zerolog.Logger) *Server {
@@ -65,9 +30,9 @@ func newServer(log zerolog.Logger) *Server {
 }
 
 // serve runs a server until the end of the test.
-func serve(t *testing.T, change func(*Server)) (url string, log *logLines) {
+func serve(t *testing.T, change func(*Server)) (url string, log *logtest.Buffer) {
 	t.Helper()
-	log = new(logLines)
+	log = new(logtest.Buffer)
 	s := newServer(zerolog.New(log))
 	if change != nil {
 		change(s)
@@ -82,7 +47,7 @@ func serve(t *testing.T, change func(*Server)) (url string, log *logLines) {
 		cancel()
 		<-done
 	})
-	return "http://" + log.find(t, "serving HTTP")["listen"].(string), log
+	return "http://" + log.Find(t, "serving HTTP")["listen"].(string), log
 }
 
 // A page of another site cannot reload, and where web_config asks for a password, nobody
@@ -182,7 +147,7 @@ func TestHalfOpenConnections(t *testing.T) {
 	if took := time.Since(begun); took > 2*time.Second {
 		t.Errorf("answered after %v", took)
 	}
-	if entry := log.find(t, "more connections than are served at once"); entry["level"] != "warn" {
+	if entry := log.Find(t, "more connections than are served at once"); entry["level"] != "warn" {
 		t.Errorf("%v", entry)
 	}
 }

@@ -3,7 +3,6 @@ package wording
 import (
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"supernats/schema"
@@ -34,18 +33,6 @@ func Ago(d time.Duration) string {
 		return fmt.Sprintf("%dm ago", d/time.Minute)
 	}
 	return fmt.Sprintf("%ds ago", d/time.Second)
-}
-
-// ShortReason is Reason for a column: "exit 3", "SIGKILL, out of memory".
-func ShortReason(x *schema.Exit) string {
-	if x == nil {
-		return ""
-	}
-	short := *x
-	if x.OOM != nil {
-		short.OOM = &schema.OOM{}
-	}
-	return strings.Replace(Reason(&short), "exit code ", "exit ", 1)
 }
 
 // ShortRan is Ran for a column: "ran 2d4h", "ran 3.2s".

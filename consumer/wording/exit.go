@@ -10,6 +10,17 @@ import (
 // Reason is why a process died, "" if that is not known: "exit code 3", "SIGKILL, core
 // dumped", "SIGKILL, out of memory at 2.0 of 2 GiB".
 func Reason(x *schema.Exit) string {
+	return reason(x, "exit code ", (*schema.OOM).String)
+}
+
+// ShortReason is Reason where there is little room, without amounts of memory: "exit 3",
+// "SIGKILL, out of memory".
+func ShortReason(x *schema.Exit) string {
+	return reason(x, "exit ", func(*schema.OOM) string { return "out of memory" })
+}
+
+// reason is both of them; they differ in the words before a code and for a lack of memory.
+func reason(x *schema.Exit, code string, outOfMemory func(*schema.OOM) string) string {
 	if x == nil {
 		return ""
 	}
@@ -22,13 +33,13 @@ func Reason(x *schema.Exit) string {
 	case x.Signal != "":
 		s = Clip(x.Signal, MaxName)
 	case x.Code != nil:
-		s = "exit code " + strconv.Itoa(*x.Code)
+		s = code + strconv.Itoa(*x.Code)
 	}
 	if x.Core {
 		s = Join(", ", s, "core dumped")
 	}
 	if x.OOM != nil {
-		s = Join(", ", s, x.OOM.String())
+		s = Join(", ", s, outOfMemory(x.OOM))
 	}
 	return s
 }

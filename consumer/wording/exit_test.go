@@ -1,6 +1,7 @@
 package wording_test
 
 import (
+	"cmp"
 	"math"
 	"testing"
 	"time"
@@ -56,21 +57,36 @@ func TestLastLook(t *testing.T) {
 func code(n int) *schema.Exit { return &schema.Exit{Code: &n} }
 
 func TestReason(t *testing.T) {
+	oom := &schema.OOM{Cgroup: "/a", Limit: 2 << 30, Peak: 2 << 30}
 	for _, tc := range []struct {
-		exit *schema.Exit
-		want string
+		exit        *schema.Exit
+		long, short string // short is the same where empty
 	}{
-		{exit: nil, want: ""},
-		{exit: &schema.Exit{}, want: ""},
-		{exit: code(0), want: "exit code 0"},
-		{exit: code(3), want: "exit code 3"},
-		{exit: &schema.Exit{Signal: "SIGKILL"}, want: "SIGKILL"},
-		{exit: &schema.Exit{Signal: "SIGSEGV", Core: true}, want: "SIGSEGV, core dumped"},
-		{exit: &schema.Exit{Core: true}, want: "core dumped"},
-		{exit: &schema.Exit{SpawnErr: "can't find\ncommand"}, want: `spawn error: can't find\ncommand`},
+		{exit: nil, long: ""},
+		{exit: &schema.Exit{}, long: ""},
+		{exit: code(0), long: "exit code 0", short: "exit 0"},
+		{exit: code(3), long: "exit code 3", short: "exit 3"},
+		{exit: &schema.Exit{Signal: "SIGKILL"}, long: "SIGKILL"},
+		{exit: &schema.Exit{Signal: "SIGSEGV", Core: true}, long: "SIGSEGV, core dumped"},
+		{exit: &schema.Exit{Core: true}, long: "core dumped"},
+		{
+			exit: &schema.Exit{Signal: "SIGKILL", OOM: oom},
+			long: "SIGKILL, out of memory at 2.0 of 2 GiB", short: "SIGKILL, out of memory",
+		},
+		{
+			exit: &schema.Exit{Signal: "SIGKILL", OOM: oom, SpawnErr: "Exited too quickly"},
+			long: "SIGKILL, out of memory at 2.0 of 2 GiB", short: "SIGKILL, out of memory",
+		},
+		{exit: &schema.Exit{SpawnErr: "can't find\ncommand"}, long: `spawn error: can't find\ncommand`},
+		// The words of others stay as they are.
+		{exit: &schema.Exit{SpawnErr: "exit code 3"}, long: "spawn error: exit code 3"},
+		{exit: &schema.Exit{Signal: "exit code 3"}, long: "exit code 3"},
 	} {
-		if got := wording.Reason(tc.exit); got != tc.want {
-			t.Errorf("reason of %+v is %q, want %q", tc.exit, got, tc.want)
+		if got := wording.Reason(tc.exit); got != tc.long {
+			t.Errorf("reason of %+v is %q, want %q", tc.exit, got, tc.long)
+		}
+		if got, want := wording.ShortReason(tc.exit), cmp.Or(tc.short, tc.long); got != want {
+			t.Errorf("short reason of %+v is %q, want %q", tc.exit, got, want)
 		}
 	}
 }

@@ -11,6 +11,8 @@ type Phrase struct {
 	One string
 	// Many is empty where it is the same as One.
 	Many string
+	// Short stands for both where there is little room; empty where nothing shorter says it.
+	Short string
 	// Aside is what a message about one adds, with a comma before it.
 	Aside string
 	// Evident is set where the name of the rule says no more.
@@ -22,11 +24,22 @@ type Phrase struct {
 // Plural is the phrase for many.
 func (p Phrase) Plural() string { return cmp.Or(p.Many, p.One) }
 
+// Brief is the phrase for one or many in as few letters as possible.
+func (p Phrase) Brief(many bool) string {
+	if many {
+		return cmp.Or(p.Short, p.Many, p.One)
+	}
+	return cmp.Or(p.Short, p.One)
+}
+
 // Text is the phrase for one, with its aside.
 func (p Phrase) Text() string { return p.One + p.Aside }
 
 // The phrases that others ask for.
 var (
+	ExitedUnexpectedly = Phrase{
+		One: "exited unexpectedly", Short: "crashed", Evident: true, Countable: true,
+	}
 	ExitedAsExpected = Phrase{One: "exited as expected", Countable: true}
 	Silent           = Phrase{
 		One: "is silent", Many: "are silent", Aside: ", its bridge sends nothing", Evident: true,
@@ -41,7 +54,6 @@ var (
 )
 
 var (
-	exitedUnexpectedly = Phrase{One: "exited unexpectedly", Evident: true, Countable: true}
 	// exited is of an event that does not say whether it was expected.
 	exited = Phrase{One: "exited", Countable: true}
 	fatal  = Phrase{One: "is FATAL", Many: "are FATAL", Aside: ", gave up starting it", Evident: true}
@@ -87,7 +99,7 @@ const (
 // rulePhrases are for the rules that supernats has by itself, where no event says what
 // happened: a host that is silent sends none.
 var rulePhrases = map[string]Phrase{
-	ruleExit:    exitedUnexpectedly,
+	ruleExit:    ExitedUnexpectedly,
 	"fatal":     fatal,
 	ruleSilent:  Silent,
 	ruleLoss:    Lossy,
@@ -124,7 +136,7 @@ func OfEvent(rule string, ev *schema.AlertEvent) (p Phrase, ok bool) {
 	case ev.Expected != nil && *ev.Expected:
 		return ExitedAsExpected, true
 	case ev.Expected != nil || rule == ruleExit:
-		return exitedUnexpectedly, true
+		return ExitedUnexpectedly, true
 	}
 	return exited, true
 }

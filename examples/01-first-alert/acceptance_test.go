@@ -14,27 +14,18 @@ import (
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
 	"supernats/schema/codec"
+	"supernats/schema/program/programtest"
 )
 
 // outage is how long the mail server is away in TestMailServerDown.
 var outage = flag.Duration("outage", 5*time.Second, "length of the mail server's outage")
 
+// bin is where the programs are, built once.
 var bin string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "supernats")
-		if err != nil {
-			panic(err)
-		}
-		defer os.RemoveAll(dir)
-		bin = dir
-		if out, err := exec.Command("go", "build", "-o", dir+"/", "../../bridge/cmd/...", "../../consumer/cmd/...").CombinedOutput(); err != nil {
-			panic(string(out))
-		}
-		return m.Run()
-	}())
+	os.Exit(programtest.Main(m, func(dir string) { bin = dir }, programtest.Both...))
 }
 
 // start runs the whole stage for the length of a test.
@@ -114,31 +105,16 @@ func TestSectionsDiffer(t *testing.T) {
 func TestMailServerDown(t *testing.T) {
 	// They live a moment: supervisorctl calls a process that is gone before it has
 	// looked "abnormal termination".
-	s := start(t, `
-[program:a]
-command=sh -c "sleep 1000; exit 1"
-autostart=false
-startsecs=0
-autorestart=false
-[program:b]
-command=sh -c "sleep 0.3; exit 2"
-autostart=false
-startsecs=0
-autorestart=false
-[program:c]
-command=sh -c "sleep 0.3; kill -9 $$"
-autostart=false
-startsecs=0
-autorestart=false
-[program:d]
-command=sh -c "sleep 0.3; exit 4"
-autostart=false
-startsecs=0
-autorestart=false
-`)
+	dying := func(name, script string) string {
+		return supervisordtest.Program(name, `sh -c "`+script+`"`, "autostart=false", "startsecs=0",
+			"autorestart=false")
+	}
+	s := start(t, dying("a", "sleep 1000; exit 1")+dying("b", "sleep 0.3; exit 2")+
+		dying("c", "sleep 0.3; kill -9 $$")+dying("d", "sleep 0.3; exit 4"))
 	s.super.MustCtl(t, "start", "d") // one while all is well
 	// Not only received: without the server's answer the mail would come again.
-	supervisordtest.Wait(t, 30*time.Second, func() bool { return strings.Contains(s.logs(), `"message":"notified"`) }, "the mail about d")
+	supervisordtest.Wait(t, 30*time.Second, func() bool { return strings.Contains(s.logs(), `"message":"notified"`) },
+		"the mail about d")
 	address := s.smtp.Addr()
 	if err := s.smtp.Close(); err != nil {
 		t.Fatal(err)
@@ -190,7 +166,8 @@ func TestOddName(t *testing.T) {
 	const name = "my.app-weird*>é"
 	s := start(t, "\n[program:"+name+"]\ncommand=sh -c \"exit 5\"\nstartsecs=0\nautorestart=false\n")
 	waitMails(t, s, 1)
-	if subject := withoutLife(s.smtp.Mails()[0].Subject()); subject != "[supervisor] CRITICAL demo "+name+" exited unexpectedly (exit code 5)" {
+	if subject := withoutLife(s.smtp.Mails()[0].Subject()); subject != "[supervisor] CRITICAL demo "+name+
+		" exited unexpectedly (exit code 5)" {
 		t.Errorf("subject of the mail is %q", subject)
 	}
 	if !strings.Contains(s.smtp.Mails()[0].Text, "Process      "+name+"\n") {
@@ -200,7 +177,8 @@ func TestOddName(t *testing.T) {
 	if r.Process != name || r.Group != name || r.State != "EXITED" {
 		t.Errorf("record of state is %+v", r)
 	}
-	out, err := s.command("supernats", "replay", "-c", s.config(), "--process", name, "--event", "PROCESS_STATE_EXITED", "-o", "jsonl").Output()
+	out, err := s.command("supernats", "replay", "-c", s.config(), "--process", name, "--event", "PROCESS_STATE_EXITED",
+		"-o", "jsonl").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -280,7 +258,8 @@ func TestExitCodes(t *testing.T) {
 			c.Env = append(os.Environ(), "PATH="+test.path)
 			out, _ := c.CombinedOutput()
 			if c.ProcessState.ExitCode() != test.code || !strings.Contains(string(out), test.says) {
-				t.Errorf("exit code %d, want %d and a word of %q:\n%s", c.ProcessState.ExitCode(), test.code, test.says, out)
+				t.Errorf("exit code %d, want %d and a word of %q:\n%s", c.ProcessState.ExitCode(), test.code, test.says,
+					out)
 			}
 		})
 	}

@@ -100,7 +100,8 @@ stdout_logfile=NONE
 		return err == nil && strings.Contains(log("supernats"), "connect to NATS")
 	}, "the spool, and word of NATS")
 	nats.Restart()
-	supervisordtest.Wait(t, 60*time.Second, func() bool { return strings.Contains(log("consume"), "smtp.invalid") }, "word of the mail server")
+	supervisordtest.Wait(t, 60*time.Second, func() bool { return strings.Contains(log("consume"), "smtp.invalid") },
+		"word of the mail server")
 	same("Without a mail server")
 
 	smtp, err := smtptest.Start(smtptest.Options{})
@@ -130,7 +131,9 @@ stdout_logfile=NONE
 	if ce, err := codec.UnmarshalEvent(first.Data); err != nil || ce.Data.PoolSerial != 0 {
 		t.Errorf("%v: the first event is %s", err, first.Data)
 	}
-	last, err := events.GetLastMsgForSubject(ctx, schema.Subject{Host: "web1", Event: schema.RemoteCommunication, Type: "n"}.String())
+	last, err := events.GetLastMsgForSubject(ctx, schema.Subject{
+		Host: "web1", Event: schema.RemoteCommunication, Type: "n",
+	}.String())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -88,11 +88,13 @@ func (c *client) request(subject, body string) (answer string, denied bool) {
 	}
 }
 
-// attempt is something that one user may not do and another one may.
-type attempt struct {
-	user, other   string
-	subject, body string
+// attempts are things that one user may not do and another one may.
+type attempts struct {
+	user, other string
+	requests    []request
 }
+
+type request struct{ subject, body string }
 
 const api = "$JS.API."
 
@@ -116,148 +118,125 @@ func TestRights(t *testing.T) {
 	}
 	ofDB1 := consumerOf("bridge_db1", `,"filter_subject":"supervisor.*.db1.>"`)
 	unfiltered := consumerOf("bridge_web1", "")
-	for _, a := range []attempt{
+	for _, a := range []attempts{
 		// To speak for another host, or for the consumer.
-		{user: "web1", other: "db1", subject: "supervisor.event.db1.api.api.process_state.exited", body: "{}"},
-		{user: "web1", other: "db1", subject: "supervisor.snapshot.db1", body: "{}"},
-		{user: "web1", other: "db1", subject: "supervisor.bridge.db1.started", body: "{}"},
-		{user: "db1", other: "web1", subject: "supervisor.event.web1.api.api.process_state.exited", body: "{}"},
-		{user: "web1", other: "consume", subject: "supervisor.alert.web1.api.api.fatal", body: "{}"},
-		{user: "web1", other: "consume", subject: "supervisor.parked.supernats", body: "{}"},
-		{user: "web1", other: "consume", subject: "$KV.supervisor_state.web1.api.api", body: "{}"},
-		{user: "consume", other: "web1", subject: "supervisor.event.web1.api.api.process_state.exited", body: "{}"},
-		{user: "people", other: "web1", subject: "supervisor.event.web1.api.api.process_state.exited", body: "{}"},
-		{user: "people", other: "consume", subject: "supervisor.alert.web1.api.api.fatal", body: "{}"},
-		{user: "people", other: "consume", subject: "$KV.supervisor_state.web1.api.api", body: "{}"},
-		{user: "people", other: "consume", subject: "$KV.supervisor_alerts.fatal.web1.api.api", body: "{}"},
-		{user: "people", other: "consume", subject: "$KV.supervisor_leases.consume", body: "{}"},
-		{user: "people", other: "consume", subject: "supervisor.parked.notify_chat", body: "{}"},
-		{user: "web1", other: "people", subject: "$KV.supervisor_mutes.0abc", body: "{}"},
+		{user: "web1", other: "db1", requests: []request{
+			{subject: "supervisor.event.db1.api.api.process_state.exited", body: "{}"},
+			{subject: "supervisor.snapshot.db1", body: "{}"},
+			{subject: "supervisor.bridge.db1.started", body: "{}"},
+		}},
+		{user: "db1", other: "web1", requests: []request{
+			{subject: "supervisor.event.web1.api.api.process_state.exited", body: "{}"},
+		}},
+		{user: "web1", other: "consume", requests: []request{
+			{subject: "supervisor.alert.web1.api.api.fatal", body: "{}"},
+			{subject: "supervisor.parked.supernats", body: "{}"},
+			{subject: "$KV.supervisor_state.web1.api.api", body: "{}"},
+		}},
+		{user: "consume", other: "web1", requests: []request{
+			{subject: "supervisor.event.web1.api.api.process_state.exited", body: "{}"},
+		}},
+		{user: "people", other: "web1", requests: []request{
+			{subject: "supervisor.event.web1.api.api.process_state.exited", body: "{}"},
+		}},
+		{user: "people", other: "consume", requests: []request{
+			{subject: "supervisor.alert.web1.api.api.fatal", body: "{}"},
+			{subject: "$KV.supervisor_state.web1.api.api", body: "{}"},
+			{subject: "$KV.supervisor_alerts.fatal.web1.api.api", body: "{}"},
+			{subject: "$KV.supervisor_leases.consume", body: "{}"},
+			{subject: "supervisor.parked.notify_chat", body: "{}"},
+		}},
+		{user: "web1", other: "people", requests: []request{
+			{subject: "$KV.supervisor_mutes.0abc", body: "{}"},
+		}},
 		// To read.
-		{user: "web1", other: "people", subject: api + "INFO"},
-		{user: "web1", other: "people", subject: api + "STREAM.NAMES"},
-		{user: "web1", other: "people", subject: api + "STREAM.INFO.SUPERVISOR"},
-		{user: "web1", other: "people", subject: api + "STREAM.MSG.GET.SUPERVISOR", body: `{"seq":1}`},
-		{
-			user:    "web1",
-			other:   "people",
-			subject: api + "STREAM.MSG.GET.SUPERVISOR",
-			body:    `{"last_by_subj":"supervisor.event.web1.>"}`,
-		},
-		{user: "web1", other: "people", subject: api + "DIRECT.GET.SUPERVISOR", body: `{"seq":1}`},
-		{user: "web1", other: "people", subject: api + "DIRECT.GET.SUPERVISOR.supervisor.event.db1.>"},
-		{user: "web1", other: "people", subject: api + "STREAM.INFO.KV_supervisor_state"},
-		{
-			user:    "web1",
-			other:   "people",
-			subject: api + "DIRECT.GET.KV_supervisor_state.$KV.supervisor_state.web1.api.api",
-		},
-		{
-			user:    "web1",
-			other:   "people",
-			subject: api + "DIRECT.GET.SUPERVISOR_ALERTS",
-			body:    `{"seq":1,"batch":9,"next_by_subj":">"}`,
-		},
-		{
-			user:    "web1",
-			other:   "people",
-			subject: api + "DIRECT.GET.SUPERVISOR_PARKED",
-			body:    `{"seq":1,"batch":9,"next_by_subj":">"}`,
-		},
-		{
-			user:    "web1",
-			other:   "people",
-			subject: api + "DIRECT.GET.KV_supervisor_alerts.$KV.supervisor_alerts.fatal.web1.api.api",
-		},
-		{
-			user:    "web1",
-			other:   "people",
-			subject: api + "DIRECT.GET.KV_supervisor_leases.$KV.supervisor_leases.consume",
-		},
-		{user: "web1", other: "people", subject: api + "DIRECT.GET.KV_supervisor_mutes.$KV.supervisor_mutes.0abc"},
-		{
-			user:    "web1",
-			other:   "db1",
-			subject: api + "CONSUMER.CREATE.SUPERVISOR.bridge_db1.supervisor.*.db1.>",
-			body:    ofDB1,
-		},
-		{
-			user:    "web1",
-			other:   "db1",
-			subject: api + "CONSUMER.MSG.NEXT.SUPERVISOR.bridge_db1",
-			body:    `{"batch":1,"no_wait":true}`,
-		},
-		{user: "web1", other: "people", subject: api + "CONSUMER.INFO.SUPERVISOR.bridge_db1"},
-		{user: "web1", other: "db1", subject: api + "CONSUMER.DELETE.SUPERVISOR.bridge_db1"},
-		{user: "web1", other: "consume", subject: api + "CONSUMER.CREATE.SUPERVISOR.bridge_web1", body: unfiltered},
-		{user: "web1", other: "consume", subject: api + "CONSUMER.CREATE.SUPERVISOR", body: consumerOf("", "")},
-		{
-			user:    "web1",
-			other:   "people",
-			subject: api + "CONSUMER.CREATE.SUPERVISOR.x.supervisor.>",
-			body:    consumerOf("x", `,"filter_subject":"supervisor.>"`),
-		},
+		{user: "web1", other: "people", requests: []request{
+			{subject: api + "INFO"},
+			{subject: api + "STREAM.NAMES"},
+			{subject: api + "STREAM.INFO.SUPERVISOR"},
+			{subject: api + "STREAM.MSG.GET.SUPERVISOR", body: `{"seq":1}`},
+			{subject: api + "STREAM.MSG.GET.SUPERVISOR", body: `{"last_by_subj":"supervisor.event.web1.>"}`},
+			{subject: api + "DIRECT.GET.SUPERVISOR", body: `{"seq":1}`},
+			{subject: api + "DIRECT.GET.SUPERVISOR.supervisor.event.db1.>"},
+			{subject: api + "STREAM.INFO.KV_supervisor_state"},
+			{subject: api + "DIRECT.GET.KV_supervisor_state.$KV.supervisor_state.web1.api.api"},
+			{subject: api + "DIRECT.GET.SUPERVISOR_ALERTS", body: `{"seq":1,"batch":9,"next_by_subj":">"}`},
+			{subject: api + "DIRECT.GET.SUPERVISOR_PARKED", body: `{"seq":1,"batch":9,"next_by_subj":">"}`},
+			{subject: api + "DIRECT.GET.KV_supervisor_alerts.$KV.supervisor_alerts.fatal.web1.api.api"},
+			{subject: api + "DIRECT.GET.KV_supervisor_leases.$KV.supervisor_leases.consume"},
+			{subject: api + "DIRECT.GET.KV_supervisor_mutes.$KV.supervisor_mutes.0abc"},
+		}},
+		{user: "web1", other: "db1", requests: []request{
+			{subject: api + "CONSUMER.CREATE.SUPERVISOR.bridge_db1.supervisor.*.db1.>", body: ofDB1},
+			{subject: api + "CONSUMER.MSG.NEXT.SUPERVISOR.bridge_db1", body: `{"batch":1,"no_wait":true}`},
+		}},
+		{user: "web1", other: "people", requests: []request{
+			{subject: api + "CONSUMER.INFO.SUPERVISOR.bridge_db1"},
+		}},
+		{user: "web1", other: "db1", requests: []request{
+			{subject: api + "CONSUMER.DELETE.SUPERVISOR.bridge_db1"},
+		}},
+		{user: "web1", other: "consume", requests: []request{
+			{subject: api + "CONSUMER.CREATE.SUPERVISOR.bridge_web1", body: unfiltered},
+			{subject: api + "CONSUMER.CREATE.SUPERVISOR", body: consumerOf("", "")},
+		}},
+		{user: "web1", other: "people", requests: []request{
+			{
+				subject: api + "CONSUMER.CREATE.SUPERVISOR.x.supervisor.>",
+				body:    consumerOf("x", `,"filter_subject":"supervisor.>"`),
+			},
+		}},
 		// To destroy.
-		{user: "web1", other: "consume", subject: api + "STREAM.MSG.DELETE.SUPERVISOR", body: `{"seq":1}`},
-		{
-			user:    "web1",
-			other:   "consume",
-			subject: api + "STREAM.PURGE.SUPERVISOR",
-			body:    `{"filter":"supervisor.event.db1.>"}`,
-		},
-		{user: "people", other: "consume", subject: api + "STREAM.MSG.DELETE.SUPERVISOR", body: `{"seq":2}`},
-		{user: "people", other: "consume", subject: api + "STREAM.PURGE.SUPERVISOR"},
-		{
-			user:    "people",
-			other:   "consume",
-			subject: api + "CONSUMER.CREATE.SUPERVISOR.supernats",
-			body:    `{"stream_name":"SUPERVISOR","config":{"durable_name":"supernats","ack_policy":"all"}}`,
-		},
-		{
-			user:    "people",
-			other:   "consume",
-			subject: api + "CONSUMER.MSG.NEXT.SUPERVISOR.supernats",
-			body:    `{"batch":1,"no_wait":true}`,
-		},
-		{user: "people", other: "consume", subject: api + "CONSUMER.DELETE.SUPERVISOR.supernats"},
-		{
-			user:    "people",
-			other:   "consume",
-			subject: api + "CONSUMER.CREATE.SUPERVISOR_ALERTS.notify_chat",
-			body:    `{"stream_name":"SUPERVISOR_ALERTS","config":{"durable_name":"notify_chat","ack_policy":"all"}}`,
-		},
-		{
-			user:    "people",
-			other:   "consume",
-			subject: api + "CONSUMER.MSG.NEXT.SUPERVISOR_ALERTS.notify_chat",
-			body:    `{"batch":1,"no_wait":true}`,
-		},
-		{user: "people", other: "consume", subject: api + "CONSUMER.DELETE.SUPERVISOR_ALERTS.notify_chat"},
-		{user: "web1", other: "consume", subject: api + "STREAM.DELETE.SUPERVISOR_ALERTS"},
-		{
-			user:    "web1",
-			other:   "consume",
-			subject: api + "STREAM.CREATE.SUPERVISOR_ALERTS",
-			body:    `{"name":"SUPERVISOR_ALERTS","subjects":["supervisor.alert.>"]}`,
-		},
-		{user: "people", other: "consume", subject: api + "STREAM.DELETE.SUPERVISOR"},
+		{user: "web1", other: "consume", requests: []request{
+			{subject: api + "STREAM.MSG.DELETE.SUPERVISOR", body: `{"seq":1}`},
+			{subject: api + "STREAM.PURGE.SUPERVISOR", body: `{"filter":"supervisor.event.db1.>"}`},
+		}},
+		{user: "people", other: "consume", requests: []request{
+			{subject: api + "STREAM.MSG.DELETE.SUPERVISOR", body: `{"seq":2}`},
+			{subject: api + "STREAM.PURGE.SUPERVISOR"},
+			{
+				subject: api + "CONSUMER.CREATE.SUPERVISOR.supernats",
+				body:    `{"stream_name":"SUPERVISOR","config":{"durable_name":"supernats","ack_policy":"all"}}`,
+			},
+			{subject: api + "CONSUMER.MSG.NEXT.SUPERVISOR.supernats", body: `{"batch":1,"no_wait":true}`},
+			{subject: api + "CONSUMER.DELETE.SUPERVISOR.supernats"},
+			{
+				subject: api + "CONSUMER.CREATE.SUPERVISOR_ALERTS.notify_chat",
+				body:    `{"stream_name":"SUPERVISOR_ALERTS","config":{"durable_name":"notify_chat","ack_policy":"all"}}`,
+			},
+			{subject: api + "CONSUMER.MSG.NEXT.SUPERVISOR_ALERTS.notify_chat", body: `{"batch":1,"no_wait":true}`},
+			{subject: api + "CONSUMER.DELETE.SUPERVISOR_ALERTS.notify_chat"},
+		}},
+		{user: "web1", other: "consume", requests: []request{
+			{subject: api + "STREAM.DELETE.SUPERVISOR_ALERTS"},
+			{
+				subject: api + "STREAM.CREATE.SUPERVISOR_ALERTS",
+				body:    `{"name":"SUPERVISOR_ALERTS","subjects":["supervisor.alert.>"]}`,
+			},
+		}},
+		{user: "people", other: "consume", requests: []request{
+			{subject: api + "STREAM.DELETE.SUPERVISOR"},
+		}},
 	} {
-		t.Run(a.user+" "+a.subject, func(t *testing.T) {
-			before, lastBefore, was := stored(t, js, a.subject)
-			if answer, denied := users[a.user].request(a.subject, a.body); !denied {
-				t.Errorf("%s may do it: %s", a.user, answer)
-			}
-			if after, last, is := stored(t, js, a.subject); after != before || last != lastBefore {
-				t.Errorf("the streams held%s, now%s", was, is)
-			}
-			answer, denied := users[a.other].request(a.subject, a.body)
-			if denied || strings.Contains(answer, `"error"`) || strings.Contains(a.subject, ".GET") && strings.HasPrefix(answer, "404") {
-				t.Errorf("%s may not do it: %s", a.other, answer)
-			}
-			if _, last, is := stored(t, js, a.subject); !strings.HasPrefix(a.subject, api) && last != lastBefore+1 {
-				t.Errorf("the streams held%s, now%s: %s stored none, and was answered %q", was, is, a.other, answer)
-			}
-		})
+		for _, r := range a.requests {
+			t.Run(a.user+" "+r.subject, func(t *testing.T) {
+				before, lastBefore, was := stored(t, js, r.subject)
+				if answer, denied := users[a.user].request(r.subject, r.body); !denied {
+					t.Errorf("%s may do it: %s", a.user, answer)
+				}
+				if after, last, is := stored(t, js, r.subject); after != before || last != lastBefore {
+					t.Errorf("the streams held%s, now%s", was, is)
+				}
+				answer, denied := users[a.other].request(r.subject, r.body)
+				if denied || strings.Contains(answer, `"error"`) ||
+					strings.Contains(r.subject, ".GET") && strings.HasPrefix(answer, "404") {
+					t.Errorf("%s may not do it: %s", a.other, answer)
+				}
+				if _, last, is := stored(t, js, r.subject); !strings.HasPrefix(r.subject, api) && last != lastBefore+1 {
+					t.Errorf("the streams held%s, now%s: %s stored none, and was answered %q", was, is, a.other, answer)
+				}
+			})
+		}
 	}
 }
 
@@ -268,7 +247,9 @@ func stored(t *testing.T, js jetstream.JetStream, subject string) (n, last uint6
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	streams := []string{stream.Events, stream.Alerts, stream.Parked}
-	for _, bucket := range []string{stream.StateBucket, stream.HostsBucket, stream.AlertsBucket, stream.MutesBucket, stream.LeasesBucket} {
+	for _, bucket := range []string{
+		stream.StateBucket, stream.HostsBucket, stream.AlertsBucket, stream.MutesBucket, stream.LeasesBucket,
+	} {
 		streams = append(streams, "KV_"+bucket)
 	}
 	for _, name := range streams {
@@ -280,7 +261,8 @@ func stored(t *testing.T, js jetstream.JetStream, subject string) (n, last uint6
 			t.Fatal(err)
 		}
 		info := s.CachedInfo()
-		if bucket := strings.TrimPrefix(name, "KV_"); info.Config.AllowMsgTTL && bucket != name && !strings.Contains(subject, bucket) {
+		if bucket := strings.TrimPrefix(name, "KV_"); info.Config.AllowMsgTTL && bucket != name &&
+			!strings.Contains(subject, bucket) {
 			continue
 		}
 		n, last = n+info.State.Msgs, last+info.State.LastSeq
@@ -302,20 +284,32 @@ func TestConsumerOfAHost(t *testing.T) {
 	web1 := in.client(t, "web1")
 	const own = "supervisor.*.web1.>"
 	for _, c := range []struct{ subject, body string }{
-		{own, consumerOf("bridge_web1", `,"filter_subject":"supervisor.>"`)},
-		{own, consumerOf("bridge_web1", `,"filter_subject":"supervisor.*.db1.>"`)},
-		{own, consumerOf("bridge_web1", `,"filter_subjects":["supervisor.*.web1.>","supervisor.*.db1.>"]`)},
-		{own, consumerOf("bridge_web1", ``)},
-		{own, consumerOf("bridge_web1", `,"filter_subject":"supervisor.*.web1.>","durable_name":"supernats"`)},
-		{"supervisor.>.web1.x", consumerOf("bridge_web1", `,"filter_subject":"supervisor.>.web1.x"`)},
-		{own, strings.Replace(consumerOf("bridge_web1", `,"filter_subject":"supervisor.*.web1.>"`), `"SUPERVISOR"`, `"KV_supervisor_state"`, 1)},
+		{subject: own, body: consumerOf("bridge_web1", `,"filter_subject":"supervisor.>"`)},
+		{subject: own, body: consumerOf("bridge_web1", `,"filter_subject":"supervisor.*.db1.>"`)},
+		{
+			subject: own,
+			body:    consumerOf("bridge_web1", `,"filter_subjects":["supervisor.*.web1.>","supervisor.*.db1.>"]`),
+		},
+		{subject: own, body: consumerOf("bridge_web1", ``)},
+		{
+			subject: own,
+			body:    consumerOf("bridge_web1", `,"filter_subject":"supervisor.*.web1.>","durable_name":"supernats"`),
+		},
+		{subject: "supervisor.>.web1.x", body: consumerOf("bridge_web1", `,"filter_subject":"supervisor.>.web1.x"`)},
+		{
+			subject: own,
+			body: strings.Replace(consumerOf("bridge_web1", `,"filter_subject":"supervisor.*.web1.>"`),
+				`"SUPERVISOR"`, `"KV_supervisor_state"`, 1),
+		},
 	} {
-		if answer, denied := web1.request(api+"CONSUMER.CREATE.SUPERVISOR.bridge_web1."+c.subject, c.body); denied || !strings.Contains(answer, `"error"`) {
+		if answer, denied := web1.request(api+"CONSUMER.CREATE.SUPERVISOR.bridge_web1."+c.subject, c.body); denied ||
+			!strings.Contains(answer, `"error"`) {
 			t.Errorf("%s: %s", c.body, answer)
 		}
 	}
 	right := consumerOf("bridge_web1", `,"filter_subject":"supervisor.*.web1.>"`)
-	if answer, denied := web1.request(api+"CONSUMER.CREATE.SUPERVISOR.bridge_web1."+own, right); denied || strings.Contains(answer, `"error"`) {
+	if answer, denied := web1.request(api+"CONSUMER.CREATE.SUPERVISOR.bridge_web1."+own, right); denied ||
+		strings.Contains(answer, `"error"`) {
 		t.Errorf("%s: %s", right, answer)
 	}
 }

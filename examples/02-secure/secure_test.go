@@ -27,14 +27,14 @@ import (
 
 // consume runs `supernats consume` until the test ends, and returns when it reads.
 // log is what it has written.
-func (in *installation) consume(t *testing.T) (log func() string) {
+func (in *installation) consume(t *testing.T, args ...string) (log func() string) {
 	t.Helper()
 	file, err := os.Create(filepath.Join(t.TempDir(), "consume.log"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	c := exec.Command(bin+"/supernats", append(in.flags("consume"), "consume")...)
+	c := exec.Command(bin+"/supernats", slices.Concat(in.flags("consume"), []string{"consume"}, args)...)
 	c.Stderr = file
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
@@ -52,7 +52,8 @@ func (in *installation) consume(t *testing.T) (log func() string) {
 			t.Logf("supernats consume:\n%s", log())
 		}
 	})
-	supervisordtest.Wait(t, 30*time.Second, func() bool { return strings.Contains(log(), "reading events") }, "supernats consume")
+	supervisordtest.Wait(t, 30*time.Second, func() bool { return strings.Contains(log(), "reading events") },
+		"supernats consume")
 	return log
 }
 
@@ -72,7 +73,9 @@ func (in *installation) supernats(t *testing.T, args ...string) []byte {
 // listener is the section that runs the bridge of a host.
 func (in *installation) listener(t *testing.T, user, host string) string {
 	t.Helper()
-	out, err := exec.Command(bin+"/supernats-bridge", append(in.flags(user), "conf", "--one-section", "--stderr-logfile", "%(here)s/supernats-stderr.log", "--host", host, "--spool-dir", t.TempDir())...).Output()
+	out, err := exec.Command(bin+"/supernats-bridge",
+		append(in.flags(user), "conf", "--one-section", "--stderr-logfile", "%(here)s/supernats-stderr.log", "--host",
+			host, "--spool-dir", t.TempDir())...).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +127,8 @@ func TestPrograms(t *testing.T) {
 				}, "the record of %d exits of crasher", n)
 			}
 			crashed(1)
-			if out := in.supernats(t, "replay", "--event", "PROCESS_STATE_EXITED", "-o", "jsonl"); bytes.Count(out, []byte("\n")) != 1 {
+			if out := in.supernats(t, "replay", "--event", "PROCESS_STATE_EXITED", "-o", "jsonl"); bytes.Count(out,
+				[]byte("\n")) != 1 {
 				t.Errorf("supernats replay:\n%s", out)
 			}
 			in.tail(t, func() {
@@ -139,7 +143,8 @@ func TestPrograms(t *testing.T) {
 			s.MustCtl(t, "start", "crasher")
 			in.server.Restart()
 			crashed(2)
-			if out := in.supernats(t, "replay", "--event", "PROCESS_STATE_EXITED", "-o", "jsonl"); bytes.Count(out, []byte("\n")) != 2 {
+			if out := in.supernats(t, "replay", "--event", "PROCESS_STATE_EXITED", "-o", "jsonl"); bytes.Count(out,
+				[]byte("\n")) != 2 {
 				t.Errorf("supernats replay:\n%s", out)
 			}
 			for _, l := range append(bridgeLog(t, s, "warn"), consumed()) {
@@ -156,7 +161,8 @@ func TestPrograms(t *testing.T) {
 // tail runs `supernats tail` until it shows what do makes happen.
 func (in *installation) tail(t *testing.T, do func()) {
 	t.Helper()
-	c := exec.Command(bin+"/supernats", append(in.flags("people"), "tail", "--since", "1m", "--event", "REMOTE_COMMUNICATION", "--limit", "1", "-o", "jsonl")...)
+	c := exec.Command(bin+"/supernats", append(in.flags("people"), "tail", "--since", "1m", "--event",
+		"REMOTE_COMMUNICATION", "--limit", "1", "-o", "jsonl")...)
 	out, err := c.StdoutPipe()
 	if err == nil {
 		err = c.Start()
@@ -178,16 +184,19 @@ func (in *installation) tail(t *testing.T, do func()) {
 func (in *installation) forge(t *testing.T, consumed func() string) {
 	t.Helper()
 	web1 := in.client(t, "web1")
-	e := &schema.Event{Event: schema.ProcessStateFatal, Host: "db1", Server: "supervisor", Boot: "4f0c6d1e2a90b7c3", Serial: 1, Pool: "p", Group: "api", Process: "api"}
+	e := &schema.Event{
+		Event: schema.ProcessStateFatal, Host: "db1", Server: "supervisor", Boot: "4f0c6d1e2a90b7c3", Serial: 1,
+		Pool: "p", Group: "api", Process: "api",
+	}
 	forged, err := schema.Marshal(e.Envelope(time.Now()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	own := "supervisor.event.web1.api.api.process_state.fatal"
 	for _, m := range []struct{ subject, reply string }{
-		{own, web1.inbox},
-		{own, "supervisor.event.db1.api.api.process_state.fatal"},
-		{own, "$KV.supervisor_state.db1.api.api"},
+		{subject: own, reply: web1.inbox},
+		{subject: own, reply: "supervisor.event.db1.api.api.process_state.fatal"},
+		{subject: own, reply: "$KV.supervisor_state.db1.api.api"},
 	} {
 		if err := web1.nc.PublishRequest(m.subject, m.reply, forged); err != nil {
 			t.Fatal(err)
@@ -228,10 +237,12 @@ func TestWrongKey(t *testing.T) {
 	if err := s.SendRemote("n", want[:n/2]...); err != nil {
 		t.Fatal(err)
 	}
-	supervisordtest.Wait(t, 30*time.Second, func() bool { return len(bridgeLog(t, s, "warn")) > 0 }, "the bridge to say what is wrong")
+	supervisordtest.Wait(t, 30*time.Second, func() bool { return len(bridgeLog(t, s, "warn")) > 0 },
+		"the bridge to say what is wrong")
 	time.Sleep(3 * time.Second) // in which it tries several times
 	warnings := bridgeLog(t, s, "warn")
-	if len(warnings) != 1 || !strings.Contains(warnings[0], "Permissions Violation") || !strings.Contains(warnings[0], `"fix":"allow this user to publish supervisor.event.HOST.>`) {
+	if len(warnings) != 1 || !strings.Contains(warnings[0], "Permissions Violation") ||
+		!strings.Contains(warnings[0], `"fix":"allow this user to publish supervisor.event.HOST.>`) {
 		t.Errorf("it says:\n%s", strings.Join(warnings, ""))
 	}
 	subject := schema.Subject{Host: "db1", Event: schema.RemoteCommunication, Type: "n"}.String()
@@ -260,7 +271,8 @@ func TestWrongKey(t *testing.T) {
 		info, err := st.Info(t.Context(), jetstream.WithSubjectFilter(subject))
 		return err == nil && info.State.Subjects[subject] >= n
 	}, "%d events of db1", n)
-	for line := range bytes.Lines(in.supernats(t, "replay", "--host", "db1", "--event", "REMOTE_COMMUNICATION", "-o", "jsonl")) {
+	for line := range bytes.Lines(in.supernats(t, "replay", "--host", "db1", "--event", "REMOTE_COMMUNICATION", "-o",
+		"jsonl")) {
 		ce, err := codec.UnmarshalEvent(line)
 		if err != nil {
 			t.Fatal(err)
@@ -281,12 +293,17 @@ func read(t *testing.T, file string) string {
 	return string(b)
 }
 
-// People see everything, and silence alerts.
+// People see everything, silence alerts and try the receivers.
 func TestPeople(t *testing.T) {
 	in := install(t, false)
-	in.consume(t)
+	conf := filepath.Join(t.TempDir(), "supernats.yaml")
+	if err := os.WriteFile(conf, []byte("receivers: [{name: script, exec: {command: ['true']}}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	in.consume(t, "-c", conf)
 	var mute schema.Mute
-	if err := json.Unmarshal(in.supernats(t, "mute", "--host", "web*", "--for", "1h", "--comment", "moving racks"), &mute); err != nil {
+	if err := json.Unmarshal(in.supernats(t, "mute", "--host", "web*", "--for", "1h", "--comment", "moving racks"),
+		&mute); err != nil {
 		t.Fatal(err)
 	}
 	if out := in.supernats(t, "mutes"); !strings.Contains(string(out), mute.ID) {
@@ -298,6 +315,9 @@ func TestPeople(t *testing.T) {
 			t.Errorf("%v printed %s", args, out)
 		}
 	}
+	if out := in.supernats(t, "test-alert", "-o", "jsonl"); !strings.Contains(string(out), `"receiver":"script","result":"delivered"`) {
+		t.Errorf("supernats test-alert: %s", out)
+	}
 	// Whatever it finds, it could look.
 	out, err := exec.Command(bin+"/supernats", append(in.flags("people"), "doctor", "-o", "jsonl")...).Output()
 	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
@@ -307,7 +327,8 @@ func TestPeople(t *testing.T) {
 		t.Errorf("%s", out)
 	}
 	// A host may not.
-	denied, err := exec.Command(bin+"/supernats", append(in.flags("db1"), "mute", "--all", "--for", "1h", "--comment", "x")...).CombinedOutput()
+	denied, err := exec.Command(bin+"/supernats", append(in.flags("db1"), "mute", "--all", "--for", "1h", "--comment",
+		"x")...).CombinedOutput()
 	if err == nil || !strings.Contains(string(denied), "this NATS user may not subscribe _INBOX") {
 		t.Errorf("%v: %s", err, denied)
 	}

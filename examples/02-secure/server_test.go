@@ -6,7 +6,6 @@ package secure
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,6 +14,7 @@ import (
 
 	"supernats/schema/natsconn"
 	"supernats/schema/natsconn/natsconntest"
+	"supernats/schema/program/programtest"
 	"supernats/schema/stream/streamtest"
 )
 
@@ -22,17 +22,7 @@ import (
 var bin string
 
 func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		var err error
-		if bin, err = os.MkdirTemp("", "supernats"); err != nil {
-			panic(err)
-		}
-		defer os.RemoveAll(bin)
-		if out, err := exec.Command("go", "build", "-o", bin+"/", "../../bridge/cmd/...", "../../consumer/cmd/...").CombinedOutput(); err != nil {
-			panic(string(out))
-		}
-		return m.Run()
-	}())
+	os.Exit(programtest.Main(m, func(dir string) { bin = dir }, programtest.Both...))
 }
 
 // installation is a server that runs nats-server.conf, and how each user connects.

@@ -32,7 +32,9 @@ func TestConformance(t *testing.T) {
 		return consumertest.Target{
 			Open: func(context.Context) (consumer.Handler, func() error, error) {
 				db, err := database(file)
-				h := consumer.HandlerFunc(func(ctx context.Context, m *consumer.Message) error { return handle(ctx, db, m) })
+				h := consumer.HandlerFunc(func(ctx context.Context, m *consumer.Message) error {
+					return handle(ctx, db, m)
+				})
 				return h, db.Close, err
 			},
 			Effects: func(ctx context.Context) (ids []string, err error) {

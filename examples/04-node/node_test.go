@@ -12,11 +12,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/nats-io/nats.go/jetstream"
 
+	"supernats/consumer/fleettest"
 	"supernats/schema"
-	"supernats/schema/stream"
-	"supernats/schema/stream/streamtest"
 )
 
 // install copies the example to where its packages may lie beside it.
@@ -102,60 +100,40 @@ func (p *program) end(s syscall.Signal) (list []string) {
 	return list
 }
 
-func crash(t *testing.T, js jetstream.JetStream, serial uint64, change func(*schema.Event)) {
-	t.Helper()
-	unexpected := false
-	e := &schema.Event{
-		Event: schema.ProcessStateExited, Host: "web1", Server: "supervisor", Boot: "4f0c6d1e2a90b7c3", Serial: serial, Pool: "supernats",
-		Group: "api", Process: "api_00", FromState: "RUNNING", PID: 42, Expected: &unexpected,
-	}
-	change(e)
-	payload, err := schema.Marshal(e.Envelope(time.Now()))
-	if err == nil {
-		_, err = js.Publish(t.Context(), e.Subject(), payload)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 func TestNode(t *testing.T) {
-	s := streamtest.Start(t)
-	js := s.JetStream()
-	if err := stream.EnsureAll(t.Context(), js, stream.DefaultLimits()); err != nil {
-		t.Fatal(err)
-	}
-	code, expected := 3, true
-	crash(t, js, 1, func(e *schema.Event) { e.Exit = &schema.Exit{Code: &code} })
-	crash(t, js, 2, func(e *schema.Event) { e.Expected = &expected })
-	crash(t, js, 3, func(e *schema.Event) { e.Event, e.Expected = schema.ProcessStateRunning, nil })
-	if _, err := js.Publish(t.Context(), "supervisor.event.web1.api.api.process_state.exited", []byte("garbage")); err != nil {
-		t.Fatal(err)
-	}
-	crash(t, js, 5, func(e *schema.Event) {
+	f := fleettest.New(t)
+	crash := func(change func(*schema.Event)) { f.Publish(f.Crash(change)) }
+	crash(func(e *schema.Event) { e.Exit = &schema.Exit{Code: new(3)} })
+	crash(func(e *schema.Event) { e.Expected = new(true) })
+	crash(func(e *schema.Event) { e.Event, e.Expected = schema.ProcessStateRunning, nil })
+	f.PublishRaw("supervisor.event.web1.api.api.process_state.exited", "garbage")
+	crash(func(e *schema.Event) {
 		e.Exit, e.Ran = &schema.Exit{Signal: "SIGKILL", OOM: &schema.OOM{Cgroup: "/api", Limit: 2 << 30}}, new(187_442.031)
 	})
-	crash(t, js, 6, func(e *schema.Event) { e.Host = "db1.example.com" })
+	crash(func(e *schema.Event) { e.Host = "db1.example.com" })
 	dir := install(t)
-	first := run(t, dir, s.URL)
-	if d := cmp.Diff([]string{"web1 api:api_00 exit code 3 seq=1", "web1 api:api_00 SIGKILL, out of memory after 187442.031 s seq=5", "db1.example.com api:api_00 unknown seq=6"}, first.next(3)); d != "" {
+	first := run(t, dir, f.Server.URL)
+	if d := cmp.Diff([]string{
+		"web1 api:api_00 exit code 3 seq=1", "web1 api:api_00 SIGKILL, out of memory after 187442.031 s seq=5",
+		"db1.example.com api:api_00 unknown seq=6",
+	}, first.next(3)); d != "" {
 		t.Error(d)
 	}
 	if more := first.end(syscall.SIGTERM); len(more) > 0 {
 		t.Errorf("it also printed %q", more)
 	}
 	// What was acknowledged does not come again, what happened meanwhile comes.
-	crash(t, js, 7, func(e *schema.Event) { e.Process = "meanwhile" })
-	second := run(t, dir, s.URL)
+	crash(func(e *schema.Event) { e.Process = "meanwhile" })
+	second := run(t, dir, f.Server.URL)
 	got := second.next(1)
-	crash(t, js, 8, func(e *schema.Event) { e.Process = "live" })
+	crash(func(e *schema.Event) { e.Process = "live" })
 	got = append(got, second.next(1)...)
 	if d := cmp.Diff([]string{"web1 api:meanwhile unknown seq=7", "web1 api:live unknown seq=8"}, got); d != "" {
 		t.Error(d)
 	}
 	second.end(syscall.SIGKILL)
-	crash(t, js, 9, func(e *schema.Event) { e.Process = "after" })
-	third := run(t, dir, s.URL)
+	crash(func(e *schema.Event) { e.Process = "after" })
+	third := run(t, dir, f.Server.URL)
 	if d := cmp.Diff([]string{"web1 api:after unknown seq=9"}, third.next(1)); d != "" {
 		t.Error(d)
 	}

@@ -7,18 +7,16 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/nats-io/nats.go/jetstream"
 
+	"supernats/consumer/fleettest"
 	"supernats/schema"
-	"supernats/schema/stream"
-	"supernats/schema/stream/streamtest"
+	"supernats/schema/program/programtest"
 )
 
 // script is how to run one of the scripts, with supernats in its path.
@@ -34,63 +32,44 @@ func script(t *testing.T, url, name string, args ...string) *exec.Cmd {
 	return c
 }
 
+// bin is where supernats is, built once.
 var bin string
 
 func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "supernats")
-		if err != nil {
-			panic(err)
-		}
-		defer os.RemoveAll(dir)
-		bin = dir
-		if out, err := exec.Command("go", "build", "-o", filepath.Join(dir, "supernats"), "../../consumer/cmd/supernats").CombinedOutput(); err != nil {
-			panic(string(out))
-		}
-		return m.Run()
-	}())
+	os.Exit(programtest.Main(m, func(dir string) { bin = dir }, "supernats/consumer/cmd/supernats"))
 }
 
 var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
-func exited(t *testing.T, js jetstream.JetStream, serial int, host, process string, expected bool, exit *schema.Exit, change ...func(*schema.Event)) {
-	t.Helper()
-	e := &schema.Event{
-		Event: schema.ProcessStateExited, Host: host, Server: "supervisor", Boot: "4f0c6d1e2a90b7c3", Serial: uint64(serial), Pool: "supernats",
-		Group: "api", Process: process, FromState: "RUNNING", PID: 42, Expected: &expected, Exit: exit,
-	}
-	for _, f := range change {
-		f(e)
-	}
-	payload, err := schema.Marshal(e.Envelope(noon.Add(time.Duration(serial) * time.Second)))
-	if err == nil {
-		_, err = js.Publish(t.Context(), e.Subject(), payload)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+// exited publishes an unexpected exit of api:api_00 on web1, or what change makes of it, some
+// seconds after noon.
+func exited(f *fleettest.Fleet, seconds int, exit *schema.Exit, change ...func(*schema.Event)) {
+	f.Helper()
+	e := f.Crash(change...)
+	e.Exit = exit
+	f.PublishAt(noon.Add(time.Duration(seconds)*time.Second), e)
+}
+
+// of says whose event it is.
+func of(host, process string) func(*schema.Event) {
+	return func(e *schema.Event) { e.Host, e.Process = host, process }
 }
 
 // installation is a server with some exits of two hosts.
-func installation(t *testing.T) (jetstream.JetStream, string) {
+func installation(t *testing.T) *fleettest.Fleet {
 	t.Helper()
-	s := streamtest.Start(t)
-	js := s.JetStream()
-	if err := stream.EnsureAll(t.Context(), js, stream.DefaultLimits()); err != nil {
-		t.Fatal(err)
-	}
-	code := 3
-	exited(t, js, 1, "web1", "api_00", false, &schema.Exit{Code: &code})
-	exited(t, js, 2, "web1", "api_00", true, nil)
-	exited(t, js, 3, "web1", "api_01", false, nil)
-	exited(t, js, 4, "db1.example.com", "api_00", false, &schema.Exit{Signal: "SIGKILL"})
-	exited(t, js, 5, "web1", "api_00", false, &schema.Exit{Code: new(int)})
-	return js, s.URL
+	f := fleettest.New(t)
+	exited(f, 1, &schema.Exit{Code: new(3)})
+	exited(f, 2, nil, func(e *schema.Event) { e.Expected = new(true) })
+	exited(f, 3, nil, of("web1", "api_01"))
+	exited(f, 4, &schema.Exit{Signal: "SIGKILL"}, of("db1.example.com", "api_00"))
+	exited(f, 5, &schema.Exit{Code: new(int)})
+	return f
 }
 
 func TestCrashes(t *testing.T) {
-	js, url := installation(t)
-	c := script(t, url, "crashes.sh", "--since", noon.Format(time.RFC3339), "--host", "web*")
+	f := installation(t)
+	c := script(t, f.Server.URL, "crashes.sh", "--since", noon.Format(time.RFC3339), "--host", "web*")
 	out, err := c.StdoutPipe()
 	if err == nil {
 		err = c.Start()
@@ -106,9 +85,9 @@ func TestCrashes(t *testing.T) {
 		return lines.Text()
 	}
 	got := []string{next(), next(), next()}
-	exited(t, js, 6, "web2", "live", false, &schema.Exit{Signal: "SIGSEGV", Core: true})
+	exited(f, 6, &schema.Exit{Signal: "SIGSEGV", Core: true}, of("web2", "live"))
 	memory := &schema.Exit{Signal: "SIGKILL", OOM: &schema.OOM{Cgroup: "/api"}}
-	exited(t, js, 7, "web2", "hungry", false, memory, func(e *schema.Event) { e.Ran = new(187_442.031) })
+	exited(f, 7, memory, of("web2", "hungry"), func(e *schema.Event) { e.Ran = new(187_442.031) })
 	got = append(got, next(), next())
 	want := []string{
 		"2026-11-21T12:00:01.000000Z web1 api:api_00 exit code 3",
@@ -127,15 +106,15 @@ func TestCrashes(t *testing.T) {
 }
 
 func TestWorst(t *testing.T) {
-	_, url := installation(t)
 	var out bytes.Buffer
-	c := script(t, url, "worst.sh", "--until", noon.Add(time.Hour).Format(time.RFC3339))
+	c := script(t, installation(t).Server.URL, "worst.sh", "--until", noon.Add(time.Hour).Format(time.RFC3339))
 	c.Stdout = &out
 	if err := c.Run(); err != nil {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	if want := "2 web1 api:api_00"; lines[0] != want || len(lines) != 3 || !strings.Contains(out.String(), "1 db1.example.com api:api_00\n") {
+	if want := "2 web1 api:api_00"; lines[0] != want || len(lines) != 3 ||
+		!strings.Contains(out.String(), "1 db1.example.com api:api_00\n") {
 		t.Errorf("%s", out.String())
 	}
 }

@@ -30,7 +30,9 @@ func TestAppendJSON(t *testing.T) {
 // drawEvent draws an event with anything in it.
 func drawEvent(t *rapid.T) *schema.Event {
 	text := rapid.OneOf(
-		rapid.SampledFrom([]string{"", "api", "\x00\x07\b\t\n\f\r\x1b\x7f", `"\/<>&`, "进程\u2028\u2029\ufffd", "\xff\xc3", "=2E"}),
+		rapid.SampledFrom([]string{
+			"", "api", "\x00\x07\b\t\n\f\r\x1b\x7f", `"\/<>&`, "进程\u2028\u2029\ufffd", "\xff\xc3", "=2E",
+		}),
 		rapid.String(),
 		rapid.Map(rapid.SliceOfN(rapid.Byte(), 0, 30), func(b []byte) string { return string(b) }),
 	)
@@ -38,7 +40,8 @@ func drawEvent(t *rapid.T) *schema.Event {
 	e := &schema.Event{
 		Event: rapid.OneOf(rapid.SampledFrom(schema.Names()), text).Draw(t, "event"),
 		Host:  text.Draw(t, "host"), Server: text.Draw(t, "server"), Boot: text.Draw(t, "boot"),
-		Serial: rapid.Uint64().Draw(t, "serial"), Pool: text.Draw(t, "pool"), PoolSerial: rapid.Uint64().Draw(t, "poolserial"),
+		Serial: rapid.Uint64().Draw(t, "serial"), Pool: text.Draw(t, "pool"), PoolSerial: rapid.Uint64().Draw(t,
+			"poolserial"),
 		Group: text.Draw(t, "group"), Process: text.Draw(t, "process"), FromState: text.Draw(t, "from_state"),
 		Expected: rapid.Ptr(rapid.Bool(), true).Draw(t, "expected"), PID: rapid.IntRange(-1, 3).Draw(t, "pid"),
 		Tries: optional.Draw(t, "tries"), Channel: text.Draw(t, "channel"), Type: text.Draw(t, "type"),
@@ -48,7 +51,10 @@ func drawEvent(t *rapid.T) *schema.Event {
 		Extra: rapid.MapOfN(text, text, 0, 3).Draw(t, "extra"),
 	}
 	if rapid.Bool().Draw(t, "has exit") {
-		e.Exit = &schema.Exit{Code: optional.Draw(t, "code"), Signal: text.Draw(t, "signal"), Core: rapid.Bool().Draw(t, "core"), SpawnErr: text.Draw(t, "spawnerr"), Source: text.Draw(t, "source")}
+		e.Exit = &schema.Exit{
+			Code: optional.Draw(t, "code"), Signal: text.Draw(t, "signal"), Core: rapid.Bool().Draw(t, "core"),
+			SpawnErr: text.Draw(t, "spawnerr"), Source: text.Draw(t, "source"),
+		}
 		if rapid.Bool().Draw(t, "has oom") {
 			e.Exit.OOM = &schema.OOM{
 				Cgroup: text.Draw(t, "cgroup"),
@@ -60,7 +66,9 @@ func drawEvent(t *rapid.T) *schema.Event {
 	if rapid.Bool().Draw(t, "has log") {
 		e.Log = &schema.Log{Stdout: text.Draw(t, "stdout"), Stderr: text.Draw(t, "stderr")}
 	}
-	seconds := rapid.OneOf(rapid.SampledFrom([]float64{0, math.Copysign(0, -1), 1e-6, 9.99e-7, 1e21, 9.99e20, 5e-324, -1e-9, 187_442.031}), rapid.Float64())
+	seconds := rapid.OneOf(rapid.SampledFrom([]float64{
+		0, math.Copysign(0, -1), 1e-6, 9.99e-7, 1e21, 9.99e20, 5e-324, -1e-9, 187_442.031,
+	}), rapid.Float64())
 	e.Ran = rapid.Ptr(seconds, true).Draw(t, "ran")
 	if rapid.Bool().Draw(t, "has last") {
 		e.Last = &schema.Look{

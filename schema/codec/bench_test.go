@@ -11,9 +11,16 @@ var benchPayloads = []struct {
 	name string
 	raw  Raw
 }{
-	{"exited", raw(schema.ProcessStateExited, "processname:api_00 groupname:api from_state:RUNNING expected:0 pid:11167")},
-	{"tick", raw(schema.Tick5, "when:1201063880")},
-	{"log4KiB", raw(schema.ProcessLogStdout, "processname:foo groupname:bar pid:123 channel:stdout\n"+strings.Repeat("a line of a log, 32 bytes long.\n", 128))},
+	{
+		name: "exited",
+		raw:  raw(schema.ProcessStateExited, "processname:api_00 groupname:api from_state:RUNNING expected:0 pid:11167"),
+	},
+	{name: "tick", raw: raw(schema.Tick5, "when:1201063880")},
+	{
+		name: "log4KiB",
+		raw: raw(schema.ProcessLogStdout, "processname:foo groupname:bar pid:123 channel:stdout\n"+
+			strings.Repeat("a line of a log, 32 bytes long.\n", 128)),
+	},
 }
 
 func BenchmarkDecode(b *testing.B) {
@@ -81,7 +88,8 @@ func BenchmarkSubject(b *testing.B) {
 }
 
 func BenchmarkSplit(b *testing.B) {
-	e := Decode(raw(schema.ProcessLogStdout, "processname:foo groupname:bar pid:123 channel:stdout\n"+strings.Repeat("进程退出 with \"quotes\"\n", 100_000)), testHost, testBoot)
+	e := Decode(raw(schema.ProcessLogStdout, "processname:foo groupname:bar pid:123 channel:stdout\n"+
+		strings.Repeat("进程退出 with \"quotes\"\n", 100_000)), testHost, testBoot)
 	b.SetBytes(int64(len(*e.Data)))
 	b.ReportAllocs()
 	for b.Loop() {

@@ -15,25 +15,25 @@ import (
 
 func TestUnmarshalEventErrors(t *testing.T) {
 	for _, c := range []struct{ changes, want string }{
-		{`{"specversion":null}`, `specversion ""`},
-		{`{"specversion":"0.3"}`, `specversion "0.3"`},
-		{`{"id":null}`, "no id"},
-		{`{"type":null}`, "no type"},
-		{`{"time":"yesterday"}`, "time"},
-		{`{"time":1795287631}`, "time"},
-		{`{"data":null}`, "no data"},
-		{`{"data":7}`, "no CloudEvent"},
-		{`{"data":{"event":null}}`, "no event, host or boot"},
-		{`{"data":{"host":null}}`, "no event, host or boot"},
-		{`{"data":{"boot":null}}`, "no event, host or boot"},
-		{`{"data":{"serial":"1234"}}`, "no CloudEvent"},
-		{`{"data":{"serial":-1}}`, "no CloudEvent"},
-		{`{"data":{"serial":123}}`, `not that of its data, "web1/4f0c6d1e2a90b7c3/123"`},
-		{`{"data":{"part":1,"parts":2}}`, `not that of its data, "web1/4f0c6d1e2a90b7c3/1234/1"`},
-		{`{"id":"web1/4f0c6d1e2a90b7c3/12345"}`, "not that of its data"},
-		{`{"id":"web1/4f0c6d1e2a90b7c3/1234/1"}`, "not that of its data"},
-		{`{"data":{"expected":1}}`, "no CloudEvent"},
-		{`{"data":{"data_base64":"?"}}`, "no CloudEvent"},
+		{changes: `{"specversion":null}`, want: `specversion ""`},
+		{changes: `{"specversion":"0.3"}`, want: `specversion "0.3"`},
+		{changes: `{"id":null}`, want: "no id"},
+		{changes: `{"type":null}`, want: "no type"},
+		{changes: `{"time":"yesterday"}`, want: "time"},
+		{changes: `{"time":1795287631}`, want: "time"},
+		{changes: `{"data":null}`, want: "no data"},
+		{changes: `{"data":7}`, want: "no CloudEvent"},
+		{changes: `{"data":{"event":null}}`, want: "no event, host or boot"},
+		{changes: `{"data":{"host":null}}`, want: "no event, host or boot"},
+		{changes: `{"data":{"boot":null}}`, want: "no event, host or boot"},
+		{changes: `{"data":{"serial":"1234"}}`, want: "no CloudEvent"},
+		{changes: `{"data":{"serial":-1}}`, want: "no CloudEvent"},
+		{changes: `{"data":{"serial":123}}`, want: `not that of its data, "web1/4f0c6d1e2a90b7c3/123"`},
+		{changes: `{"data":{"part":1,"parts":2}}`, want: `not that of its data, "web1/4f0c6d1e2a90b7c3/1234/1"`},
+		{changes: `{"id":"web1/4f0c6d1e2a90b7c3/12345"}`, want: "not that of its data"},
+		{changes: `{"id":"web1/4f0c6d1e2a90b7c3/1234/1"}`, want: "not that of its data"},
+		{changes: `{"data":{"expected":1}}`, want: "no CloudEvent"},
+		{changes: `{"data":{"data_base64":"?"}}`, want: "no CloudEvent"},
 	} {
 		ce, err := UnmarshalEvent(schematest.Patch(t, schematest.ExitedDocument, c.changes))
 		if err == nil || !strings.Contains(err.Error(), c.want) || ce != nil {
@@ -90,7 +90,9 @@ func replaced(json []byte) string { return strings.ReplaceAll(string(json), `\uf
 
 func TestTimesThatCannotBeWritten(t *testing.T) {
 	e := &schema.Event{Event: schema.Tick5, Host: "web1"}
-	for _, at := range []time.Time{time.Unix(math.MaxInt64, 0), time.Unix(math.MinInt64, 0), time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)} {
+	for _, at := range []time.Time{
+		time.Unix(math.MaxInt64, 0), time.Unix(math.MinInt64, 0), time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC),
+	} {
 		if got, want := AppendJSON(nil, e, at), marshal(t, e.Envelope(at)); string(got) != string(want) {
 			t.Errorf("%s, not %s", got, want)
 		}

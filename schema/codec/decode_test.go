@@ -17,20 +17,13 @@ func TestDecode(t *testing.T) {
 	cat := schema.Event{Group: "cat", Process: "cat"}
 	for _, c := range []struct {
 		event, payload string
+		whole          bool // the payload is kept whole, as data
 		want           schema.Event
 	}{
 		// Malformed payloads are kept whole.
-		{event: schema.ProcessStateExited, want: schema.Event{Data: new("")}},
-		{
-			event:   schema.ProcessStateExited,
-			payload: "the cat is dead",
-			want:    schema.Event{Data: new("the cat is dead")},
-		},
-		{
-			event:   schema.ProcessStateExited,
-			payload: "processname:cat groupname:cat :4",
-			want:    schema.Event{Data: new("processname:cat groupname:cat :4")},
-		},
+		{event: schema.ProcessStateExited, whole: true},
+		{event: schema.ProcessStateExited, payload: "the cat is dead", whole: true},
+		{event: schema.ProcessStateExited, payload: "processname:cat groupname:cat :4", whole: true},
 		{
 			event:   schema.ProcessStateExited,
 			payload: "processname:cat \xff",
@@ -39,87 +32,72 @@ func TestDecode(t *testing.T) {
 		{
 			event:   schema.ProcessStateExited,
 			payload: "groupname:cat from_state:RUNNING expected:0 pid:5",
-			want: schema.Event{
-				Group: "cat", FromState: "RUNNING", Expected: new(false), PID: 5, Data: new("groupname:cat from_state:RUNNING expected:0 pid:5"),
-			},
+			whole:   true,
+			want:    schema.Event{Group: "cat", FromState: "RUNNING", Expected: new(false), PID: 5},
 		},
 		{
 			event:   schema.ProcessStateExited,
 			payload: "processname:cat groupname:cat expected:0 pid:5",
-			want: schema.Event{
-				Group: "cat", Process: "cat", Expected: new(false), PID: 5, Data: new("processname:cat groupname:cat expected:0 pid:5"),
-			},
+			whole:   true,
+			want:    withProcess(cat, schema.Event{Expected: new(false), PID: 5}),
 		},
 		{
 			event:   schema.ProcessStateExited,
 			payload: "processname:cat groupname:cat from_state:RUNNING",
-			want: schema.Event{
-				Group: "cat", Process: "cat", FromState: "RUNNING", Data: new("processname:cat groupname:cat from_state:RUNNING"),
-			},
+			whole:   true,
+			want:    withProcess(cat, schema.Event{FromState: "RUNNING"}),
 		},
 		{
 			event:   schema.ProcessStateExited,
 			payload: "processname:cat groupname:cat from_state:RUNNING expected:2 pid:x",
-			want: schema.Event{
-				Group: "cat", Process: "cat", FromState: "RUNNING", Extra: map[string]string{"expected": "2", "pid": "x"},
-				Data: new("processname:cat groupname:cat from_state:RUNNING expected:2 pid:x"),
-			},
+			whole:   true,
+			want: withProcess(cat, schema.Event{
+				FromState: "RUNNING", Extra: map[string]string{"expected": "2", "pid": "x"},
+			}),
 		},
 		{
 			event:   schema.ProcessStateStopped,
 			payload: "processname:cat groupname:cat from_state:NAPPING",
-			want: schema.Event{
-				Group: "cat", Process: "cat", Extra: map[string]string{"from_state": "NAPPING"}, Data: new("processname:cat groupname:cat from_state:NAPPING"),
-			},
+			whole:   true,
+			want:    withProcess(cat, schema.Event{Extra: map[string]string{"from_state": "NAPPING"}}),
 		},
-		{event: schema.ProcessLogStdout, want: schema.Event{Data: new("")}},
-		{
-			event:   schema.ProcessLogStdout,
-			payload: "processname:foo groupname:bar pid:123 channel:stdout",
-			want:    schema.Event{Data: new("processname:foo groupname:bar pid:123 channel:stdout")},
-		},
-		{
-			event:   schema.ProcessLogStdout,
-			payload: "a line\nand one more",
-			want:    schema.Event{Data: new("a line\nand one more")},
-		},
+		{event: schema.ProcessLogStdout, whole: true},
+		{event: schema.ProcessLogStdout, payload: "processname:foo groupname:bar pid:123 channel:stdout", whole: true},
+		{event: schema.ProcessLogStdout, payload: "a line\nand one more", whole: true},
 		{
 			event:   schema.ProcessLogStdout,
 			payload: "at:noon\nand one more",
-			want:    schema.Event{Extra: map[string]string{"at": "noon"}, Data: new("at:noon\nand one more")},
+			whole:   true,
+			want:    schema.Event{Extra: map[string]string{"at": "noon"}},
 		},
 		{
 			event:   schema.ProcessLogStderr,
 			payload: "processname:foo groupname:bar pid:-1 channel:syslog\n",
 			want: schema.Event{
-				Group: "bar", Process: "foo", Channel: "stderr", Data: new(""), Extra: map[string]string{"pid": "-1", "channel": "syslog"},
+				Group: "bar", Process: "foo", Channel: "stderr", Data: new(""), Extra: map[string]string{
+					"pid": "-1", "channel": "syslog",
+				},
 			},
 		},
-		{
-			event:   schema.ProcessCommunicationStdout,
-			payload: "\xff\n",
-			want:    schema.Event{DataBase64: []byte("\xff\n")},
-		},
-		{event: schema.RemoteCommunication, want: schema.Event{Data: new("")}},
-		{event: schema.RemoteCommunication, payload: "type:a", want: schema.Event{Data: new("type:a")}},
-		{event: schema.RemoteCommunication, payload: "kind:a\nb", want: schema.Event{Data: new("kind:a\nb")}},
-		{event: schema.Tick5, want: schema.Event{Data: new("")}},
+		{event: schema.ProcessCommunicationStdout, payload: "\xff\n", want: schema.Event{DataBase64: []byte("\xff\n")}},
+		{event: schema.RemoteCommunication, whole: true},
+		{event: schema.RemoteCommunication, payload: "type:a", whole: true},
+		{event: schema.RemoteCommunication, payload: "kind:a\nb", whole: true},
+		{event: schema.Tick5, whole: true},
 		{
 			event:   schema.Tick5,
 			payload: "when:noon",
-			want:    schema.Event{Extra: map[string]string{"when": "noon"}, Data: new("when:noon")},
+			whole:   true,
+			want:    schema.Event{Extra: map[string]string{"when": "noon"}},
 		},
-		{event: schema.ProcessGroupAdded, payload: "\n", want: schema.Event{Data: new("\n")}},
+		{event: schema.ProcessGroupAdded, payload: "\n", whole: true},
 		{
 			event:   schema.ProcessGroupRemoved,
 			payload: "group:foo\n",
-			want:    schema.Event{Extra: map[string]string{"group": "foo"}, Data: new("group:foo\n")},
+			whole:   true,
+			want:    schema.Event{Extra: map[string]string{"group": "foo"}},
 		},
-		{
-			event:   schema.SupervisorStateChangeRunning,
-			payload: "all well",
-			want:    schema.Event{Data: new("all well")},
-		},
+		{event: schema.SupervisorStateChangeRunning, payload: "all well", whole: true},
 
 		// Bytes that are no UTF-8.
 		{
@@ -138,7 +116,9 @@ func TestDecode(t *testing.T) {
 			event:   schema.ProcessStateFatal,
 			payload: "processname:a\xff groupname:b\xff from_state:BACKOFF c\xff:d\xff",
 			want: schema.Event{
-				Group: "b\uFFFD", Process: "a\uFFFD", FromState: "BACKOFF", Extra: map[string]string{"c\uFFFD": "d\uFFFD"},
+				Group: "b\uFFFD", Process: "a\uFFFD", FromState: "BACKOFF", Extra: map[string]string{
+					"c\uFFFD": "d\uFFFD",
+				},
 			},
 		},
 
@@ -146,60 +126,48 @@ func TestDecode(t *testing.T) {
 		{
 			event:   schema.ProcessStateExited,
 			payload: "processname:cat groupname: from_state:Running expected:0",
-			want: schema.Event{
-				Group: "cat", Process: "cat", FromState: "RUNNING", Expected: new(false),
-			},
+			want:    withProcess(cat, schema.Event{FromState: "RUNNING", Expected: new(false)}),
 		},
 		{
 			event:   schema.ProcessStateStarting,
 			payload: "processname:cat groupname: from_state:Backoff tries:2",
-			want: schema.Event{
-				Group: "cat", Process: "cat", FromState: "BACKOFF", Tries: new(2),
-			},
+			want:    withProcess(cat, schema.Event{FromState: "BACKOFF", Tries: new(2)}),
 		},
 		{
 			event:   schema.ProcessLogStdout,
 			payload: "processname:cat groupname: pid:7\na line\n",
-			want: schema.Event{
-				Group: "cat", Process: "cat", PID: 7, Channel: "stdout", Data: new("a line\n"),
-			},
+			want:    withProcess(cat, schema.Event{PID: 7, Channel: "stdout", Data: new("a line\n")}),
 		},
 		{
 			event:   schema.ProcessCommunicationStderr,
 			payload: "processname:cat groupname: pid:-1\nhello",
-			want: schema.Event{
-				Group: "cat", Process: "cat", Channel: "stderr", Data: new("hello"), Extra: map[string]string{"pid": "-1"},
-			},
+			want: withProcess(cat, schema.Event{
+				Channel: "stderr", Data: new("hello"), Extra: map[string]string{"pid": "-1"},
+			}),
 		},
 
 		// Names and values at the edge of what is legal.
 		{
 			event:   schema.ProcessStateRunning,
 			payload: "processname:my.app-weird*>é groupname:a\u00a0b\tc from_state:STARTING pid:1",
-			want: schema.Event{
-				Group: "a\u00a0b\tc", Process: "my.app-weird*>é", FromState: "STARTING", PID: 1,
-			},
+			want:    schema.Event{Group: "a\u00a0b\tc", Process: "my.app-weird*>é", FromState: "STARTING", PID: 1},
 		},
 		{
 			event:   schema.ProcessStateStopped,
 			payload: "processname:cat groupname:cat from_state:BACKOFF pid:0",
-			want: schema.Event{
-				Group: "cat", Process: "cat", FromState: "BACKOFF",
-			},
+			want:    withProcess(cat, schema.Event{FromState: "BACKOFF"}),
 		},
 		{
 			event:   schema.ProcessStateBackoff,
 			payload: "processname:cat groupname:cat from_state:STARTING tries:1 host:a:b",
-			want: schema.Event{
-				Group: "cat", Process: "cat", FromState: "STARTING", Tries: new(1), Extra: map[string]string{"host": "a:b"},
-			},
+			want: withProcess(cat, schema.Event{
+				FromState: "STARTING", Tries: new(1), Extra: map[string]string{"host": "a:b"},
+			}),
 		},
 		{
 			event:   schema.ProcessLogStdout,
 			payload: "processname:foo groupname:bar pid:123 channel:stdout\n",
-			want: schema.Event{
-				Group: "bar", Process: "foo", PID: 123, Channel: "stdout", Data: new(""),
-			},
+			want:    schema.Event{Group: "bar", Process: "foo", PID: 123, Channel: "stdout", Data: new("")},
 		},
 		{
 			event:   schema.ProcessLogStdout,
@@ -220,17 +188,15 @@ func TestDecode(t *testing.T) {
 		{
 			event:   "PROCESS_STATE_FROZEN",
 			payload: "processname:cat groupname:cat from_state:RUNNING depth:3",
-			want: schema.Event{
-				Group: "cat", Process: "cat", FromState: "RUNNING", Extra: map[string]string{"depth": "3"},
-			},
+			want:    withProcess(cat, schema.Event{FromState: "RUNNING", Extra: map[string]string{"depth": "3"}}),
 		},
 		{
 			event:   "PROCESS_LOG_AUDIT",
 			payload: "processname:cat groupname:cat pid:1\nx",
-			want:    schema.Event{Group: "cat", Process: "cat", PID: 1, Data: new("x")},
+			want:    withProcess(cat, schema.Event{PID: 1, Data: new("x")}),
 		},
-		{event: "FROZEN", want: schema.Event{}},
-		{event: "FROZEN", payload: "so it is", want: schema.Event{Data: new("so it is")}},
+		{event: "FROZEN"},
+		{event: "FROZEN", payload: "so it is", whole: true},
 		{event: "FROZEN", payload: "depth:3\n", want: schema.Event{Extra: map[string]string{"depth": "3"}}},
 		{
 			event:   "FROZEN",
@@ -314,8 +280,8 @@ func TestDecode(t *testing.T) {
 			payload: "type:TYPE\nhello",
 			want:    schema.Event{Type: "TYPE", Data: new("hello")},
 		},
-		{event: schema.SupervisorStateChangeRunning, want: schema.Event{}},
-		{event: schema.SupervisorStateChangeStopping, want: schema.Event{}},
+		{event: schema.SupervisorStateChangeRunning},
+		{event: schema.SupervisorStateChangeStopping},
 		{event: schema.Tick5, payload: "when:1201063880", want: schema.Event{When: new(int64(1201063880))}},
 		{event: schema.Tick60, payload: "when:1201063860", want: schema.Event{When: new(int64(1201063860))}},
 		{event: schema.Tick3600, payload: "when:1201060800", want: schema.Event{When: new(int64(1201060800))}},
@@ -326,6 +292,9 @@ func TestDecode(t *testing.T) {
 		want := c.want
 		if want.Event == "" {
 			want.Event = c.event
+		}
+		if c.whole {
+			want.Data = new(c.payload)
 		}
 		want.Host, want.Server, want.Boot, want.Serial, want.Pool, want.PoolSerial = testHost, "supervisor", testBoot, 21, "supernats", 10
 		got := Decode(r, testHost, testBoot)
@@ -401,20 +370,30 @@ func checkDecode(t schematest.Fataler, r Raw, host string) {
 func TestDecodeIsValid(t *testing.T) {
 	names := rapid.OneOf(
 		rapid.SampledFrom(schema.Names()),
-		rapid.SampledFrom([]string{"PROCESS_STATE", "PROCESS_LOG", "PROCESS_LOG_STDIN", "PROCESS_STATE_", "PROCESS_COMMUNICATION_\xff", "tick_5", "-", "EVENT"}),
+		rapid.SampledFrom([]string{
+			"PROCESS_STATE", "PROCESS_LOG", "PROCESS_LOG_STDIN", "PROCESS_STATE_", "PROCESS_COMMUNICATION_\xff",
+			"tick_5", "-", "EVENT",
+		}),
 		rapid.StringN(1, 20, -1),
 		rapid.Map(rapid.SliceOfN(rapid.Byte(), 1, 300), func(b []byte) string { return string(b) }),
 	)
 	pairs := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) string {
-		key := rapid.SampledFrom([]string{"processname", "groupname", "from_state", "expected", "pid", "tries", "when", "channel", "type", "data", "part", "", "\xff"}).Draw(t, "key")
-		value := rapid.SampledFrom([]string{"", "cat", "RUNNING", "Running", "ſtopped", "0", "1", "-1", "2766", "9223372036854775808", "stdout", "stderr", "é", "\xff", "a:b", "\u00a0", "+3"}).Draw(t, "value")
+		key := rapid.SampledFrom([]string{
+			"processname", "groupname", "from_state", "expected", "pid", "tries", "when", "channel", "type", "data",
+			"part", "", "\xff",
+		}).Draw(t, "key")
+		value := rapid.SampledFrom([]string{
+			"", "cat", "RUNNING", "Running", "ſtopped", "0", "1", "-1", "2766", "9223372036854775808", "stdout",
+			"stderr", "é", "\xff", "a:b", "\u00a0", "+3",
+		}).Draw(t, "value")
 		return key + rapid.SampledFrom([]string{":", ":", ":", ":", ""}).Draw(t, "colon") + value
 	}), 0, 7)
 	payloads := rapid.OneOf(
 		rapid.SliceOf(rapid.Byte()),
 		rapid.Custom(func(t *rapid.T) []byte {
 			sep := rapid.SampledFrom([]string{" ", " ", " ", "\n", "  "}).Draw(t, "sep")
-			return []byte(strings.Join(pairs.Draw(t, "pairs"), sep) + rapid.SampledFrom([]string{"", "\n", "\ntext", "\n\xff", "\n\n"}).Draw(t, "tail"))
+			return []byte(strings.Join(pairs.Draw(t, "pairs"), sep) +
+				rapid.SampledFrom([]string{"", "\n", "\ntext", "\n\xff", "\n\n"}).Draw(t, "tail"))
 		}),
 	)
 	rapid.Check(t, func(t *rapid.T) {

@@ -21,12 +21,18 @@ func TestGolden(t *testing.T) {
 	crash := Decode(raw(schema.ProcessStateExited, "processname:api_00 groupname:api from_state:RUNNING expected:0 pid:11167"), testHost, testBoot)
 	crash.Serial, crash.PoolSerial = 1234, 1200
 	crash.Exit, crash.Log = &schema.Exit{Code: new(3)}, &schema.Log{Stderr: "panic: no disk\n"}
-	killed := Decode(raw(schema.ProcessStateExited, "processname:api_00 groupname:api from_state:RUNNING expected:0 pid:11168"), testHost, testBoot)
+	killed := Decode(raw(schema.ProcessStateExited,
+		"processname:api_00 groupname:api from_state:RUNNING expected:0 pid:11168"), testHost, testBoot)
 	killed.Exit = &schema.Exit{Signal: "SIGSEGV", Core: true}
-	gaveUp := Decode(raw(schema.ProcessStateFatal, "processname:api_00 groupname:api from_state:BACKOFF"), testHost, testBoot)
+	gaveUp := Decode(raw(schema.ProcessStateFatal, "processname:api_00 groupname:api from_state:BACKOFF"), testHost,
+		testBoot)
 	gaveUp.Exit = &schema.Exit{SpawnErr: "can't find command '/usr/bin/api'"}
-	hungry := Decode(raw(schema.ProcessStateExited, "processname:importer groupname:importer from_state:RUNNING expected:0 pid:11204"), testHost, testBoot)
-	hungry.Exit = &schema.Exit{Signal: "SIGKILL", Source: schema.ExitFromKernel, OOM: &schema.OOM{Cgroup: "/system.slice/supervisor.service", Limit: 2 << 30, Peak: 2 << 30}}
+	hungry := Decode(raw(schema.ProcessStateExited,
+		"processname:importer groupname:importer from_state:RUNNING expected:0 pid:11204"), testHost, testBoot)
+	hungry.Exit = &schema.Exit{
+		Signal: "SIGKILL", Source: schema.ExitFromKernel,
+		OOM: &schema.OOM{Cgroup: "/system.slice/supervisor.service", Limit: 2 << 30, Peak: 2 << 30},
+	}
 	hungry.Ran = new(187_442.031)
 	hungry.Last = &schema.Look{
 		Time: schema.Time{Time: testTime.Add(-3 * time.Second)}, RSS: 1966 << 20, PeakRSS: 1970 << 20,
@@ -60,7 +66,8 @@ func TestGolden(t *testing.T) {
 	} {
 		events = append(events, Decode(r, testHost, testBoot))
 	}
-	events = append(events, Split(Decode(raw(schema.ProcessLogStdout, "processname:foo groupname:bar pid:123 channel:stdout\n0123456789"), testHost, testBoot), 8)...)
+	events = append(events, Split(Decode(raw(schema.ProcessLogStdout,
+		"processname:foo groupname:bar pid:123 channel:stdout\n0123456789"), testHost, testBoot), 8)...)
 
 	var got bytes.Buffer
 	for _, e := range events {

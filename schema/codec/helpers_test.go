@@ -15,7 +15,9 @@ const (
 var testTime = time.Date(2026, 11, 21, 19, 0, 31, 833512000, time.UTC)
 
 func raw(event, payload string) Raw {
-	return Raw{Event: event, Server: "supervisor", Pool: "supernats", Serial: 21, PoolSerial: 10, Payload: []byte(payload)}
+	return Raw{
+		Event: event, Server: "supervisor", Pool: "supernats", Serial: 21, PoolSerial: 10, Payload: []byte(payload),
+	}
 }
 
 func marshal(t schematest.Fataler, v any) []byte {

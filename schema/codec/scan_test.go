@@ -204,7 +204,9 @@ func drawnByHand() *schema.Event {
 	return &schema.Event{
 		Event: schema.ProcessStateExited, Host: "web1", Server: "supervisor", Boot: "4f0c6d1e2a90b7c3", Serial: 1234, Pool: "supernats", PoolSerial: 1200,
 		Group: "api", Process: "api_00", FromState: "RUNNING", Expected: new(false), PID: 11167, Tries: new(0), Channel: "stdout", Type: "t",
-		When: new(int64(-5)), Data: new("text"), DataBase64: []byte("\x00\xff"), Exit: &schema.Exit{Code: new(3), SpawnErr: "x"},
+		When: new(int64(-5)), Data: new("text"), DataBase64: []byte("\x00\xff"), Exit: &schema.Exit{
+			Code: new(3), SpawnErr: "x",
+		},
 		Ran: new(3.5), Last: &schema.Look{Time: schema.Time{Time: testTime}, RSS: 1, CPU: 0.25, Threads: 2, Age: 3},
 		Log: &schema.Log{Stdout: "a\n", Stderr: "é\n"}, Part: 1, Parts: 2, Extra: map[string]string{"a": "b"},
 	}
@@ -266,7 +268,9 @@ func TestNamesAreOurOwn(t *testing.T) {
 	if !ok {
 		t.Fatal("not scanned")
 	}
-	for name, want := range map[string]string{ce.Data.Event: ownNames[schema.ProcessStateExited], ce.Data.FromState: ownNames["RUNNING"]} {
+	for name, want := range map[string]string{
+		ce.Data.Event: ownNames[schema.ProcessStateExited], ce.Data.FromState: ownNames["RUNNING"],
+	} {
 		if unsafe.StringData(name) != unsafe.StringData(want) {
 			t.Errorf("%s is a part of the payload", name)
 		}
@@ -278,8 +282,10 @@ func TestHasID(t *testing.T) {
 		text := rapid.SampledFrom([]string{"", "a", "a/b", "/", "4f0c", "1"})
 		draw := func() *schema.Event {
 			return &schema.Event{
-				Host: text.Draw(t, "host"), Boot: text.Draw(t, "boot"), Serial: rapid.OneOf(rapid.Uint64Range(0, 2), rapid.Uint64()).Draw(t, "serial"),
-				Part: rapid.SampledFrom([]int{-1 << 63, -1, 0, 1}).Draw(t, "part"), Parts: rapid.IntRange(-1, 1).Draw(t, "parts"),
+				Host: text.Draw(t, "host"), Boot: text.Draw(t, "boot"), Serial: rapid.OneOf(rapid.Uint64Range(0, 2),
+					rapid.Uint64()).Draw(t, "serial"),
+				Part: rapid.SampledFrom([]int{-1 << 63, -1, 0, 1}).Draw(t, "part"), Parts: rapid.IntRange(-1, 1).Draw(t,
+					"parts"),
 			}
 		}
 		e, other := draw(), draw()

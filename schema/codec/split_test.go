@@ -65,14 +65,18 @@ func TestSplitNothing(t *testing.T) {
 func TestSplitProperties(t *testing.T) {
 	text := rapid.OneOf(
 		rapid.StringN(0, 400, -1),
-		rapid.Map(rapid.SliceOfN(rapid.SampledFrom([]string{"a", "\"", "\\", "\n", "\b", "\v", "\x00", "\x1f", "\x7f", "<", "é", "进", "😀", "\u2028", "\u2029", "\uFFFD"}), 0, 100),
+		rapid.Map(rapid.SliceOfN(rapid.SampledFrom([]string{
+			"a", "\"", "\\", "\n", "\b", "\v", "\x00", "\x1f", "\x7f", "<", "é", "进", "😀", "\u2028", "\u2029",
+			"\uFFFD",
+		}), 0, 100),
 			func(s []string) string { return strings.Join(s, "") }),
 		rapid.Map(rapid.SliceOfN(rapid.Byte(), 0, 400), func(b []byte) string { return string(b) }),
 	)
 	rapid.Check(t, func(t *rapid.T) {
 		data := text.Draw(t, "data")
 		limit := rapid.IntRange(8, 200).Draw(t, "limit") // 8: one character as \u0000, and its quotes
-		e := Decode(raw(schema.ProcessLogStdout, "processname:foo groupname:bar pid:123 channel:stdout\n"+data), testHost, testBoot)
+		e := Decode(raw(schema.ProcessLogStdout, "processname:foo groupname:bar pid:123 channel:stdout\n"+data),
+			testHost, testBoot)
 		whole := len(marshal(t, jsonOf(e)))
 		parts := Split(e, limit)
 		if len(parts) == 1 {

@@ -95,14 +95,17 @@ const (
 // it for a while.
 func sections(self, file, more string) string {
 	program := func(name, script string, settings ...string) string {
-		return "[program:" + name + "]\ncommand=sh -c '" + script + "'\nautostart=false\nautorestart=false\nstartsecs=0\n" + strings.Join(settings, "\n") + "\n"
+		return "[program:" + name + "]\ncommand=sh -c '" + script +
+			"'\nautostart=false\nautorestart=false\nstartsecs=0\n" + strings.Join(settings, "\n") + "\n"
 	}
 	return "[eventlistener:supernats]\ncommand=" + self + "\nenvironment=" + recordEnv + "=\"" + file + "\"\n" +
 		"events=EVENT\nbuffer_size=1000\nstartsecs=0\nstdout_logfile=NONE\n" +
 		program(weird, "exec sleep 1000") +
-		program("utf8", `printf "进程退出\\n"; printf "é: \\033[1mred\\n" >&2; exec sleep 1000`, "stdout_events_enabled=true", "stderr_events_enabled=true") +
+		program("utf8", `printf "进程退出\\n"; printf "é: \\033[1mred\\n" >&2; exec sleep 1000`,
+			"stdout_events_enabled=true", "stderr_events_enabled=true") +
 		program("cut", `printf "\\344\\270"; exec sleep 1000`, "stdout_events_enabled=true") +
-		program("talk", `printf "<!--XSUPERVISOR:BEGIN-->hello 进程\\n<b>&<!--XSUPERVISOR:END-->"; exec sleep 1000`, "stdout_capture_maxbytes=1MB") +
+		program("talk", `printf "<!--XSUPERVISOR:BEGIN-->hello 进程\\n<b>&<!--XSUPERVISOR:END-->"; exec sleep 1000`,
+			"stdout_capture_maxbytes=1MB") +
 		program("crash", "exit 3") +
 		program("done", "exit 0") +
 		program("killed", "kill -9 $$") +
@@ -386,7 +389,8 @@ func supervisordFacts(t *testing.T, frames []framed, events []*schema.Event) {
 		}
 	}
 	text("a line of UTF-8", one(t, events, "line", named(schema.ProcessLogStdout, "utf8")), "进程退出\n")
-	text("a character cut in two", one(t, events, "line", named(schema.ProcessLogStdout, "cut")), `Undecodable: b'\xe4\xb8'`)
+	text("a character cut in two", one(t, events, "line", named(schema.ProcessLogStdout, "cut")),
+		`Undecodable: b'\xe4\xb8'`)
 	text("a captured text", one(t, events, "text", named(schema.ProcessCommunicationStdout, "talk")), "hello 进程\n<b>&")
 	remote := one(t, events, "remote", named(schema.RemoteCommunication, ""))
 	text("a remote event", remote, "first line\n\nthird: é\n")
@@ -402,13 +406,16 @@ func supervisordFacts(t *testing.T, frames []framed, events []*schema.Event) {
 			t.Errorf("the exit of %s is %+v", process, e)
 		}
 	}
-	if e := one(t, events, "back-off", named(schema.ProcessStateBackoff, "fatal")); e.Tries == nil || *e.Tries != 1 || e.PID != 0 {
+	if e := one(t, events, "back-off", named(schema.ProcessStateBackoff, "fatal")); e.Tries == nil || *e.Tries != 1 ||
+		e.PID != 0 {
 		t.Errorf("the back-off is %+v", e)
 	}
 	if e := one(t, events, "stop", named(schema.ProcessStateStopped, "utf8")); e.FromState != "STOPPING" || e.PID == 0 {
 		t.Errorf("the operator's stop is %+v", e)
 	}
-	one(t, events, "process of a group", func(e *schema.Event) bool { return e.Group == "more" && e.Process == "added_01" })
+	one(t, events, "process of a group", func(e *schema.Event) bool {
+		return e.Group == "more" && e.Process == "added_01"
+	})
 	if e := one(t, events, "group", named(schema.ProcessGroupAdded, "")); e.Group == "" {
 		t.Errorf("the group is %+v", e)
 	}
@@ -487,7 +494,9 @@ func TestTranscriptsAgree(t *testing.T) {
 				t.Errorf("%s: %s is %s, of Python's supervisord %q", event, key, typ, want[key])
 			}
 		}
-		for _, key := range []string{"group", "process", "from_state", "channel", "data", "type", "when", "expected", "tries"} {
+		for _, key := range []string{
+			"group", "process", "from_state", "channel", "data", "type", "when", "expected", "tries",
+		} {
 			if want[key] != "" && got[key] == "" {
 				t.Errorf("%s: there is no %s", event, key)
 			}

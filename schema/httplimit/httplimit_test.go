@@ -1,7 +1,6 @@
 package httplimit
 
 import (
-	"bytes"
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
@@ -11,33 +10,16 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
+
+	"supernats/schema/logtest"
 )
 
-// buffer is a log that can be read while it is written.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
 // serve serves /healthz, and /slow until the test ends, with room for most connections.
-func serve(t *testing.T, most int, secure bool) (address string, client *http.Client, log *buffer) {
+func serve(t *testing.T, most int, secure bool) (address string, client *http.Client, log *logtest.Buffer) {
 	t.Helper()
-	log = &buffer{}
+	log = &logtest.Buffer{}
 	s := httptest.NewUnstartedServer(nil)
 	over := make(chan struct{})
 	mux := http.NewServeMux()
@@ -65,14 +47,14 @@ func TestFlood(t *testing.T) {
 		secure bool
 		text   string
 	}{
-		"nothing":            {false, ""},
-		"half a header":      {false, "GET /healthz HTTP/1.1\r\nHost: x\r\nX: "},
-		"idle after one":     {false, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"},
-		"half a body":        {false, "POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nx"},
-		"no TLS":             {true, ""},
-		"half a handshake":   {true, "\x16\x03\x01\x02"},
-		"not HTTP":           {false, "\x00\x01\x02"},
-		"header without end": {false, "GET /healthz HTTP/1.1\r\n" + strings.Repeat("X: y\r\n", 100)},
+		"nothing":            {},
+		"half a header":      {text: "GET /healthz HTTP/1.1\r\nHost: x\r\nX: "},
+		"idle after one":     {text: "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"},
+		"half a body":        {text: "POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nx"},
+		"no TLS":             {secure: true},
+		"half a handshake":   {secure: true, text: "\x16\x03\x01\x02"},
+		"not HTTP":           {text: "\x00\x01\x02"},
+		"header without end": {text: "GET /healthz HTTP/1.1\r\n" + strings.Repeat("X: y\r\n", 100)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			address, client, log := serve(t, 32, kind.secure)

@@ -34,15 +34,27 @@ func TestContradictionsAreRefused(t *testing.T) {
 		s    natsconn.Settings
 		want string
 	}{
-		{natsconn.Settings{CredsFile: "a", User: "b"}, "nats: creds and user are set: want one of creds, nkey, user, token-file"},
 		{
-			natsconn.Settings{CredsFile: "a", NkeyFile: "b", User: "c", TokenFile: "d"},
-			"nats: creds and nkey and user and token-file are set: want one of creds, nkey, user, token-file",
+			s:    natsconn.Settings{CredsFile: "a", User: "b"},
+			want: "nats: creds and user are set: want one of creds, nkey, user, token-file",
 		},
-		{natsconn.Settings{PasswordFile: "a"}, "nats: a password file is set without a user"},
-		{natsconn.Settings{TLS: natsconn.TLS{Cert: "a"}}, "nats: a TLS certificate or its key is missing: want both"},
-		{natsconn.Settings{TLS: natsconn.TLS{Key: "a"}}, "nats: a TLS certificate or its key is missing: want both"},
-		{natsconn.Settings{URL: "nats://a:4222", Context: "b"}, "nats: url nats://a:4222 and context b are set: want one of them"},
+		{
+			s:    natsconn.Settings{CredsFile: "a", NkeyFile: "b", User: "c", TokenFile: "d"},
+			want: "nats: creds and nkey and user and token-file are set: want one of creds, nkey, user, token-file",
+		},
+		{s: natsconn.Settings{PasswordFile: "a"}, want: "nats: a password file is set without a user"},
+		{
+			s:    natsconn.Settings{TLS: natsconn.TLS{Cert: "a"}},
+			want: "nats: a TLS certificate or its key is missing: want both",
+		},
+		{
+			s:    natsconn.Settings{TLS: natsconn.TLS{Key: "a"}},
+			want: "nats: a TLS certificate or its key is missing: want both",
+		},
+		{
+			s:    natsconn.Settings{URL: "nats://a:4222", Context: "b"},
+			want: "nats: url nats://a:4222 and context b are set: want one of them",
+		},
 	} {
 		if err := c.s.Check(); err == nil || err.Error() != c.want {
 			t.Errorf("%+v: %v", c.s, err)
@@ -72,14 +84,37 @@ func TestContradictionsAreRefused(t *testing.T) {
 func TestWith(t *testing.T) {
 	file := natsconn.Settings{URL: "a", User: "u", PasswordFile: "p", TLS: natsconn.TLS{CA: "ca", Cert: "c", Key: "k"}}
 	for name, c := range map[string]struct{ over, want natsconn.Settings }{
-		"nothing":      {natsconn.Settings{}, file},
-		"another URL":  {natsconn.Settings{URL: "b"}, natsconn.Settings{URL: "b", User: "u", PasswordFile: "p", TLS: file.TLS}},
-		"a context":    {natsconn.Settings{Context: "x"}, natsconn.Settings{Context: "x", User: "u", PasswordFile: "p", TLS: file.TLS}},
-		"credentials":  {natsconn.Settings{CredsFile: "f"}, natsconn.Settings{URL: "a", CredsFile: "f", TLS: file.TLS}},
-		"another user": {natsconn.Settings{User: "v"}, natsconn.Settings{URL: "a", User: "v", TLS: file.TLS}},
-		"its password": {natsconn.Settings{PasswordFile: "q"}, natsconn.Settings{URL: "a", User: "u", PasswordFile: "q", TLS: file.TLS}},
-		"another CA":   {natsconn.Settings{TLS: natsconn.TLS{CA: "x"}}, natsconn.Settings{URL: "a", User: "u", PasswordFile: "p", TLS: natsconn.TLS{CA: "x", Cert: "c", Key: "k"}}},
-		"another cert": {natsconn.Settings{TLS: natsconn.TLS{Cert: "x", Key: "y"}}, natsconn.Settings{URL: "a", User: "u", PasswordFile: "p", TLS: natsconn.TLS{CA: "ca", Cert: "x", Key: "y"}}},
+		"nothing": {over: natsconn.Settings{}, want: file},
+		"another URL": {
+			over: natsconn.Settings{URL: "b"},
+			want: natsconn.Settings{URL: "b", User: "u", PasswordFile: "p", TLS: file.TLS},
+		},
+		"a context": {
+			over: natsconn.Settings{Context: "x"},
+			want: natsconn.Settings{Context: "x", User: "u", PasswordFile: "p", TLS: file.TLS},
+		},
+		"credentials": {
+			over: natsconn.Settings{CredsFile: "f"}, want: natsconn.Settings{URL: "a", CredsFile: "f", TLS: file.TLS},
+		},
+		"another user": {
+			over: natsconn.Settings{User: "v"}, want: natsconn.Settings{URL: "a", User: "v", TLS: file.TLS},
+		},
+		"its password": {
+			over: natsconn.Settings{PasswordFile: "q"},
+			want: natsconn.Settings{URL: "a", User: "u", PasswordFile: "q", TLS: file.TLS},
+		},
+		"another CA": {
+			over: natsconn.Settings{TLS: natsconn.TLS{CA: "x"}},
+			want: natsconn.Settings{
+				URL: "a", User: "u", PasswordFile: "p", TLS: natsconn.TLS{CA: "x", Cert: "c", Key: "k"},
+			},
+		},
+		"another cert": {
+			over: natsconn.Settings{TLS: natsconn.TLS{Cert: "x", Key: "y"}},
+			want: natsconn.Settings{
+				URL: "a", User: "u", PasswordFile: "p", TLS: natsconn.TLS{CA: "ca", Cert: "x", Key: "y"},
+			},
+		},
 	} {
 		if got := file.With(c.over); got != c.want {
 			t.Errorf("%s: %+v, want %+v", name, got, c.want)
@@ -202,7 +237,8 @@ func TestUnusableFiles(t *testing.T) {
 		if err := os.Chmod(seed, 0); err != nil {
 			t.Fatal(err)
 		}
-		if err := connect(t, natsconn.Settings{URL: s.URL, NkeyFile: seed}); err == nil || err.Error() != "--nats-nkey "+seed+": permission denied" {
+		if err := connect(t, natsconn.Settings{URL: s.URL, NkeyFile: seed}); err == nil ||
+			err.Error() != "--nats-nkey "+seed+": permission denied" {
 			t.Errorf("%v", err)
 		}
 	})
@@ -231,7 +267,8 @@ func TestWays(t *testing.T) {
 			for name, c := range w.Wrong {
 				c.URL = url
 				err := connect(t, c.Settings)
-				if err == nil || !strings.Contains(strings.ToLower(err.Error()), c.Why) || !strings.Contains(err.Error(), "connect to "+url+": ") {
+				if err == nil || !strings.Contains(strings.ToLower(err.Error()), c.Why) ||
+					!strings.Contains(err.Error(), "connect to "+url+": ") {
 					t.Errorf("%s: %v; want %q", name, err, c.Why)
 				}
 				for _, file := range []string{c.CredsFile, c.NkeyFile, c.PasswordFile, c.TokenFile} {
@@ -253,14 +290,18 @@ func TestSecretsInURLs(t *testing.T) {
 		s    natsconn.Settings
 		want string
 	}{
-		{natsconn.Settings{URL: "nats://T0ken@" + host}, "nats://***@" + host},
-		{natsconn.Settings{URL: "ops:T0ken@" + host}, "***@" + host},
-		{natsconn.Settings{URL: "nats://127.0.0.1:1,nats://ops:T0ken@" + host}, "nats://127.0.0.1:1,nats://***@" + host},
-		{natsconn.Settings{URL: "nats://ops:T0ken%zz@" + host}, "nats://***@" + host},
-		{natsconn.Settings{URL: "nats://ops:T0ken@" + host + "/\x00"}, "nats://***@" + host},
-		{natsconn.Settings{URL: "nats://ops:T0ken@a", Context: "b"}, "url nats://***@a and context b"},
+		{s: natsconn.Settings{URL: "nats://T0ken@" + host}, want: "nats://***@" + host},
+		{s: natsconn.Settings{URL: "ops:T0ken@" + host}, want: "***@" + host},
+		{
+			s:    natsconn.Settings{URL: "nats://127.0.0.1:1,nats://ops:T0ken@" + host},
+			want: "nats://127.0.0.1:1,nats://***@" + host,
+		},
+		{s: natsconn.Settings{URL: "nats://ops:T0ken%zz@" + host}, want: "nats://***@" + host},
+		{s: natsconn.Settings{URL: "nats://ops:T0ken@" + host + "/\x00"}, want: "nats://***@" + host},
+		{s: natsconn.Settings{URL: "nats://ops:T0ken@a", Context: "b"}, want: "url nats://***@a and context b"},
 	} {
-		if err := connect(t, c.s); err == nil || strings.Contains(err.Error(), "T0ken") || !strings.Contains(err.Error(), c.want) {
+		if err := connect(t, c.s); err == nil || strings.Contains(err.Error(), "T0ken") ||
+			!strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: %v", c.s, err)
 		}
 	}
@@ -268,7 +309,11 @@ func TestSecretsInURLs(t *testing.T) {
 
 func TestPassword(t *testing.T) {
 	s := streamtest.Start(t, func(o *server.Options) {
-		o.Users = []*server.User{{Username: "ops", Password: "s3cret"}, {Username: "space", Password: "s3cret "}, {Username: "open", Password: ""}}
+		o.Users = []*server.User{
+			{Username: "ops", Password: "s3cret"},
+			{Username: "space", Password: "s3cret "},
+			{Username: "open", Password: ""},
+		}
 	})
 	for _, c := range []struct {
 		name, user, file, env string
@@ -333,7 +378,8 @@ func TestTokenInVariable(t *testing.T) {
 func TestServerThatComesLater(t *testing.T) {
 	s := streamtest.Start(t)
 	s.Stop()
-	nc, err := natsconn.Settings{URL: "nats://127.0.0.1:1," + s.URL}.Connect("later", nats.ReconnectWait(20*time.Millisecond), nats.ReconnectJitter(0, 0))
+	nc, err := natsconn.Settings{URL: "nats://127.0.0.1:1," + s.URL}.Connect("later",
+		nats.ReconnectWait(20*time.Millisecond), nats.ReconnectJitter(0, 0))
 	if err != nil {
 		t.Fatalf("a server that is not there yet is an error: %v", err)
 	}
@@ -359,7 +405,9 @@ func TestServerThatComesLater(t *testing.T) {
 }
 
 func TestContextOfTheCLI(t *testing.T) {
-	s := streamtest.Start(t, func(o *server.Options) { o.Users = []*server.User{{Username: "ops", Password: "s3cret"}} })
+	s := streamtest.Start(t, func(o *server.Options) {
+		o.Users = []*server.User{{Username: "ops", Password: "s3cret"}}
+	})
 	config := t.TempDir()
 	t.Setenv("XDG_CONFIG_HOME", config)
 	t.Setenv("HOME", config)
@@ -380,7 +428,8 @@ func TestContextOfTheCLI(t *testing.T) {
 		t.Error(err)
 	}
 	for _, name := range []string{"wrong", "broken", "none"} {
-		if err := connect(t, natsconn.Settings{Context: name}); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("connect with the nats context %q: ", name)) {
+		if err := connect(t, natsconn.Settings{Context: name}); err == nil ||
+			!strings.Contains(err.Error(), fmt.Sprintf("connect with the nats context %q: ", name)) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -400,16 +449,20 @@ func TestSecretsAreReadAgain(t *testing.T) {
 		settings natsconn.Settings
 		serve    func(o *server.Options, secret string)
 	}{
-		"password": {natsconn.Settings{User: "ops", PasswordFile: file}, func(o *server.Options, secret string) {
+		"password": {settings: natsconn.Settings{User: "ops", PasswordFile: file}, serve: func(o *server.Options, secret string) {
 			o.Users = []*server.User{{Username: "ops", Password: secret}}
 		}},
-		"token": {natsconn.Settings{TokenFile: file}, func(o *server.Options, secret string) { o.Authorization = secret }},
+		"token": {
+			settings: natsconn.Settings{TokenFile: file},
+			serve:    func(o *server.Options, secret string) { o.Authorization = secret },
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			write("old")
 			old := streamtest.Start(t, func(o *server.Options) { c.serve(o, "old") })
 			c.settings.URL = old.URL
-			nc, err := c.settings.Connect("test", nats.ReconnectWait(20*time.Millisecond), nats.ReconnectJitter(0, 0), nats.IgnoreAuthErrorAbort())
+			nc, err := c.settings.Connect("test", nats.ReconnectWait(20*time.Millisecond), nats.ReconnectJitter(0, 0),
+				nats.IgnoreAuthErrorAbort())
 			if err != nil {
 				t.Fatal(err)
 			}

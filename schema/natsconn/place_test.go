@@ -129,7 +129,8 @@ func TestContextWithForeignCredentials(t *testing.T) {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := (natsconn.Settings{Context: file}).Connect("test"); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := (natsconn.Settings{Context: file}).Connect("test"); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
@@ -187,14 +188,17 @@ func TestTLSFirst(t *testing.T) {
 				}
 				s.Stop()
 				s.Restart()
-				for end := time.Now().Add(10 * time.Second); nc.IsConnected() && time.Now().Before(end) && nc.Stats().Reconnects == 0; time.Sleep(10 * time.Millisecond) {
+				for end := time.Now().Add(10 * time.Second); nc.IsConnected() && time.Now().Before(end) &&
+					nc.Stats().Reconnects == 0; time.Sleep(10 * time.Millisecond) {
 				}
 			}
 		})
 	}
 	t.Run("of another authority", func(t *testing.T) {
 		s := streamtest.Start(t, plain.Serve, func(o *server.Options) { o.TLSHandshakeFirst = true })
-		err := connect(t, natsconn.Settings{URL: strings.Replace(s.URL, "nats://", "tls://", 1), TLS: plain.Wrong["another authority"].TLS})
+		err := connect(t, natsconn.Settings{
+			URL: strings.Replace(s.URL, "nats://", "tls://", 1), TLS: plain.Wrong["another authority"].TLS,
+		})
 		if err == nil || !strings.Contains(err.Error(), "certificate signed by unknown authority") {
 			t.Errorf("%v", err)
 		}

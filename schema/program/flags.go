@@ -20,13 +20,16 @@ type CommandLine struct {
 	Help kong.HelpPrinter
 	// Vars are the program's own; "version" is added to them.
 	Vars kong.Vars
-	// Exit is called after --help and --version have printed.
+	// Exit, if any, is called after --help and --version have printed; Read sets its own.
 	Exit func(code int)
 }
 
 // Parser reads command lines into the struct that cli points to. A flag that is not given
 // has the value of the variable SUPERNATS_<FLAG>, or its default, which the help shows.
 func (c CommandLine) Parser(cli any) (*kong.Kong, error) {
+	if c.Exit == nil {
+		c.Exit = func(int) {}
+	}
 	return kong.New(cli,
 		kong.Name(c.Name),
 		kong.Description(c.Description),
@@ -37,6 +40,27 @@ func (c CommandLine) Parser(cli any) (*kong.Kong, error) {
 		kong.Vars(natsconn.HelpTexts()),
 		c.Vars.CloneWith(kong.Vars{"version": c.Name + " " + Version}),
 		kong.Exit(c.Exit))
+}
+
+// Read reads a command line into the struct that cli points to, and returns the command. There
+// is none after --help and --version, which have printed all there is to say: the code is
+// the one to exit with.
+func (c CommandLine) Read(cli any, args []string) (command *kong.Context, code int, err error) {
+	exited := -1
+	c.Exit = func(code int) { exited = code }
+	parser, err := c.Parser(cli)
+	if err != nil {
+		return nil, ExitUsage, err
+	}
+
+	command, err = parser.Parse(HelpArgs(args))
+	switch {
+	case exited >= 0:
+		return nil, exited, nil
+	case err != nil:
+		return nil, ExitUsage, err
+	}
+	return command, ExitDone, nil
 }
 
 // HelpArgs returns the arguments with `help ps` written as `ps --help`: git and go have

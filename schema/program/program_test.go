@@ -25,7 +25,8 @@ func run(t *testing.T, into *flags, args ...string) (out string, code int) {
 	t.Helper()
 	code = -1
 	help := func(options kong.HelpOptions, k *kong.Context) error {
-		hidden := program.GroupFlags(k, &kong.Group{Key: "c", Title: "Connection:"}, &kong.Group{Key: "o", Title: "Others:"})
+		hidden := program.GroupFlags(k, &kong.Group{Key: "c", Title: "Connection:"},
+			&kong.Group{Key: "o", Title: "Others:"})
 		if err := kong.DefaultHelpPrinter(options, k); err != nil {
 			return err
 		}
@@ -57,6 +58,33 @@ func TestParserReadsFlagsAndVariables(t *testing.T) {
 	}
 }
 
+// A command line is a command, or has printed all there is, or is wrong.
+func TestRead(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		args    []string
+		command string
+		code    int
+		wrong   bool
+	}{
+		{name: "a wrong flag", args: []string{"show", "--colour"}, code: program.ExitUsage, wrong: true},
+		{name: "no command", code: program.ExitUsage, wrong: true},
+		{name: "a command", args: []string{"show"}, command: "show", code: program.ExitDone},
+		{name: "the version", args: []string{"--version"}, code: program.ExitDone},
+		{name: "help", args: []string{"help", "show"}, code: program.ExitDone},
+	} {
+		line := program.CommandLine{Name: "tool", Help: func(kong.HelpOptions, *kong.Context) error { return nil }}
+		command, code, err := line.Read(new(flags), c.args)
+		got := ""
+		if command != nil {
+			got = command.Command()
+		}
+		if got != c.command || code != c.code || (err != nil) != c.wrong {
+			t.Errorf("%s: %q, %d, %v", c.name, got, code, err)
+		}
+	}
+}
+
 func TestHelp(t *testing.T) {
 	const folded = "Connection flags (--nats-url, …, --nats-ca): tool --help"
 	out, _ := run(t, new(flags), "help")
@@ -73,7 +101,8 @@ func TestHelp(t *testing.T) {
 	}
 
 	out, _ = run(t, new(flags), "help", "show")
-	if !strings.Contains(out, folded) || strings.Contains(out, "A certificate.") || !strings.Contains(out, "--log-level") {
+	if !strings.Contains(out, folded) || strings.Contains(out, "A certificate.") ||
+		!strings.Contains(out, "--log-level") {
 		t.Errorf("%s", out)
 	}
 }
@@ -91,7 +120,9 @@ func TestHelpArgs(t *testing.T) {
 }
 
 func TestNewLogLevel(t *testing.T) {
-	for level, want := range map[string]zerolog.Level{"debug": zerolog.DebugLevel, "error": zerolog.ErrorLevel, "loud": zerolog.InfoLevel} {
+	for level, want := range map[string]zerolog.Level{
+		"debug": zerolog.DebugLevel, "error": zerolog.ErrorLevel, "loud": zerolog.InfoLevel,
+	} {
 		if got := program.NewLog(level).GetLevel(); got != want {
 			t.Errorf("%s: %v, want %v", level, got, want)
 		}

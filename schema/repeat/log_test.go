@@ -62,7 +62,8 @@ func TestLog(t *testing.T) {
 		},
 	} {
 		head, tail, _ := strings.Cut(c.want, "…")
-		if got := line(c.report); !strings.HasPrefix(got, head) || !strings.HasSuffix(got, tail) || c.want == "" && got != "" {
+		if got := line(c.report); !strings.HasPrefix(got, head) || !strings.HasSuffix(got, tail) ||
+			c.want == "" && got != "" {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
 	}

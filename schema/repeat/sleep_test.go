@@ -12,7 +12,8 @@ func TestSleep(t *testing.T) {
 		begun := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		if !Sleep(ctx, 0) || !Sleep(ctx, -time.Second) || !Sleep(ctx, 40*time.Second) || time.Since(begun) != 40*time.Second {
+		if !Sleep(ctx, 0) || !Sleep(ctx, -time.Second) || !Sleep(ctx, 40*time.Second) ||
+			time.Since(begun) != 40*time.Second {
 			t.Errorf("slept for %v", time.Since(begun))
 		}
 		if Sleep(ctx, time.Hour) || time.Since(begun) != time.Minute {

@@ -12,7 +12,13 @@ func Validate(tb testing.TB, name string, record any) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	if refused := Refused(tb, name, b); refused != nil {
-		tb.Errorf("%s: refused are %q", b, refused)
+	ValidateDocument(tb, name, b)
+}
+
+// ValidateDocument checks a document against the JSON Schema of a name.
+func ValidateDocument(tb testing.TB, name string, document []byte) {
+	tb.Helper()
+	if refused := Refused(tb, name, document); refused != nil {
+		tb.Errorf("%.4000s: the schema refuses %q", document, refused)
 	}
 }

@@ -26,7 +26,10 @@ func TestSecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range []string{string(j), string(y), fmt.Sprint(c), fmt.Sprintf("%+v", c), fmt.Sprintf("%#v", c), fmt.Sprintf("%q %s", c.URL, c.URL)} {
+	for _, s := range []string{
+		string(j), string(y), fmt.Sprint(c), fmt.Sprintf("%+v", c), fmt.Sprintf("%#v", c),
+		fmt.Sprintf("%q %s", c.URL, c.URL),
+	} {
 		if strings.Contains(s, "c0rrect") || !strings.Contains(s, "secret") {
 			t.Errorf("secret shows: %s", s)
 		}

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/schema"
@@ -27,16 +26,7 @@ func account(t *testing.T, serverLimits, limits string) jetstream.JetStream {
 		t.Fatal(err)
 	}
 	s := streamtest.Start(t, func(opts *server.Options) { *opts = *o; opts.NoSigs, opts.NoLog = true, true })
-	nc, err := nats.Connect(s.URL, nats.UserInfo("a", "a"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return js
+	return s.As("a", "a")
 }
 
 // total is what the streams of an account may take together.
@@ -162,7 +152,8 @@ func TestSizesThatCannotBe(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	js = account(t, "max_file: 30GB", "max_file: 20GB, max_streams: 5")
-	if err := stream.EnsureAll(t.Context(), js, stream.DefaultLimits()); err == nil || !strings.Contains(err.Error(), "this account may have 5 streams and has 0; 8 more are needed") {
+	if err := stream.EnsureAll(t.Context(), js, stream.DefaultLimits()); err == nil ||
+		!strings.Contains(err.Error(), "this account may have 5 streams and has 0; 8 more are needed") {
 		t.Errorf("%v", err)
 	}
 }
@@ -177,7 +168,8 @@ func TestReplicasOfASingleServer(t *testing.T) {
 	if err := stream.EnsureAll(t.Context(), js, limits); err != nil {
 		t.Fatal(err)
 	}
-	if len(reported) != len(stream.Names()) || !strings.Contains(reported[0], "stream SUPERVISOR has 1 replica, not 3: this nats-server is in no cluster") {
+	if len(reported) != len(stream.Names()) ||
+		!strings.Contains(reported[0], "stream SUPERVISOR has 1 replica, not 3: this nats-server is in no cluster") {
 		t.Errorf("%q", reported)
 	}
 }

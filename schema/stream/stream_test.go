@@ -71,7 +71,9 @@ func all(eventBytes int64) map[string]settings {
 	states.Subjects, states.PerSubject = []string{"$KV.supervisor_state.>"}, 16
 	hosts.Subjects, hosts.PerSubject = []string{"$KV.supervisor_hosts.>"}, 1
 	open, mutes, leases := hosts, hosts, hosts
-	open.Subjects, mutes.Subjects, leases.Subjects = []string{"$KV.supervisor_alerts.>"}, []string{"$KV.supervisor_mutes.>"}, []string{"$KV.supervisor_leases.>"}
+	open.Subjects, mutes.Subjects, leases.Subjects = []string{"$KV.supervisor_alerts.>"}, []string{
+		"$KV.supervisor_mutes.>",
+	}, []string{"$KV.supervisor_leases.>"}
 	states.MaxBytes, hosts.MaxBytes, open.MaxBytes = size(512), size(32), size(64)
 	mutes.MaxBytes, leases.MaxBytes = size(16), size(16)
 	return map[string]settings{
@@ -86,9 +88,9 @@ func TestEnsureAllCreatesWhatIsMissing(t *testing.T) {
 		limits stream.Limits
 		bytes  int64
 	}{
-		"by default":   {stream.DefaultLimits(), 4 * gib},
-		"a limit":      {stream.Limits{Replicas: 1, EventBytes: 64 << 20}, 64 << 20},
-		"second limit": {stream.Limits{Replicas: 1, EventBytes: 1 * gib}, 1 * gib},
+		"by default":   {limits: stream.DefaultLimits(), bytes: 4 * gib},
+		"a limit":      {limits: stream.Limits{Replicas: 1, EventBytes: 64 << 20}, bytes: 64 << 20},
+		"second limit": {limits: stream.Limits{Replicas: 1, EventBytes: 1 * gib}, bytes: 1 * gib},
 	} {
 		t.Run(name, func(t *testing.T) {
 			js := streamtest.Start(t).JetStream()
@@ -138,7 +140,9 @@ func TestEventsAreKeptInTheirStreams(t *testing.T) {
 }
 
 func TestOlderServers(t *testing.T) {
-	for level, c := range []struct{ ttl, batch bool }{{false, false}, {true, false}, {true, false}, {true, false}, {true, true}, {true, true}} {
+	for level, c := range []struct{ ttl, batch bool }{
+		{}, {ttl: true}, {ttl: true}, {ttl: true}, {ttl: true, batch: true}, {ttl: true, batch: true},
+	} {
 		got := stream.EventsConfig(stream.DefaultLimits(), level)
 		if got.AllowMsgTTL != c.ttl || got.AllowBatchPublish != c.batch {
 			t.Errorf("level %d: TTL %t, batches %t", level, got.AllowMsgTTL, got.AllowBatchPublish)
@@ -150,7 +154,11 @@ func TestOlderServers(t *testing.T) {
 func TestEnsureAllChangesNothingThatIsThere(t *testing.T) {
 	js := streamtest.Start(t).JetStream()
 	for _, c := range []jetstream.StreamConfig{
-		{Name: stream.Events, Subjects: []string{"supervisor.event.>", "supervisor.snapshot.*", "supervisor.bridge.>"}, MaxAge: time.Hour, MaxBytes: 1 << 20, Storage: jetstream.MemoryStorage, Duplicates: time.Minute},
+		{
+			Name:     stream.Events,
+			Subjects: []string{"supervisor.event.>", "supervisor.snapshot.*", "supervisor.bridge.>"},
+			MaxAge:   time.Hour, MaxBytes: 1 << 20, Storage: jetstream.MemoryStorage, Duplicates: time.Minute,
+		},
 		{Name: stream.Alerts, Subjects: []string{"supervisor.alert.>"}, MaxMsgs: 7},
 		{Name: stream.Parked, Subjects: []string{"supervisor.parked.>"}},
 	} {
@@ -224,7 +232,9 @@ func TestEnsureAllAtOnce(t *testing.T) {
 
 func TestEnsureAllSaysWhatItCannotCreate(t *testing.T) {
 	js := streamtest.Start(t).JetStream()
-	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "MINE", Subjects: []string{"supervisor.>"}}); err != nil {
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{
+		Name: "MINE", Subjects: []string{"supervisor.>"},
+	}); err != nil {
 		t.Fatal(err)
 	}
 	err := stream.EnsureAll(t.Context(), js, stream.DefaultLimits())

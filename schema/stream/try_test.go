@@ -31,7 +31,10 @@ func TestTryWritesAfterAFullDisk(t *testing.T) {
 			s := streamtest.Start(t)
 			js := s.JetStream()
 			limits := stream.Limits{Replicas: 1, EventBytes: 32 << 20}
-			for _, n := range []*schema.Size{&limits.Sizes.Alerts, &limits.Sizes.Parked, &limits.Sizes.StateBucket, &limits.Sizes.AlertsBucket, &limits.Sizes.MutesBucket} {
+			for _, n := range []*schema.Size{
+				&limits.Sizes.Alerts, &limits.Sizes.Parked, &limits.Sizes.StateBucket, &limits.Sizes.AlertsBucket,
+				&limits.Sizes.MutesBucket,
+			} {
 				*n = 16 << 20
 			}
 			if err := stream.EnsureAll(t.Context(), js, limits); err != nil {
@@ -103,10 +106,14 @@ func TestTryWritesLeavesNothing(t *testing.T) {
 // A bucket that refuses what is too much is full, which no restart changes.
 func TestTryWritesOfAFullBucket(t *testing.T) {
 	js := streamtest.Start(t).JetStream()
-	if _, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: stream.StateBucket, MaxBytes: 1 << 10, History: 1}); err != nil {
+	if _, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{
+		Bucket: stream.StateBucket, MaxBytes: 1 << 10, History: 1,
+	}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := js.PublishMsg(t.Context(), &nats.Msg{Subject: "$KV." + stream.StateBucket + ".a.b.c", Data: make([]byte, 940)}); err != nil {
+	if _, err := js.PublishMsg(t.Context(), &nats.Msg{
+		Subject: "$KV." + stream.StateBucket + ".a.b.c", Data: make([]byte, 940),
+	}); err != nil {
 		t.Fatal(err)
 	}
 	s, err := js.Stream(t.Context(), "KV_"+stream.StateBucket)
@@ -127,26 +134,19 @@ func TestTryWriteOfWhoMayNot(t *testing.T) {
 	s := streamtest.Start(t, func(o *server.Options) {
 		o.Users = []*server.User{
 			{Username: "all", Password: "p"},
-			{Username: "few", Password: "p", Permissions: &server.Permissions{Publish: &server.SubjectPermission{Allow: []string{"$JS.API.>"}}}},
+			{
+				Username: "few", Password: "p",
+				Permissions: &server.Permissions{Publish: &server.SubjectPermission{Allow: []string{"$JS.API.>"}}},
+			},
 		}
 	})
-	connect := func(user string) jetstream.JetStream {
-		nc, err := nats.Connect(s.URL, nats.UserInfo(user, "p"), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(nc.Close)
-		js, err := jetstream.New(nc)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return js
-	}
-	if _, err := connect("all").CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: stream.MutesBucket}); err != nil {
+	if _, err := s.As("all", "p").CreateKeyValue(t.Context(), jetstream.KeyValueConfig{
+		Bucket: stream.MutesBucket,
+	}); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if err := stream.TryWrite(t.Context(), connect("few"), "KV_"+stream.MutesBucket); err != nil {
+		if err := stream.TryWrite(t.Context(), s.As("few", "p"), "KV_"+stream.MutesBucket); err != nil {
 			t.Error(err)
 		}
 	}

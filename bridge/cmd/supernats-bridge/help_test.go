@@ -10,7 +10,7 @@ import (
 // help returns what is printed for some words.
 func help(t *testing.T, words ...string) string {
 	t.Helper()
-	p, err := newParser(new(cli), func(int) {})
+	p, err := commandLine().Parser(new(cli))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,7 +23,7 @@ func help(t *testing.T, words ...string) string {
 // Every command shows two examples that are right, and the flags of the connection
 // last, folded in the help of a command.
 func TestHelp(t *testing.T) {
-	p, err := newParser(new(cli), func(int) {})
+	p, err := commandLine().Parser(new(cli))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func TestHelp(t *testing.T) {
 				t.Errorf("%s is not in %s", e, out)
 			}
 			line, _, _ := strings.Cut(e, " > ")
-			p, err := newParser(new(cli), func(int) {})
+			p, err := commandLine().Parser(new(cli))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -52,7 +52,8 @@ func TestHelp(t *testing.T) {
 			}
 		}
 		folded := strings.Contains(out, "\nConnection flags (--nats-url, …, --nats-tls-first): supernats-bridge --help\n")
-		if folded != (name != "") || name == "" && strings.Index(out, "\nConnection flags:\n") < strings.Index(out, "\nFlags of the bridge:\n") {
+		if folded != (name != "") || name == "" &&
+			strings.Index(out, "\nConnection flags:\n") < strings.Index(out, "\nFlags of the bridge:\n") {
 			t.Errorf("%s", out)
 		}
 		if name != "version" && !strings.Contains(out, "(default: 1GiB)") {

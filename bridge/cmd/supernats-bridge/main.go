@@ -35,35 +35,32 @@ type cli struct {
 
 func main() { os.Exit(run(os.Args[1:])) }
 
-func newParser(c *cli, exit func(code int)) (*kong.Kong, error) {
+func commandLine() program.CommandLine {
 	return program.CommandLine{
 		Name: name,
 		Description: "Publishes every event of a supervisord to NATS JetStream. " +
 			"It is the command of an [eventlistener:x] section: see `supernats-bridge conf`.",
 		Help: printHelp,
 		Vars: helpTexts.CloneWith(bridge.FlagHelp),
-		Exit: exit,
-	}.Parser(c)
+	}
 }
 
 func run(args []string) int {
 	var c cli
-	exited := -1
-	parser, err := newParser(&c, func(code int) { exited = code })
-	if err != nil {
-		return usage(err)
-	}
-
-	k, err := parser.Parse(program.HelpArgs(args))
+	k, code, err := commandLine().Read(&c, args)
 	switch {
-	case exited >= 0: // --help
-		return exited
 	case err != nil:
 		return usage(err)
+	case k == nil: // --help
+		return code
 	}
 
 	switch k.Command() {
 	case "conf":
+		// The files that it names may be on another machine.
+		if err := c.Config.CheckValues(); err != nil {
+			return usage(err)
+		}
 		return c.Conf.print(k.Model, args)
 	case "spool":
 		if err := c.Spool.show(os.Stdout, c.Config); err != nil {

@@ -14,39 +14,16 @@ import (
 // The log of a real supervisord has deaths that were not expected, from when it is
 // followed, over a rotation too.
 func TestFollowDeaths(t *testing.T) {
-	s := supervisordtest.Start(t, `
-[program:before]
-command=sh -c "exit 1"
-startsecs=0
-autorestart=false
-[program:killed]
-command=sleep 1000
-startsecs=0
-autorestart=false
-[program:coded]
-command=sh -c "exit 3"
-startsecs=0
-autostart=false
-autorestart=false
-[program:fine]
-command=sh -c "exit 0"
-startsecs=0
-autostart=false
-autorestart=false
-[program:stopped]
-command=sleep 1000
-startsecs=0
-`)
+	program := supervisordtest.Program
+	s := supervisordtest.Start(t, program("before", `sh -c "exit 1"`, "startsecs=0", "autorestart=false")+
+		program("killed", "sleep 1000", "startsecs=0", "autorestart=false")+
+		program("coded", `sh -c "exit 3"`, "startsecs=0", "autostart=false", "autorestart=false")+
+		program("fine", `sh -c "exit 0"`, "startsecs=0", "autostart=false", "autorestart=false")+
+		program("stopped", "sleep 1000", "startsecs=0"))
 	s.WaitLog(t, "exited: before", 1)
-	text, err := os.ReadFile(s.Dir + "/supervisord.pid")
-	if err != nil {
-		t.Fatal(err)
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := FollowDeaths(t.Context(), Supervisord{PID: pid, Settings: Settings{Logfile: s.Dir + "/supervisord.log"}})
+	d, err := FollowDeaths(t.Context(), Supervisord{
+		PID: s.PID(), Settings: Settings{Logfile: s.Dir + "/supervisord.log"},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +55,7 @@ startsecs=0
 	if err := os.Rename(s.Dir+"/supervisord.log", s.Dir+"/supervisord.log.1"); err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Kill(pid, syscall.SIGUSR2); err != nil { // opens another one
+	if err := syscall.Kill(s.PID(), syscall.SIGUSR2); err != nil { // opens another one
 		t.Fatal(err)
 	}
 	_, _ = s.Ctl("start", "coded") // which it may call a spawn error: it ends at once

@@ -150,9 +150,11 @@ func TestLogFile(t *testing.T) {
 			want: "gap 11-50",
 		},
 		{
-			name:  "more than is read at a time",
-			steps: func(w *logWriter, _ func()) { fmt.Fprint(w.f, strings.Repeat(strings.Repeat("x", 299)+"\n", 5000)) },
-			want:  "11-20",
+			name: "more than is read at a time",
+			steps: func(w *logWriter, _ func()) {
+				fmt.Fprint(w.f, strings.Repeat(strings.Repeat("x", 299)+"\n", 5000))
+			},
+			want: "11-20",
 		},
 		{
 			name:  "a line that is longer than a chunk",

@@ -1,21 +1,10 @@
 package ownlog
 
 import (
-	"strconv"
 	"testing"
 
-	"supernats/schema"
+	"supernats/bridge/deathreason/reasontest"
 )
-
-func show(e *schema.Exit) string {
-	switch {
-	case e.Code != nil:
-		return "code " + strconv.Itoa(*e.Code)
-	case e.SpawnErr != "":
-		return "spawnerr " + e.SpawnErr
-	}
-	return e.Signal
-}
 
 func TestParseGoPort(t *testing.T) {
 	for s, want := range map[string]string{
@@ -32,7 +21,7 @@ func TestParseGoPort(t *testing.T) {
 		l := Parse(s)
 		got := ""
 		if l.Kind != Other {
-			got = l.Name + " " + show(l.Exit())
+			got = l.Name + " " + reasontest.Show(l.Exit())
 		}
 		if got != want {
 			t.Errorf("%s: got %q, want %q", s, got, want)

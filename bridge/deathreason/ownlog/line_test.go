@@ -24,55 +24,79 @@ func TestParseLine(t *testing.T) {
 		line string
 		want Line
 	}{
-		{"", other},
-		{"WARN exited:", other},
-		{"WARN exited: a", other},
-		{"WARN exited:  (exit status 1; not expected)", other},
-		{"WARN exited: a ()", other},
-		{"WARN exited: a (", other},
-		{"WARN exited: a )", other},
-		{"WARN exited: a (exit status 1)", other}, // neither expected nor not
-		{"WARN exited: a (exit status ; not expected)", other},
-		{"WARN exited: a (exit status -1; not expected)", other},
-		{"WARN exited: a (exit status 256; not expected)", other},
-		{"WARN exited: a (terminated by ; not expected)", other},
-		{"WARN exited: a (terminated by SIG; not expected)", other},
-		{"WARN exited: a (terminated by sigkill; not expected)", other},
-		{"WARN exited: a (terminated by signal x; not expected)", other},
-		{"INFO spawned: a with pid 1", other},
-		{"INFO spawned: '' with pid 1", other},
-		{"INFO spawned: 'a' with pid ", other},
-		{"INFO spawned: 'a' with pid 0", other},
-		{"INFO spawned: 'a' with pid 99999999999", other},
-		{"INFO success: a", other},
-		{"INFO gave up: ", other},
-		{"INFO waiting for a to stop", other},
-		{"INFO reaped unknown pid 17 (exit status 3)", other},
-		{"DEBG 'a' stdout output:", other},
-		{"CRIT Server 'unix_http_server' running without any HTTP authentication checking", other},
+		{want: other},
+		{line: "WARN exited:", want: other},
+		{line: "WARN exited: a", want: other},
+		{line: "WARN exited:  (exit status 1; not expected)", want: other},
+		{line: "WARN exited: a ()", want: other},
+		{line: "WARN exited: a (", want: other},
+		{line: "WARN exited: a )", want: other},
+		{line: "WARN exited: a (exit status 1)", want: other}, // neither expected nor not
+		{line: "WARN exited: a (exit status ; not expected)", want: other},
+		{line: "WARN exited: a (exit status -1; not expected)", want: other},
+		{line: "WARN exited: a (exit status 256; not expected)", want: other},
+		{line: "WARN exited: a (terminated by ; not expected)", want: other},
+		{line: "WARN exited: a (terminated by SIG; not expected)", want: other},
+		{line: "WARN exited: a (terminated by sigkill; not expected)", want: other},
+		{line: "WARN exited: a (terminated by signal x; not expected)", want: other},
+		{line: "INFO spawned: a with pid 1", want: other},
+		{line: "INFO spawned: '' with pid 1", want: other},
+		{line: "INFO spawned: 'a' with pid ", want: other},
+		{line: "INFO spawned: 'a' with pid 0", want: other},
+		{line: "INFO spawned: 'a' with pid 99999999999", want: other},
+		{line: "INFO success: a", want: other},
+		{line: "INFO gave up: ", want: other},
+		{line: "INFO waiting for a to stop", want: other},
+		{line: "INFO reaped unknown pid 17 (exit status 3)", want: other},
+		{line: "DEBG 'a' stdout output:", want: other},
+		{line: "CRIT Server 'unix_http_server' running without any HTTP authentication checking", want: other},
 
-		{"WARN exited: api_00 (exit status 3; not expected)", death(Exited, "api_00", 3, "")},
-		{"INFO exited: api_00 (exit status 0; expected)", expected},
-		{"WARN exited: api_00 (terminated by SIGKILL; not expected)", death(Exited, "api_00", -1, "SIGKILL")},
-		{"WARN exited: api_00 (terminated by SIGSEGV (core dumped); not expected)", core},
-		{"WARN exited: api_00 (terminated by signal 35; not expected)", death(Exited, "api_00", -1, "signal 35")},
-		{"WARN exited: api_00 (terminated by SIGRTMIN; not expected)", death(Exited, "api_00", -1, "SIGRTMIN")},
+		{line: "WARN exited: api_00 (exit status 3; not expected)", want: death(Exited, "api_00", 3, "")},
+		{line: "INFO exited: api_00 (exit status 0; expected)", want: expected},
+		{
+			line: "WARN exited: api_00 (terminated by SIGKILL; not expected)",
+			want: death(Exited, "api_00", -1, "SIGKILL"),
+		},
+		{line: "WARN exited: api_00 (terminated by SIGSEGV (core dumped); not expected)", want: core},
+		{
+			line: "WARN exited: api_00 (terminated by signal 35; not expected)",
+			want: death(Exited, "api_00", -1, "signal 35"),
+		},
+		{
+			line: "WARN exited: api_00 (terminated by SIGRTMIN; not expected)",
+			want: death(Exited, "api_00", -1, "SIGRTMIN"),
+		},
 		// A death of which nothing is known is still the next one.
-		{"WARN exited: api_00 (unknown termination cause 0x137f; not expected)", death(Exited, "api_00", -1, "")},
-		{"WARN stopped: api_00 (terminated by SIGTERM)", death(Stopped, "api_00", -1, "SIGTERM")},
-		{"INFO stopped: api_00 (exit status 0)", death(Stopped, "api_00", 0, "")},
-		{"WARN exited: my.app-weird*>é (exit status 1; not expected)", death(Exited, "my.app-weird*>é", 1, "")},
-		{"WARN exited: a(exit (exit status 1; not expected)", death(Exited, "a(exit", 1, "")},
-		{"WARN exited: (exit (exit status 1; not expected)", death(Exited, "(exit", 1, "")},
-		{"WARN exited: ;)\tx (exit status 1; not expected)", death(Exited, ";)\tx", 1, "")},
-		{"INFO spawned: 'api_00' with pid 11167", Line{Kind: Spawned, Name: "api_00", PID: 11167}},
-		{"INFO spawned: ''' with pid 1", Line{Kind: Spawned, Name: "'", PID: 1}},
-		{"INFO spawnerr: can't find command '/bin/nothing'", Line{Kind: SpawnErr, Text: "can't find command '/bin/nothing'"}},
-		{"INFO spawnerr: ", Line{Kind: SpawnErr}},
-		{"INFO success: api_00 entered RUNNING state, process has stayed up for > than 1 seconds (startsecs)", Line{Kind: Success, Name: "api_00"}},
-		{"INFO gave up: api_00 entered FATAL state, too many start retries too quickly", Line{Kind: GaveUp, Name: "api_00"}},
-		{"INFO supervisord started with pid 1", Line{Kind: Started}},
-		{"INFO RPC interface 'supervisor' initialized", Line{Kind: Started}},
+		{
+			line: "WARN exited: api_00 (unknown termination cause 0x137f; not expected)",
+			want: death(Exited, "api_00", -1, ""),
+		},
+		{line: "WARN stopped: api_00 (terminated by SIGTERM)", want: death(Stopped, "api_00", -1, "SIGTERM")},
+		{line: "INFO stopped: api_00 (exit status 0)", want: death(Stopped, "api_00", 0, "")},
+		{
+			line: "WARN exited: my.app-weird*>é (exit status 1; not expected)",
+			want: death(Exited, "my.app-weird*>é", 1, ""),
+		},
+		{line: "WARN exited: a(exit (exit status 1; not expected)", want: death(Exited, "a(exit", 1, "")},
+		{line: "WARN exited: (exit (exit status 1; not expected)", want: death(Exited, "(exit", 1, "")},
+		{line: "WARN exited: ;)\tx (exit status 1; not expected)", want: death(Exited, ";)\tx", 1, "")},
+		{line: "INFO spawned: 'api_00' with pid 11167", want: Line{Kind: Spawned, Name: "api_00", PID: 11167}},
+		{line: "INFO spawned: ''' with pid 1", want: Line{Kind: Spawned, Name: "'", PID: 1}},
+		{
+			line: "INFO spawnerr: can't find command '/bin/nothing'",
+			want: Line{Kind: SpawnErr, Text: "can't find command '/bin/nothing'"},
+		},
+		{line: "INFO spawnerr: ", want: Line{Kind: SpawnErr}},
+		{
+			line: "INFO success: api_00 entered RUNNING state, process has stayed up for > than 1 seconds (startsecs)",
+			want: Line{Kind: Success, Name: "api_00"},
+		},
+		{
+			line: "INFO gave up: api_00 entered FATAL state, too many start retries too quickly",
+			want: Line{Kind: GaveUp, Name: "api_00"},
+		},
+		{line: "INFO supervisord started with pid 1", want: Line{Kind: Started}},
+		{line: "INFO RPC interface 'supervisor' initialized", want: Line{Kind: Started}},
 	} {
 		got := Parse(stamp + test.line)
 		if want := time.Date(2026, 11, 21, 19, 0, 31, 833e6, time.Local); test.want.Kind != Other && !got.At.Equal(want) {
@@ -83,7 +107,10 @@ func TestParseLine(t *testing.T) {
 			t.Errorf("%s: (-want +got)\n%s", test.line, diff)
 		}
 	}
-	for _, bad := range []string{"2026-11-21 19:00:31.833 ", "2026-11-21T19:00:31,833 ", "xxxx-11-21 19:00:31,833 ", "2026-11-21 19:00:31,833_", ""} {
+	for _, bad := range []string{
+		"2026-11-21 19:00:31.833 ", "2026-11-21T19:00:31,833 ", "xxxx-11-21 19:00:31,833 ", "2026-11-21 19:00:31,833_",
+		"",
+	} {
 		if got := Parse(bad + "WARN exited: a (exit status 1; not expected)"); got.Kind != Other {
 			t.Errorf("with the time %q it is a line", bad)
 		}

@@ -135,7 +135,9 @@ func TestLogFromBefore(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := New()
-	l.Know([]schema.SnapshotProcess{{Group: "web", Process: "web", State: "RUNNING", PID: 7, Start: time.Now().Unix() - 60, StdoutLogfile: path}})
+	l.Know([]schema.SnapshotProcess{
+		{Group: "web", Process: "web", State: "RUNNING", PID: 7, Start: time.Now().Unix() - 60, StdoutLogfile: path},
+	})
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)

@@ -3,12 +3,12 @@ package replay
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"supernats/bridge/deathreason/ownlog"
+	"supernats/bridge/deathreason/reasontest"
 	"supernats/schema"
 )
 
@@ -36,7 +36,8 @@ func script(t *testing.T, text string) {
 		case l == "gap":
 			log.Add(ownlog.Line{Kind: ownlog.Gap, At: clock})
 		case ok:
-			parsed := ownlog.Parse(clock.Format("2006-01-02 15:04:05") + fmt.Sprintf(",%03d INFO ", clock.Nanosecond()/1e6) + message)
+			parsed := ownlog.Parse(clock.Format("2006-01-02 15:04:05") +
+				fmt.Sprintf(",%03d INFO ", clock.Nanosecond()/1e6) + message)
 			if parsed.Kind == ownlog.Other {
 				t.Fatalf("no line: %s", l)
 			}
@@ -60,7 +61,9 @@ func script(t *testing.T, text string) {
 			continue
 		case "start":
 			serial++
-			r.Take(t.Context(), &Step{Event: schema.SupervisorStateChangeRunning, Serial: serial, At: e.time, Tick: tick, Lost: lost})
+			r.Take(t.Context(), &Step{
+				Event: schema.SupervisorStateChangeRunning, Serial: serial, At: e.time, Tick: tick, Lost: lost,
+			})
 			lost = false
 			continue
 		}
@@ -78,7 +81,7 @@ func script(t *testing.T, text string) {
 			At: e.time, Tick: tick, Lost: lost, Expected: want == "expected", From: "STOPPING", Death: &schema.Event{},
 		}
 		lost = false
-		got := show(r.Take(t.Context(), &s))
+		got := reasontest.Show(r.Take(t.Context(), &s))
 		if want == "expected" || want == "" {
 			continue
 		}
@@ -89,19 +92,6 @@ func script(t *testing.T, text string) {
 			t.Errorf("%s: got %s", e.text, got)
 		}
 	}
-}
-
-// show is a reason as scripts write it.
-func show(e *schema.Exit) string {
-	switch {
-	case e == nil:
-		return "unknown"
-	case e.Code != nil:
-		return "code " + strconv.Itoa(*e.Code)
-	case e.SpawnErr != "":
-		return "spawnerr " + e.SpawnErr
-	}
-	return e.Signal
 }
 
 func TestReplay(t *testing.T) {

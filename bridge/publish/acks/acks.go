@@ -1,10 +1,10 @@
-// Package acks matches messages that are published over one connection with what the
-// stream answers. The library's futures cost a timer, a map's entry and two channels a
-// message, and every event goes through here.
+// Package acks matches the messages that are published over one connection with the
+// stream's answers. The library's futures cost a timer, a map entry and two channels for
+// each message, and every event goes through here.
 //
-// Under pressure: a Window of messages is in flight at most, and Publish refuses one
-// more. Every message comes to an end, after the time limit at the latest. No message is
-// sent again from here: it would overtake what was sent since.
+// Under pressure: at most Window messages are in flight, and Publish returns an error for
+// one more. Every message ends, at the latest after the time limit. No message is sent again
+// from here: it would overtake what was sent since.
 package acks
 
 import (
@@ -18,42 +18,42 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Window is how many messages can be in flight.
+// Window is how many messages may be in flight.
 const Window = 2048
 
 var errRingFull = errors.New("more messages are in flight than a window")
 
-// Ring is what became of the messages that were published over one connection.
+// Ring holds what became of the messages that were published over one connection.
 //
 //   - Each message has a number, which is never used twice. It is the last token of the
-//     subject that the answer comes to.
-//   - The place of the number in the ring holds the answer until it is taken.
+//     subject that the answer is sent to.
+//   - The number's place in the ring holds the answer until it is taken.
 //   - Publish, Await, Ended, Peek and Take are called from one goroutine.
-//   - Whoever made the ring closes it, and then the connection, which ends the
+//   - The caller of New closes the ring, and after it the connection, which ends the
 //     subscription.
 type Ring struct {
 	nc      *nats.Conn
-	stream  string // whose name answers have, as a rule
+	stream  string // whose answers are expected
 	timeout time.Duration
 	status  chan nats.Status
 	failing sync.WaitGroup // the goroutine that watches the connection
 
-	// Of the goroutine that publishes. prefix is the subject of answers without the
-	// number. It is empty until something is published: if the server denies the
-	// subscription, the denial has to reach a session that publishes.
+	// These belong to the goroutine that publishes. prefix is the subject of answers
+	// without the number. It is empty until something is published: if the server denies
+	// the subscription, a session that publishes has to see the denial.
 	prefix string
-	reply  []byte // of the last message
+	reply  []byte // subject of the last message's answer
 
 	mu      sync.Mutex // guards what follows
 	places  [Window]place
-	last    uint64        // the number given last
+	last    uint64        // the number of the message published last
 	cut     bool          // the connection broke, and nothing was acknowledged since
-	awaited uint64        // the number whose end wakes
-	wake    chan struct{} // holds one value
+	awaited uint64        // the number of the last Await
+	wake    chan struct{} // receives a value when that message ends; holds one
 	timer   *time.Timer   // fires when the oldest message may be too old; nil if nothing is in flight
 }
 
-// place is where the answer to one message goes.
+// place holds the answer to one message.
 type place struct {
 	number uint64 // of the message; 0 if the place is free
 	sent   time.Time
@@ -61,7 +61,7 @@ type place struct {
 	answer Answer // once it has ended
 }
 
-// New returns the ring of a connection, which watches its status until Close. A message
+// New returns the ring of a connection, whose status it watches until Close. A message
 // without an answer ends after timeout.
 func New(nc *nats.Conn, stream string, timeout time.Duration) *Ring {
 	r := &Ring{
@@ -89,8 +89,7 @@ func (r *Ring) Close() {
 	}
 }
 
-// Publish sends a message, gives it a reply subject, and returns its number, which is
-// not 0.
+// Publish gives a message a reply subject, sends it, and returns its number, which is not 0.
 func (r *Ring) Publish(m *nats.Msg) (number uint64, err error) {
 	if err := r.subscribe(); err != nil {
 		return 0, err
@@ -124,7 +123,7 @@ func (r *Ring) subscribe() error {
 		}
 	})
 	if err == nil {
-		// The library must drop no answer: there are no more than a window of them.
+		// The library must not drop an answer: no more than a window of them can wait.
 		err = sub.SetPendingLimits(-1, -1)
 	}
 	if err != nil {
@@ -135,7 +134,7 @@ func (r *Ring) subscribe() error {
 	return nil
 }
 
-// takePlace gives a message a number and a place.
+// takePlace returns the number of a new message, whose place is taken.
 func (r *Ring) takePlace() (number uint64, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -153,13 +152,13 @@ func (r *Ring) takePlace() (number uint64, err error) {
 	return number, nil
 }
 
-// Await returns a channel that gives a value when a message has ended. The channel is of
-// use until the next call.
+// Await returns a channel that receives a value when a message has ended. The channel is
+// valid until the next call.
 func (r *Ring) Await(number uint64) <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	select {
-	case <-r.wake: // of the call before
+	case <-r.wake: // from the call before
 	default:
 	}
 
@@ -170,8 +169,8 @@ func (r *Ring) Await(number uint64) <-chan struct{} {
 	return r.wake
 }
 
-// Ended reports whether a message has ended. Number 0, and a number that is not in the
-// ring, have.
+// Ended reports whether a message has ended. It is true for number 0, and for a number that
+// is not in the ring.
 func (r *Ring) Ended(number uint64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -188,18 +187,22 @@ func (r *Ring) hasEnded(number uint64) bool {
 func (r *Ring) Take(number uint64) (_ Answer, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	p := r.placeOf(number)
-	if number == 0 || p.number != number || !p.ended {
-		return Answer{}, false
+	answer, ok := r.answerTo(number)
+	if ok {
+		r.placeOf(number).number = 0
 	}
-	p.number = 0
-	return p.answer, true
+	return answer, ok
 }
 
 // Peek returns what Take would, and leaves it in its place.
 func (r *Ring) Peek(number uint64) (_ Answer, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.answerTo(number)
+}
+
+// answerTo returns what became of a message, if it has ended. r.mu is held.
+func (r *Ring) answerTo(number uint64) (_ Answer, ok bool) {
 	p := r.placeOf(number)
 	if number == 0 || p.number != number || !p.ended {
 		return Answer{}, false
@@ -207,8 +210,8 @@ func (r *Ring) Peek(number uint64) (_ Answer, ok bool) {
 	return p.answer, true
 }
 
-// Broken reports that the connection broke, and that nothing was acknowledged since: the
-// stream may be on its way up.
+// Broken reports whether the connection broke and nothing was acknowledged since: the stream
+// may be coming up.
 func (r *Ring) Broken() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -229,8 +232,8 @@ func (r *Ring) end(p *place, with Answer) {
 	}
 }
 
-// endAnswered is called for each answer. The answer to a message that has ended, or that
-// was forgotten with its session, is late and does not count.
+// endAnswered is called for each answer. An answer is late, and does not count, if its
+// message has ended, or was taken out of the ring.
 func (r *Ring) endAnswered(number uint64, with Answer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -240,8 +243,8 @@ func (r *Ring) endAnswered(number uint64, with Answer) {
 	}
 }
 
-// endDisconnected ends everything in flight: what the connection has lost gets no
-// answer.
+// endDisconnected ends everything in flight: answers that the connection has lost do not
+// come.
 func (r *Ring) endDisconnected() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -253,7 +256,7 @@ func (r *Ring) endDisconnected() {
 	}
 }
 
-// endExpired ends what has waited for too long, and comes back when the oldest of the
+// endExpired ends what has waited for too long, and is called again when the oldest of the
 // rest has.
 func (r *Ring) endExpired() {
 	r.mu.Lock()

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"pgregory.net/rapid"
 
+	"supernats/bridge/publish/publishtest"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -28,7 +29,7 @@ type wire struct {
 func newWire(tb testing.TB, s *streamtest.Server, timeout time.Duration, opts ...nats.Option) *wire {
 	tb.Helper()
 	w := &wire{came: make(chan *nats.Msg, 2*Window)}
-	responder(tb, s.URL, func(_ int, m *nats.Msg) { w.came <- m })
+	publishtest.Respond(tb, s.URL, func(_ int, m *nats.Msg) { w.came <- m })
 	nc, err := nats.Connect(s.URL, append(opts, nats.MaxReconnects(-1), nats.ReconnectBufSize(-1))...)
 	if err != nil {
 		tb.Fatal(err)
@@ -42,7 +43,7 @@ func newWire(tb testing.TB, s *streamtest.Server, timeout time.Duration, opts ..
 // send publishes a message.
 func (w *wire) send(tb testing.TB) uint64 {
 	tb.Helper()
-	n, err := w.Publish(message("id", nil))
+	n, err := w.Publish(publishtest.Message("id", nil))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -61,8 +62,8 @@ func (w *wire) wait(tb testing.TB, n uint64) Answer {
 	tb.Helper()
 	select {
 	case <-w.Await(n):
-	case <-time.After(limit):
-		tb.Fatalf("message %d has not ended after %v", n, limit)
+	case <-time.After(publishtest.Limit):
+		tb.Fatalf("message %d has not ended after %v", n, publishtest.Limit)
 	}
 	got, ok := w.Take(n)
 	if !ok {
@@ -92,34 +93,34 @@ func (w *wire) pending(tb testing.TB, n uint64) {
 	}
 }
 
-// What stands in an answer is what the library's futures made of it.
+// An answer is read as the library's futures read it.
 func TestAnswers(t *testing.T) {
 	full := &jetstream.APIError{Code: 503, ErrorCode: 10077, Description: "maximum bytes exceeded"}
 	for name, tc := range map[string]struct {
 		data string
 		want Answer
 	}{
-		"nothing":             {``, Answer{Err: jetstream.ErrInvalidJSAck}},
-		"no JSON":             {`thanks`, Answer{Err: jetstream.ErrInvalidJSAck}},
-		"cut":                 {`{"stream":"SUPERVISOR","seq":12`, Answer{Err: jetstream.ErrInvalidJSAck}},
-		"more after it":       {`{"stream":"SUPERVISOR","seq":12}}`, Answer{Err: jetstream.ErrInvalidJSAck}},
-		"leading zero":        {`{"stream":"SUPERVISOR","seq":012}`, Answer{Err: jetstream.ErrInvalidJSAck}},
-		"beyond 64 bits":      {`{"stream":"SUPERVISOR","seq":18446744073709551616}`, Answer{Err: jetstream.ErrInvalidJSAck}},
-		"negative":            {`{"stream":"SUPERVISOR","seq":-1}`, Answer{Err: jetstream.ErrInvalidJSAck}},
-		"no stream":           {`{"seq":1}`, Answer{Err: jetstream.ErrInvalidJSAck}},
-		"empty stream":        {`{"stream":"","seq":1}`, Answer{Err: jetstream.ErrInvalidJSAck}},
-		"error":               {`{"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"},"stream":"SUPERVISOR","seq":0}`, Answer{Err: full}},
-		"usual":               {`{"stream":"SUPERVISOR","seq":123}`, Answer{Stream: stream.Events, Seq: 123}},
-		"largest":             {`{"stream":"SUPERVISOR","seq":18446744073709551615}`, Answer{Stream: stream.Events, Seq: 1<<64 - 1}},
-		"none stored":         {`{"stream":"SUPERVISOR","seq":0}`, Answer{Stream: stream.Events}},
-		"duplicate":           {`{"stream":"SUPERVISOR","seq":123,"duplicate": true}`, Answer{Stream: stream.Events, Seq: 123, Duplicate: true}},
-		"duplicate, no space": {`{"stream":"SUPERVISOR","seq":123,"duplicate":true}`, Answer{Stream: stream.Events, Seq: 123, Duplicate: true}},
-		"no duplicate":        {`{"stream":"SUPERVISOR","seq":123,"duplicate":false}`, Answer{Stream: stream.Events, Seq: 123}},
-		"domain":              {`{"stream":"SUPERVISOR","domain":"hub","seq":123}`, Answer{Stream: stream.Events, Seq: 123}},
-		"domain, duplicate":   {`{"stream":"SUPERVISOR","domain":"hub","seq":1,"duplicate": true}`, Answer{Stream: stream.Events, Seq: 1, Duplicate: true}},
-		"another order":       {`{"seq":5,"stream":"SUPERVISOR","batch":"x"}`, Answer{Stream: stream.Events, Seq: 5}},
-		"another stream":      {`{"stream":"ORDERS","seq":5}`, Answer{Stream: "ORDERS", Seq: 5}},
-		"escaped":             {`{"stream":"\u0053UPERVISOR","seq":5}`, Answer{Stream: stream.Events, Seq: 5}},
+		"nothing":             {data: ``, want: Answer{Err: jetstream.ErrInvalidJSAck}},
+		"no JSON":             {data: `thanks`, want: Answer{Err: jetstream.ErrInvalidJSAck}},
+		"cut":                 {data: `{"stream":"SUPERVISOR","seq":12`, want: Answer{Err: jetstream.ErrInvalidJSAck}},
+		"more after it":       {data: `{"stream":"SUPERVISOR","seq":12}}`, want: Answer{Err: jetstream.ErrInvalidJSAck}},
+		"leading zero":        {data: `{"stream":"SUPERVISOR","seq":012}`, want: Answer{Err: jetstream.ErrInvalidJSAck}},
+		"beyond 64 bits":      {data: `{"stream":"SUPERVISOR","seq":18446744073709551616}`, want: Answer{Err: jetstream.ErrInvalidJSAck}},
+		"negative":            {data: `{"stream":"SUPERVISOR","seq":-1}`, want: Answer{Err: jetstream.ErrInvalidJSAck}},
+		"no stream":           {data: `{"seq":1}`, want: Answer{Err: jetstream.ErrInvalidJSAck}},
+		"empty stream":        {data: `{"stream":"","seq":1}`, want: Answer{Err: jetstream.ErrInvalidJSAck}},
+		"error":               {data: `{"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"},"stream":"SUPERVISOR","seq":0}`, want: Answer{Err: full}},
+		"usual":               {data: `{"stream":"SUPERVISOR","seq":123}`, want: Answer{Stream: stream.Events, Seq: 123}},
+		"largest":             {data: `{"stream":"SUPERVISOR","seq":18446744073709551615}`, want: Answer{Stream: stream.Events, Seq: 1<<64 - 1}},
+		"none stored":         {data: `{"stream":"SUPERVISOR","seq":0}`, want: Answer{Stream: stream.Events}},
+		"duplicate":           {data: `{"stream":"SUPERVISOR","seq":123,"duplicate": true}`, want: Answer{Stream: stream.Events, Seq: 123, Duplicate: true}},
+		"duplicate, no space": {data: `{"stream":"SUPERVISOR","seq":123,"duplicate":true}`, want: Answer{Stream: stream.Events, Seq: 123, Duplicate: true}},
+		"no duplicate":        {data: `{"stream":"SUPERVISOR","seq":123,"duplicate":false}`, want: Answer{Stream: stream.Events, Seq: 123}},
+		"domain":              {data: `{"stream":"SUPERVISOR","domain":"hub","seq":123}`, want: Answer{Stream: stream.Events, Seq: 123}},
+		"domain, duplicate":   {data: `{"stream":"SUPERVISOR","domain":"hub","seq":1,"duplicate": true}`, want: Answer{Stream: stream.Events, Seq: 1, Duplicate: true}},
+		"another order":       {data: `{"seq":5,"stream":"SUPERVISOR","batch":"x"}`, want: Answer{Stream: stream.Events, Seq: 5}},
+		"another stream":      {data: `{"stream":"ORDERS","seq":5}`, want: Answer{Stream: "ORDERS", Seq: 5}},
+		"escaped":             {data: `{"stream":"\u0053UPERVISOR","seq":5}`, want: Answer{Stream: stream.Events, Seq: 5}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := (&Ring{stream: stream.Events}).readAnswer(&nats.Msg{Data: []byte(tc.data)})
@@ -134,7 +135,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// What is read by hand is what encoding/json reads.
+// cutAck reads what encoding/json reads.
 func FuzzCutAck(f *testing.F) {
 	for _, s := range []string{
 		`{"stream":"SUPERVISOR","seq":123}`, `{"stream":"S","domain":"hub","seq":9999999999999999999,"duplicate": true}`,
@@ -179,26 +180,26 @@ func TestAcksNumbers(t *testing.T) {
 	if !strings.HasPrefix(m1.Reply, "_INBOX_web1.") {
 		t.Errorf("the answer goes to %s", m1.Reply)
 	}
-	w.respond(t, m2, ack(stream.Events, 1))
+	w.respond(t, m2, publishtest.Ack(stream.Events, 1))
 	w.pending(t, first)
 	if got := w.wait(t, second); got.Seq != 2 || got.Err != nil {
 		t.Errorf("the second message's answer is %+v", got)
 	}
 	prefix := strings.TrimSuffix(m1.Reply, strconv.FormatUint(first, 10))
 	for _, token := range []string{"0", "-1", "+1", "x", "3", strconv.Itoa(Window), strconv.Itoa(Window + 1), "18446744073709551616"} {
-		w.respond(t, &nats.Msg{Reply: prefix + token}, ack(stream.Events, 7))
+		w.respond(t, &nats.Msg{Reply: prefix + token}, publishtest.Ack(stream.Events, 7))
 	}
-	w.respond(t, m2, ack(stream.Events, 8)) // it has been taken
+	w.respond(t, m2, publishtest.Ack(stream.Events, 8)) // it has been taken
 	w.pending(t, first)
-	w.respond(t, m1, ack(stream.Events, 2))
+	w.respond(t, m1, publishtest.Ack(stream.Events, 2))
 	w.respond(t, m1, []byte(`{"error":{"code":503,"err_code":10077}}`)) // it has ended
 	if got := w.wait(t, first); got.Seq != 3 || got.Err != nil {
 		t.Errorf("the first message's answer is %+v", got)
 	}
 	third, m3 := w.sent(t)
-	w.respond(t, m1, ack(stream.Events, 9))
+	w.respond(t, m1, publishtest.Ack(stream.Events, 9))
 	w.pending(t, third)
-	w.respond(t, m3, ack(stream.Events, 3))
+	w.respond(t, m3, publishtest.Ack(stream.Events, 3))
 	if got := w.wait(t, third); got.Seq != 4 {
 		t.Errorf("the third message's answer is %+v", got)
 	}
@@ -223,13 +224,13 @@ func TestAcksLate(t *testing.T) {
 		_, m := w.sent(t)
 		msgs = append(msgs, m)
 	}
-	if _, err := w.Publish(message("id", nil)); !errors.Is(err, errRingFull) {
+	if _, err := w.Publish(publishtest.Message("id", nil)); !errors.Is(err, errRingFull) {
 		t.Errorf("one message more than a window: %v", err)
 	}
-	w.respond(t, late, ack(stream.Events, 99))
+	w.respond(t, late, publishtest.Ack(stream.Events, 99))
 	w.pending(t, n+Window)
 	for i, m := range msgs {
-		if err := w.nc.Publish(m.Reply, ack(stream.Events, i)); err != nil {
+		if err := w.nc.Publish(m.Reply, publishtest.Ack(stream.Events, i)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -240,7 +241,7 @@ func TestAcksLate(t *testing.T) {
 	}
 }
 
-// Each message has its own time.
+// Each message has its own time limit.
 func TestAcksTimeout(t *testing.T) {
 	w := newWire(t, streamtest.Start(t), 500*time.Millisecond)
 	first, _ := w.sent(t)
@@ -248,7 +249,7 @@ func TestAcksTimeout(t *testing.T) {
 	time.Sleep(250 * time.Millisecond)
 	begun := time.Now()
 	last, _ := w.sent(t)
-	w.respond(t, m, ack(stream.Events, 0))
+	w.respond(t, m, publishtest.Ack(stream.Events, 0))
 	if got := w.wait(t, answered); got.Err != nil {
 		t.Error(got.Err)
 	}
@@ -288,18 +289,18 @@ func TestAcksDisconnected(t *testing.T) {
 					t.Fatalf("message %d ended with %+v", n, got)
 				}
 			}
-			if _, err := w.Publish(message("id", nil)); err == nil {
+			if _, err := w.Publish(publishtest.Message("id", nil)); err == nil {
 				t.Error("a message was published without a connection")
 			}
 			if name == "closed" {
 				return
 			}
 			s.Restart()
-			waitFor(t, w.nc.IsConnected)
+			publishtest.WaitFor(t, w.nc.IsConnected)
 			n := w.send(t)
 			select {
 			case m := <-w.came:
-				w.respond(t, m, ack(stream.Events, 0))
+				w.respond(t, m, publishtest.Ack(stream.Events, 0))
 				if got := w.wait(t, n); got.Err != nil {
 					t.Error(got.Err)
 				}
@@ -312,7 +313,7 @@ func TestAcksDisconnected(t *testing.T) {
 	}
 }
 
-// Without anything that would take a message, that is reported at once.
+// If nothing subscribes to the subject, that is reported at once.
 func TestAcksNoResponders(t *testing.T) {
 	s := streamtest.Start(t)
 	w := newWire(t, s, time.Minute)
@@ -325,11 +326,11 @@ func TestAcksNoResponders(t *testing.T) {
 	}
 }
 
-// A message that was not sent, and one that nobody knows, does not keep anyone.
+// Nobody waits for a message that was not sent, or for an unknown number.
 func TestAcksNotSent(t *testing.T) {
 	w := newWire(t, streamtest.Start(t), time.Minute)
 	for range Window + 1 {
-		if _, err := w.Publish(message("id", make([]byte, 2<<20))); !errors.Is(err, nats.ErrMaxPayload) {
+		if _, err := w.Publish(publishtest.Message("id", make([]byte, 2<<20))); !errors.Is(err, nats.ErrMaxPayload) {
 			t.Fatal(err)
 		}
 	}
@@ -353,7 +354,7 @@ func BenchmarkPublish(b *testing.B) {
 			defer a.Close()
 			oldest := uint64(1)
 			for b.Loop() {
-				n, err := a.Publish(message("id", data))
+				n, err := a.Publish(publishtest.Message("id", data))
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -374,7 +375,7 @@ func BenchmarkPublish(b *testing.B) {
 			}
 			var queue []jetstream.PubAckFuture
 			for b.Loop() {
-				f, err := js.PublishMsgAsync(message("id", data), jetstream.WithRetryAttempts(0))
+				f, err := js.PublishMsgAsync(publishtest.Message("id", data), jetstream.WithRetryAttempts(0))
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -394,7 +395,7 @@ func BenchmarkPublish(b *testing.B) {
 	} {
 		b.Run(name, func(b *testing.B) {
 			s := streamtest.Start(b)
-			responder(b, s.URL, func(i int, m *nats.Msg) { _ = m.Respond(ack(stream.Events, i)) })
+			publishtest.Respond(b, s.URL, func(i int, m *nats.Msg) { _ = m.Respond(publishtest.Ack(stream.Events, i)) })
 			nc, err := nats.Connect(s.URL)
 			if err != nil {
 				b.Fatal(err)

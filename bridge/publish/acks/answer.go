@@ -10,10 +10,10 @@ import (
 
 // Answer is what became of a message: the acknowledgement of a stream, or an error.
 type Answer struct {
-	// Stream is whose acknowledgement it is: any responder on the subject can answer.
+	// Stream is the name in the acknowledgement: any responder on the subject can answer.
 	Stream string
-	// Seq is the sequence of the message in the stream, or, of a duplicate, of the one
-	// that the stream already holds.
+	// Seq is the sequence of the message in the stream; for a duplicate, that of the
+	// message that the stream already holds.
 	Seq       uint64
 	Duplicate bool
 	// Err is the library's error: jetstream.ErrNoStreamResponse, ErrInvalidJSAck,
@@ -21,7 +21,7 @@ type Answer struct {
 	Err error
 }
 
-// read is what an answer says. Its errors are those of the library.
+// readAnswer returns what an answer says. Its errors are those of the library.
 func (r *Ring) readAnswer(m *nats.Msg) Answer {
 	if len(m.Data) == 0 && m.Header.Get("Status") == "503" { // there are no responders
 		return Answer{Err: jetstream.ErrNoStreamResponse}
@@ -59,7 +59,7 @@ func parseAck(data []byte) Answer {
 //
 //	{"stream":"SUPERVISOR","domain":"hub","seq":123,"duplicate": true}
 //
-// domain and duplicate may be missing. ok is false for whatever differs.
+// domain and duplicate may be missing. ok is false for anything else.
 func cutAck(b []byte) (stream []byte, seq uint64, duplicate, ok bool) {
 	if b, ok = bytes.CutPrefix(b, []byte(`{"stream":"`)); !ok {
 		return nil, 0, false, false
@@ -96,7 +96,8 @@ func cutAck(b []byte) (stream []byte, seq uint64, duplicate, ok bool) {
 	return nil, 0, false, false
 }
 
-// cutPlain cuts a string's text, without escapes, and its end.
+// cutPlain cuts the rest of a JSON string, up to its quote, from b. ok is false if the text
+// is not plain ASCII without escapes.
 func cutPlain(b []byte) (text, rest []byte, ok bool) {
 	for i, c := range b {
 		switch {

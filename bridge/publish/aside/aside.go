@@ -1,10 +1,10 @@
-// Package aside publishes messages past the source: what has to be said although the
+// Package aside publishes messages past the source: reports that must get out although the
 // source waits, is refused, or cannot be read. There is no order between them and the
 // source's records.
 //
-// Under pressure: Max messages wait, one of each key. Of more, the oldest are dropped,
-// counted and logged. Put never blocks. A message is tried until the stream has it, and
-// one that is refused goes to the end of the line.
+// Under pressure: up to Max messages wait, one of each key. Beyond that the oldest are
+// dropped, counted and logged. Put never blocks. A message is sent until the stream has
+// stored it; one that is refused goes to the end of the line.
 package aside
 
 import (
@@ -42,53 +42,54 @@ type Config struct {
 	Stream string
 	// AckTimeout bounds the wait for one acknowledgement.
 	AckTimeout time.Duration
-	// OtherID returns the id to use where somebody else has used id. It may be called
-	// from any goroutine.
+	// OtherID returns the id to use if somebody else has used id. It may be called from any
+	// goroutine.
 	OtherID func(id string) string
 	Log     zerolog.Logger
 }
 
-// Lane is what is published past the source.
+// Lane holds what is published past the source, and publishes it.
 type Lane struct {
 	cfg  Config
 	more chan struct{} // holds one value
-	// noTTL says that the stream takes no time to live. It belongs to the goroutine of
+	// noTTL says that the stream refuses a time to live. It belongs to the goroutine of
 	// Run.
 	noTTL bool
 
 	mu      sync.Mutex // guards what follows
 	waiting []entry    // oldest first
-	// sending says that one more is on its way, on subject; cancel ends the wait for its
-	// answer.
+	// sending says that another message, no longer in waiting, is being sent on subject;
+	// cancel ends the wait for its answer.
 	sending bool
 	subject string
 	cancel  context.CancelCauseFunc
 	dropped uint64
-	idle    chan struct{} // closed when nothing waits or is sent; nil if nobody waits for that
+	idle    chan struct{} // of Flush: closed when nothing waits or is sent; nil without a Flush
 }
 
 // entry is one message.
 type entry struct {
 	key     string
 	msg     *nats.Msg
-	sent    bool   // it may have reached the stream before
-	otherID string // the message id, where it is not that of msg
+	sent    bool   // it may have reached the stream already
+	otherID string // the id to send it under, if not that of msg
 }
 
 // New returns a lane with nothing in it.
 func New(cfg Config) *Lane { return &Lane{cfg: cfg, more: make(chan struct{}, 1)} }
 
 // Put adds a message, in place of one of the same key that is not sent yet. It never
-// blocks and may be called from any goroutine, before Run too. The message must not be
-// changed any more.
+// blocks and may be called from any goroutine, also before Run. The message must not be
+// changed afterwards.
 func (l *Lane) Put(key string, m *nats.Msg) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+
 	if i := slices.IndexFunc(l.waiting, func(e entry) bool { return e.key == key }); i >= 0 {
 		l.waiting = slices.Delete(l.waiting, i, i+1)
 	}
 	if len(l.waiting) == Max {
-		l.drop(l.waiting[0].msg, errors.New("too many wait"))
+		l.drop(l.waiting[0].msg, errors.New("too many messages wait"))
 		l.waiting = slices.Delete(l.waiting, 0, 1)
 	}
 	l.waiting = append(l.waiting, entry{key: key, msg: m})
@@ -128,8 +129,8 @@ func (l *Lane) Run(ctx context.Context, nc *nats.Conn, js jetstream.JetStream) {
 			}
 		}
 
-		// Without a connection, or a message, there is something to wait for; a message
-		// that was refused is tried again after a while.
+		// Without a connection or a message, status or more ends the wait. A message that
+		// was refused is tried again after a while.
 		var retry <-chan time.Time
 		if backoff > 0 {
 			retry = time.After(backoff)
@@ -175,7 +176,7 @@ func (l *Lane) take() (entry, bool) {
 	return e, true
 }
 
-// send sends a message once. sent says that the stream may have it.
+// send sends a message once. sent says that it may have reached the stream.
 func (l *Lane) send(ctx context.Context, js jetstream.JetStream, e entry) (sent bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, l.cfg.AckTimeout)
 	defer cancel()
@@ -184,7 +185,7 @@ func (l *Lane) send(ctx context.Context, js jetstream.JetStream, e entry) (sent 
 	ack, err := js.PublishMsg(ctx, l.stamped(e), jetstream.WithRetryAttempts(0))
 	switch {
 	case refusal.IsTTLDisabled(err):
-		l.noTTL = true // it is tried again without
+		l.noTTL = true // the next attempt is without
 		return false, err
 	case errors.Is(context.Cause(ctx), nats.ErrPermissionViolation):
 		return e.sent, context.Cause(ctx)
@@ -215,8 +216,8 @@ func (l *Lane) stamped(e entry) *nats.Msg {
 	return m
 }
 
-// settle notes what became of a message. One that could not be published goes to
-// the end of the line, so that none holds up the others.
+// settle notes what became of a message. One that could not be published goes to the end of
+// the line, so that it does not hold up the others.
 func (l *Lane) settle(e entry, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -243,7 +244,7 @@ func (l *Lane) settle(e entry, err error) {
 	}
 }
 
-// untilDenied returns the context of one message, which a denial of its subject ends.
+// untilDenied returns the context of one message, which ends when its subject is denied.
 func (l *Lane) untilDenied(ctx context.Context, subject string) context.Context {
 	ctx, cancel := context.WithCancelCause(ctx)
 	l.mu.Lock()
@@ -253,7 +254,8 @@ func (l *Lane) untilDenied(ctx context.Context, subject string) context.Context 
 	return ctx
 }
 
-// Denied reports whether a denial is of what is sent here, and ends the wait for it.
+// Denied reports whether a denial concerns the message that is being sent, and ends the wait
+// for its answer.
 func (l *Lane) Denied(err error) bool {
 	subject := refusal.DeniedSubject(err)
 	l.mu.Lock()
@@ -265,7 +267,7 @@ func (l *Lane) Denied(err error) bool {
 	return true
 }
 
-// Flush waits until nothing waits to be published, for a second at most.
+// Flush returns when nothing waits to be published, at the latest after flushLimit.
 func (l *Lane) Flush(ctx context.Context) {
 	l.mu.Lock()
 	if len(l.waiting) == 0 && !l.sending {

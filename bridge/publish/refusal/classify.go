@@ -12,8 +12,8 @@ import (
 	"supernats/schema/natsconn"
 )
 
-// Kinds of errors that keep messages from the stream, and about which the stream or the
-// server has answered.
+// Kinds of errors that keep messages from the stream and that are an answer of the stream or
+// the server.
 const (
 	KindTTL = "ttl"
 
@@ -27,7 +27,7 @@ const (
 	kindAPI         = "api " // and the code
 )
 
-// Causes of troubles that a kind of error stands for.
+// Causes of the troubles that kinds of errors stand for.
 const (
 	// CauseRights: the server does not let us publish.
 	CauseRights = "nats-rights"
@@ -115,8 +115,8 @@ func Classify(err error) (kind, fix string) {
 	return err.Error(), fixConnection
 }
 
-// isConnection reports that there is no connection. With several servers their addresses
-// take turns in the text of such errors, so it cannot be the kind.
+// isConnection reports whether an error means that there is no connection. Its text cannot be
+// the kind: with several servers their addresses take turns in it.
 func isConnection(err error) bool {
 	var network *net.OpError
 	return errors.As(err, &network) || isAny(err, nats.ErrDisconnected, nats.ErrReconnectBufExceeded,
@@ -132,8 +132,8 @@ func isAny(err error, targets ...error) bool {
 	return false
 }
 
-// CauseOf is the trouble of a kind of error which says that the stream does not want what
-// it is sent, empty for the others: with those there is nobody to report to.
+// CauseOf returns the cause of the trouble that a kind of error stands for. It is empty if
+// there is no connection or no answer: then a report would not get out either.
 func CauseOf(kind string) string {
 	switch kind {
 	case kindPermission:

@@ -1,12 +1,11 @@
-// Package refusal names what the server and the stream answer when they do not take a
-// message, and what fixes it. Errors are classified here once: the publisher decides by
-// the class whether a message is sent again, in another form, or not at all.
+// Package refusal names the reasons for which the server or the stream does not take a
+// message, and what fixes each. Errors are classified here, once: by the class the publisher
+// decides whether a message is sent again, in another form, or not at all.
 package refusal
 
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -21,10 +20,11 @@ const (
 	codeNoMemory    = 10028 // JSMemoryResourcesExceededErr
 )
 
-// ErrTooSmall says that the server or the stream takes next to nothing of ours.
+// ErrTooSmall says that the limits of the server or the stream are too small for almost all
+// of our messages.
 var ErrTooSmall = errors.New("no message of ours is small enough")
 
-// Foreign is the answer of something that is not our stream: any responder on the
+// Foreign is an acknowledgement by something that is not our stream: any responder on the
 // subject can answer.
 type Foreign struct{ Subject, Got, Want string }
 
@@ -32,7 +32,7 @@ func (e *Foreign) Error() string {
 	return fmt.Sprintf("message on %s was acknowledged by %q, not by stream %s", e.Subject, e.Got, e.Want)
 }
 
-// Code is the code of JetStream's error, 0 for any other error.
+// Code returns the code of an error of JetStream, 0 for any other error.
 func Code(err error) jetstream.ErrorCode {
 	var api *jetstream.APIError
 	if errors.As(err, &api) {
@@ -41,25 +41,9 @@ func Code(err error) jetstream.ErrorCode {
 	return 0
 }
 
-// IsTTLDisabled reports that the stream takes no message with a time to live.
+// IsTTLDisabled reports whether the stream refused a message for its time to live.
 func IsTTLDisabled(err error) bool { return Code(err) == codeTTLDisabled }
 
-// IsTooBig reports that the stream takes no message of that size: its max_msg_size is
-// less than the server's max_payload.
+// IsTooBig reports whether the stream refused a message for its size: the stream's
+// max_msg_size is less than the server's max_payload.
 func IsTooBig(err error) bool { return Code(err) == codeTooBig }
-
-// DeniedSubject returns the subject that the server did not permit to publish on, empty
-// for any other error: Permissions Violation for Publish to "subject" (nats-server
-// client.go, pubPermissionViolation).
-func DeniedSubject(err error) string {
-	_, rest, ok := strings.Cut(err.Error(), `Publish to "`)
-	if !ok {
-		return ""
-	}
-	subject, _, _ := strings.Cut(rest, `"`)
-	return subject
-}
-
-// ConcernsPublishing distinguishes a denial of what a publisher needs from one of what
-// is only of use to it.
-func ConcernsPublishing(err error) bool { return !strings.Contains(err.Error(), `"$JS.API.`) }

@@ -1,15 +1,15 @@
-// Package rivals finds other supervisords whose bridges publish under our host's name.
-// That is fine as long as their processes are others: two of the same name, beneath one
-// host, overwrite each other's states. So the last message on each of our subjects is
-// read now and then: it is of our boot, or of another one that is at work too.
+// Package rivals finds other supervisords whose bridges publish under our host's name. That
+// is fine as long as their processes have other names: two of the same name, under one host,
+// overwrite each other's states. So the last message on each of our subjects is read now and
+// then: it is from our boot, or from another one.
 //
-// A look before anything of ours is published shows what the others had on subjects that
-// we are about to use. A boot that publishes from one look to the next, and again to the
-// one after, is at work: publishing once, it may be a listener that publishes what was
-// left of an earlier life. It counts as gone when it has been silent for Silence.
+// A look before anything of ours is published shows what the others had on subjects that we
+// are about to use. A boot is at work if it has published between two looks, and again
+// before the next one. After only one of these it may be a listener that publishes what an
+// earlier life left. A boot counts as gone when it has been silent for Silence.
 //
-// Under pressure: maxBoots boots are kept, with maxProcesses processes each, and a look is
-// due every 5 minutes at most where nothing is shared.
+// Under pressure: up to maxBoots boots are kept, with maxProcesses processes each. While
+// nothing is shared the interval between looks grows to 5 minutes.
 package rivals
 
 import (
@@ -38,29 +38,36 @@ const (
 	groupRemoved = "PROCESS_GROUP_REMOVED"
 )
 
-// Reader calls each for the last message on each of our subjects: its subject, its id, of
-// which what was added to send it again is cut off, and its sequence in the stream.
+// Reader calls each for the last message on each of our subjects, with its subject, its id
+// without what was added to send it again, and its sequence in the stream.
 type Reader func(ctx context.Context, each func(subject, id string, seq uint64)) error
+
+// Self is how a bridge distinguishes what is its own from what is a rival's.
+type Self struct {
+	// BootOf returns the boot, a life of a supervisord, that an id belongs to; empty if it
+	// belongs to none.
+	BootOf func(id string) string
+	// Boot is our own.
+	Boot string
+	// Processes returns the processes of our supervisord, group.process in tokens. If it is
+	// nil, or returns nil, they are known only by their events.
+	Processes func() map[string]bool
+	// IsListener reports whether a group, in tokens, is that of a bridge: every supervisord
+	// has one, usually of the same name. May be nil.
+	IsListener func(group string) bool
+}
 
 // Config is what a Watch needs.
 type Config struct {
-	// Boot returns which life of a supervisord an id is of, empty if it is of none; Ours
-	// is our own.
-	Boot func(id string) string
-	Ours string
-	// Processes are those of our supervisord, group.process in tokens; nil, also as its
-	// result, where they are not known but by their events.
-	Processes func() map[string]bool
-	// Listener reports whether a group, in tokens, is that of a bridge: every supervisord
-	// has one, mostly of the same name. May be nil.
-	Listener func(group string) bool
-	// Raise reports that processes are shared, and may be nil; Clear, that none are.
+	Self Self
+	// Raise reports that processes are shared; may be nil. Clear reports that none are.
 	Raise func(text, fix string)
 	Clear func()
 	Log   zerolog.Logger
 
-	// First is how long it takes until the first look, and to one that makes sure;
-	// Silence, after which time a boot counts as gone. 0 is 6 seconds, and 3 minutes.
+	// First is the time from Begin to the first look, and to a look that confirms another;
+	// 0 is 6 seconds. Silence is how long a boot is silent before it counts as gone; 0 is 3
+	// minutes.
 	First, Silence time.Duration
 }
 
@@ -69,18 +76,18 @@ type Watch struct {
 	cfg    Config
 	wait   time.Duration    // until the next look
 	due    <-chan time.Time // when to look again; nil before Begin
-	looked bool             // before anything was published
-	boots  map[string]*boot // the others
-	// ours are the processes that our boot has had messages of: group.process, in tokens.
+	looked bool             // LookBefore has looked
+	boots  map[string]*boot // the others, by name
+	// ours is the processes of which our boot has messages: group.process, in tokens.
 	ours   map[string]bool
-	raised bool
+	raised bool // it is reported that processes are shared
 }
 
 // boot is one other boot.
 type boot struct {
 	seq       uint64            // of its last message
-	fresh     time.Time         // when it had a new one
-	times     int               // how many looks in a row found one, at most 2
+	fresh     time.Time         // when a look last found a new one
+	times     int               // how many looks in a row found one, at most 2: then it is at work
 	processes map[string]uint64 // the sequence of the last message of each
 }
 
@@ -95,7 +102,8 @@ func New(cfg Config) *Watch {
 	return &Watch{cfg: cfg, boots: map[string]*boot{}, ours: map[string]bool{}}
 }
 
-// Begin makes the first look due, once: nothing of an earlier life is left to publish.
+// Begin starts the timer of the first look, when nothing of an earlier life is left to
+// publish. Further calls do nothing.
 func (w *Watch) Begin() {
 	if w.due == nil {
 		w.wait = w.cfg.First
@@ -103,11 +111,10 @@ func (w *Watch) Begin() {
 	}
 }
 
-// Due gives a value when it is time for Look, from Begin on.
+// Due receives a value when Look is due, from Begin on.
 func (w *Watch) Due() <-chan time.Time { return w.due }
 
-// LookBefore looks before anything is published. It is done once, and publishing does not
-// wait for it for long.
+// LookBefore looks before anything is published, once. It takes a second at most.
 func (w *Watch) LookBefore(ctx context.Context, read Reader) {
 	if w.looked {
 		return
@@ -117,12 +124,12 @@ func (w *Watch) LookBefore(ctx context.Context, read Reader) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	if err := w.readLast(ctx, read); err != nil {
-		w.cfg.Log.Debug().Err(err).Msg("cannot look which other supervisords have the same host name")
+		w.cfg.Log.Debug().Err(err).Msg("cannot check which other supervisords have the same host name")
 	}
 }
 
-// Look reports processes that another boot has too, and the end of that. An error is no
-// obstacle to publishing: the next look is due later.
+// Look reports processes that another boot has too, or that there are none any more. After
+// an error the next look is due later.
 func (w *Watch) Look(ctx context.Context, read Reader) {
 	w.wait = min(2*w.wait, lookEvery)
 	before := map[string]uint64{}
@@ -131,7 +138,7 @@ func (w *Watch) Look(ctx context.Context, read Reader) {
 	}
 	if err := w.readLast(ctx, read); err != nil {
 		w.due = time.After(w.wait)
-		w.cfg.Log.Debug().Err(err).Msg("cannot look whether another supervisord has the same host name")
+		w.cfg.Log.Debug().Err(err).Msg("cannot check whether another supervisord has the same host name")
 		return
 	}
 
@@ -144,10 +151,10 @@ func (w *Watch) Look(ctx context.Context, read Reader) {
 }
 
 // compare returns the processes that boots at work share with us, and one of those boots.
-// before has the last sequence of each boot at the look before.
+// before is the last sequence of each boot at the previous look.
 func (w *Watch) compare(before map[string]uint64, now time.Time) (shared []string, of string) {
 	for name, other := range w.boots {
-		// What it had when it was first seen does not show whether it is at work.
+		// What it had published when it was first seen does not show that it is at work.
 		seq, known := before[name]
 		if known && other.seq > seq {
 			other.times = min(2, other.times+1)
@@ -173,27 +180,26 @@ func (w *Watch) compare(before map[string]uint64, now time.Time) (shared []strin
 
 // readLast reads the last message on each of our subjects.
 func (w *Watch) readLast(ctx context.Context, read Reader) error {
-	removed := map[string]map[string]uint64{} // the sequence at which a boot lost a group
+	removed := map[string]map[string]uint64{} // by boot and group: the sequence of the removal
 	err := read(ctx, func(subject, id string, seq uint64) {
-		name := w.cfg.Boot(id)
+		name := w.cfg.Self.BootOf(id)
+		if name == "" {
+			return
+		}
 		_, group, process, event, ok := schema.SubjectEvent(subject)
-		member := group + "." + process
-		isProcess := ok && process != "-"
-		switch {
-		case name == "":
-		case name == w.cfg.Ours:
-			if isProcess && len(w.ours) < maxProcesses {
+		member := ""
+		if ok && process != "-" {
+			member = group + "." + process
+		}
+
+		if name == w.cfg.Self.Boot {
+			if member != "" && len(w.ours) < maxProcesses {
 				w.ours[member] = true
 			}
-		default:
-			other := w.bootOf(name)
-			if other == nil {
-				return
-			}
-			other.seq = max(other.seq, seq)
-			if isProcess && len(other.processes) < maxProcesses {
-				other.processes[member] = max(other.processes[member], seq)
-			}
+			return
+		}
+		if other := w.bootOf(name); other != nil {
+			other.note(member, seq)
 			if event == groupRemoved {
 				if removed[name] == nil {
 					removed[name] = map[string]uint64{}
@@ -203,8 +209,8 @@ func (w *Watch) readLast(ctx context.Context, read Reader) error {
 		}
 	})
 
-	// The processes of a removed group still have their last messages in the stream, from
-	// before the removal.
+	// The stream still holds the last messages of a removed group's processes, from before
+	// the removal.
 	for name, groups := range removed {
 		w.boots[name].removeBefore(groups)
 	}
@@ -221,6 +227,15 @@ func (w *Watch) bootOf(name string) *boot {
 	return other
 }
 
+// note notes a message of the boot; member is the process that it is about, empty if it is
+// about none.
+func (b *boot) note(member string, seq uint64) {
+	b.seq = max(b.seq, seq)
+	if member != "" && len(b.processes) < maxProcesses {
+		b.processes[member] = max(b.processes[member], seq)
+	}
+}
+
 // removeBefore drops the processes whose last message came before their group was removed.
 func (b *boot) removeBefore(groups map[string]uint64) {
 	for name, seq := range b.processes {
@@ -231,11 +246,11 @@ func (b *boot) removeBefore(groups map[string]uint64) {
 	}
 }
 
-// sharedWith returns the processes that another boot has and we have.
+// sharedWith returns the processes that both another boot and we have.
 func (w *Watch) sharedWith(other *boot) []string {
 	ours := w.ours
-	if w.cfg.Processes != nil {
-		if table := w.cfg.Processes(); table != nil {
+	if w.cfg.Self.Processes != nil {
+		if table := w.cfg.Self.Processes(); table != nil {
 			ours = table
 		}
 	}
@@ -243,7 +258,7 @@ func (w *Watch) sharedWith(other *boot) []string {
 	var both []string
 	for name := range other.processes {
 		group, _, _ := strings.Cut(name, ".")
-		if listener := w.cfg.Listener; listener != nil && listener(group) {
+		if isListener := w.cfg.Self.IsListener; isListener != nil && isListener(group) {
 			continue
 		}
 		if ours[name] {
@@ -274,7 +289,7 @@ func (w *Watch) report(shared []string, of string) {
 	}
 }
 
-// textOf says which processes are shared, and with which boot.
+// textOf returns a text that names the shared processes and the other boot.
 func (w *Watch) textOf(shared []string, of string) string {
 	slices.Sort(shared)
 	shared = slices.Compact(shared)
@@ -285,14 +300,15 @@ func (w *Watch) textOf(shared []string, of string) string {
 	}
 
 	text := fmt.Sprintf("another supervisord (boot %s, ours is %s) publishes under this host's name "+
-		"and has processes of the same names: %s", of, w.cfg.Ours, strings.Join(names, ", "))
+		"and has processes of the same names: %s", of, w.cfg.Self.Boot, strings.Join(names, ", "))
 	if more := len(shared) - len(names); more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}
 	return text
 }
 
-// plainName is the name of a token, or the token where only a part of the name is in it.
+// plainName returns the name that a token stands for, or the token if it holds only a part of
+// the name.
 func plainName(token string) string {
 	if name, err := schema.ParseToken(token); err == nil {
 		return name

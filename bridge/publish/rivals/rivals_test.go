@@ -37,8 +37,11 @@ func (h held) read(_ context.Context, each func(subject, id string, seq uint64))
 func watched() (*Watch, *[]string) {
 	reports := new([]string)
 	return New(Config{
-		Ours: "aaaa", Log: zerolog.Nop(),
-		Boot:  func(id string) string { boot, _, _ := strings.Cut(id, "/"); return boot },
+		Self: Self{
+			Boot:   "aaaa",
+			BootOf: func(id string) string { boot, _, _ := strings.Cut(id, "/"); return boot },
+		},
+		Log:   zerolog.Nop(),
 		Raise: func(text, _ string) { *reports = append(*reports, text) },
 		Clear: func() { *reports = append(*reports, "clear") },
 	}), reports
@@ -80,7 +83,7 @@ func TestLook(t *testing.T) {
 	})
 }
 
-// A look that fails is no obstacle: the next one is due later.
+// After a look that failed the next one is due later.
 func TestLookFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, reports := watched()
@@ -105,7 +108,7 @@ func TestLookFails(t *testing.T) {
 	})
 }
 
-// The text names ten processes.
+// The text names ten processes at most.
 func TestTextOf(t *testing.T) {
 	w, _ := watched()
 	var shared []string

@@ -1,4 +1,4 @@
-// Package files is what the spool needs of a file system: files, which its tests make fail,
+// Package files is what the spool needs of a file system: files, which tests can make fail,
 // and the lock of a directory.
 package files
 
@@ -9,13 +9,13 @@ import (
 	"syscall"
 )
 
-// Modes of what is made.
+// Modes of new directories and files.
 const (
 	DirMode = 0o750
 	Mode    = 0o640
 )
 
-// System is what a spool needs of a file system; tests make it fail.
+// System is a file system. Names are paths.
 type System interface {
 	Open(name string, flag int) (File, error)
 	// List returns the names in a directory, sorted, with their sizes.
@@ -24,20 +24,19 @@ type System interface {
 	// Link gives a file a second name.
 	Link(name, second string) error
 	SyncDir(dir string) error
-	// Map makes the first bytes of a file memory that is shared with it.
+	// Map maps the first size bytes of a file into memory, shared with the file.
 	Map(f File, size int) (b []byte, unmap func() error, err error)
-	// Space returns how many bytes of a file system are free for us, and how many
-	// it has.
+	// Space returns how many bytes of the file system are free for us, and its size.
 	Space(dir string) (free, total uint64, err error)
 }
 
-// Listed is a file of a directory.
+// Listed is one file of a directory; Size is in bytes.
 type Listed struct {
 	Name string
 	Size int64
 }
 
-// File is an open one.
+// File is an open file.
 type File interface {
 	ReadAt(p []byte, off int64) (int, error)
 	WriteAt(p []byte, off int64) (int, error)
@@ -46,7 +45,7 @@ type File interface {
 	Close() error
 }
 
-// Disk is the real thing.
+// Disk is the operating system's file system.
 type Disk struct{}
 
 func (Disk) Open(name string, flag int) (File, error) {
@@ -107,7 +106,7 @@ func (Disk) Map(f File, size int) ([]byte, func() error, error) {
 	return b, func() error { return syscall.Munmap(b) }, nil
 }
 
-// Unlinked reports whether an open file has no name any more.
+// Unlinked reports whether an open file no longer has a name.
 func Unlinked(f File) bool {
 	fd, ok := f.(*os.File)
 	if !ok {
@@ -121,7 +120,7 @@ func Unlinked(f File) bool {
 	return ok && st.Nlink == 0
 }
 
-// IsFull reports whether a write failed for want of room.
+// IsFull reports whether a write failed for lack of room.
 func IsFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }

@@ -11,20 +11,21 @@ import (
 	"time"
 )
 
-// LockName is the file that the process holds which has a spool open.
+// LockName is the file that is locked by the process that has a spool open.
 const LockName = "lock"
 
 // ErrLocked is returned while another process has the spool open.
 var ErrLocked = errors.New("another process has the spool open")
 
-// Acquire waits until no other process has the spool open; the system frees
-// the lock of one that dies. waiting is called once if it is held at first.
+// Acquire locks a directory, and waits while another process has it locked; the system
+// frees the lock of a process that dies. waiting is called once if it has to wait.
 func Acquire(ctx context.Context, dir string, waiting func(holder string)) (*os.File, error) {
 	for reported := false; ; {
 		f, err := TryLock(dir)
 		if !errors.Is(err, ErrLocked) {
 			return f, err
 		}
+
 		if !reported {
 			waiting(Holder(dir))
 			reported = true
@@ -45,7 +46,7 @@ func TryLock(dir string) (*os.File, error) {
 	}
 	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if err == nil && Unlinked(f) {
-		err = syscall.EWOULDBLOCK // who held it has removed it: the next one is another file
+		err = syscall.EWOULDBLOCK // its holder removed it: the next one is another file
 	}
 
 	if errors.Is(err, syscall.EWOULDBLOCK) {
@@ -62,7 +63,7 @@ func TryLock(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// Holder returns the process id that stands in a lock.
+// Holder returns the process id in the lock of a directory, empty if there is none.
 func Holder(dir string) string {
 	text, _ := os.ReadFile(filepath.Join(dir, LockName))
 	return strings.TrimSpace(string(text))

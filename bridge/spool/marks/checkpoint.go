@@ -1,6 +1,6 @@
 // Package marks has the two small files beside the segments of a spool: the checkpoint
-// says how far its records are done, the tally how many there were. Both are written over
-// in place, in slots of their own, so that one is whole whatever happens to the other.
+// says how far its records are done, the tally how many there were. Each has two slots that
+// are overwritten in turn, so that one is whole whatever happens to the other.
 package marks
 
 import (
@@ -18,17 +18,14 @@ import (
 
 // Checkpoint is how far the spool's records are in the stream.
 type Checkpoint struct {
-	// Next is the number of the first record that is not.
+	// Next is the number of the first record that is not in the stream.
 	Next uint64
-	// Seq is the sequence in the stream of the last acknowledgement, 0 if it is
-	// not known.
+	// Seq is the stream's sequence of the last acknowledgement, 0 if it is not known.
 	Seq uint64
 }
 
-// The file holds two slots that are written in turn, each in a block of its own,
-// so that one is whole whatever happens while the other is written. A checkpoint
-// that is lost, or older than it could be, makes records come again, and loses
-// none.
+// The file holds two slots, each in a block of its own. A checkpoint that is lost, or that
+// is out of date, makes records come again; none is lost.
 //
 //	 0         8         16        24          28          4096
 //	┌─────────┬─────────┬─────────┬───────────┬───────────┬───────────────
@@ -43,7 +40,7 @@ const (
 	slotSum   = 24
 	slotEvery = 4096
 
-	// patience is how often it is tried to read a slot.
+	// patience is how many attempts are made to read a slot.
 	patience = 8
 )
 
@@ -51,12 +48,12 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // CheckpointFile is the open file.
 type CheckpointFile struct {
-	mu      sync.Mutex
+	mu      sync.Mutex // guards what follows
 	f       files.File
-	counter uint64
+	counter uint64 // of the slot written last
 }
 
-// OpenCheckpoint opens the checkpoint of a directory, or makes one.
+// OpenCheckpoint opens the checkpoint of a directory, or creates it.
 func OpenCheckpoint(fs files.System, dir string) (*CheckpointFile, Checkpoint, error) {
 	f, err := fs.Open(filepath.Join(dir, CheckpointName), os.O_RDWR|os.O_CREATE)
 	if err != nil {
@@ -65,14 +62,14 @@ func OpenCheckpoint(fs files.System, dir string) (*CheckpointFile, Checkpoint, e
 	c := &CheckpointFile{f: f}
 	last := c.read()
 	if c.counter == 0 {
-		// Its place on the disk is taken now, when there is some: records can be
-		// removed on a disk that is full. What fails here shows at the first write.
+		// Its room on the disk is taken now, while there is some: then records can be
+		// removed on a full disk. An error here comes again at the first write.
 		_, _ = f.WriteAt(make([]byte, slotEvery+slotSize), 0)
 	}
 	return c, last, nil
 }
 
-// read finds the newer slot; none is no checkpoint at all.
+// read returns the newer slot that is whole, the zero Checkpoint if there is none.
 func (c *CheckpointFile) read() (last Checkpoint) {
 	for slot := range int64(2) {
 		var b [slotSize]byte
@@ -88,8 +85,8 @@ func (c *CheckpointFile) read() (last Checkpoint) {
 	return last
 }
 
-// readSlot reports whether the file has the slot. One that cannot be read is as
-// good as none in the end, but not at the first attempt.
+// readSlot reads a slot. It returns false if the file ends before it, or if it cannot be
+// read after several attempts.
 func (c *CheckpointFile) readSlot(b []byte, off int64) bool {
 	for range patience {
 		n, err := c.f.ReadAt(b, off)
@@ -103,7 +100,7 @@ func (c *CheckpointFile) readSlot(b []byte, off int64) bool {
 	return false
 }
 
-// Write makes p the checkpoint. It is not flushed: see above.
+// Write makes p the checkpoint. It does not flush: an old one loses nothing.
 func (c *CheckpointFile) Write(p Checkpoint) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -119,23 +116,24 @@ func (c *CheckpointFile) Write(p Checkpoint) error {
 	return nil
 }
 
-// Replace makes f the file, in the place of one that was removed.
+// Replace continues in the file of f, in place of one that was removed.
 func (c *CheckpointFile) Replace(f *CheckpointFile) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	old := c.f
-	c.f, c.counter = f.f, f.counter
+	c.f = f.f
+	c.counter = f.counter
 	return old.Close()
 }
 
-// Removed reports whether the file has no name any more.
+// Removed reports whether the file no longer has a name.
 func (c *CheckpointFile) Removed() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return files.Unlinked(c.f)
 }
 
-// Sync brings it to the platter.
+// Sync flushes the checkpoint to the platter.
 func (c *CheckpointFile) Sync() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -152,7 +150,7 @@ func (c *CheckpointFile) Close() error {
 	return c.f.Close()
 }
 
-// ReadCheckpoint looks at the checkpoint of a spool that may be in use.
+// ReadCheckpoint reads the checkpoint of a spool that may be in use.
 func ReadCheckpoint(fs files.System, dir string) (Checkpoint, error) {
 	f, err := fs.Open(filepath.Join(dir, CheckpointName), os.O_RDONLY)
 	if errors.Is(err, os.ErrNotExist) {

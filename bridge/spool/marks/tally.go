@@ -12,30 +12,29 @@ import (
 	"supernats/bridge/spool/files"
 )
 
-// Tally is how much was ever appended and done. With it a segment that is missing or
-// cut is noticed, and what is lost with it is counted in Events: records of the
-// bridge itself are none.
+// Tally is how much was ever appended and done. It shows that a segment is missing or cut,
+// and how many events are lost with it. The bridge's own records are not events.
 type Tally struct {
 	// Next is the number of the record to be appended.
 	Next uint64
-	// From is the record from which on events are counted; those before it are of a
-	// run without a tally.
+	// From is the number of the first record whose events are counted; those before it
+	// were appended without a tally.
 	From uint64
-	// Events is how many were appended from there on, Settled how many of them are
+	// Events is how many events were appended from there on, Settled how many of them are
 	// done or reported as lost.
 	Events, Settled uint64
 	// Done is the checkpoint's Next.
 	Done uint64
 	// Memory is how many events wait in memory, see package queue.
 	Memory uint64
-	// Place is what the spool's Options.Event gave for the last event, on disk or in memory.
+	// Place is what the spool's Options.Event returned for the last event, on disk or in
+	// memory.
 	Place []byte
 }
 
-// The file is a shared mapping: an Append stores its tally there without a system
-// call, and it survives the death of the process as the record does. After a power
-// cut it may be older or newer than the segments. Older, it is not used, newer, it
-// says what was lost. Two slots are written in turn, so that one is whole.
+// The file is a shared mapping: an Append stores its tally there without a system call, and
+// it survives the death of the process, as the record does. After a power cut it may be
+// older than the segments, and is not used, or newer, and shows what was lost.
 //
 //	 0           4          8         16 …                    64        4096
 //	┌───────────┬──────────┬─────────┬──────────────────────┬─────────┬──────
@@ -50,13 +49,14 @@ const (
 	tallyPlace = tallySlot - tallyHead
 )
 
-// TallyFile is the mapping. A nil one keeps nothing.
+// TallyFile is the mapping. A nil one keeps nothing. Calls of Store, Broken and Close may not
+// overlap: the spool's lock sees to that.
 type TallyFile struct {
 	f       files.File
-	b       []byte
+	b       []byte // the mapping
 	unmap   func() error
-	counter uint64
-	broken  bool
+	counter uint64 // of the slot written last
+	broken  bool   // the mapping cannot be written to
 }
 
 // OpenTally maps the tally of a directory; known is false if there is none that is
@@ -68,8 +68,8 @@ func OpenTally(fs files.System, dir string) (t *TallyFile, last Tally, known boo
 	}
 	b, err := readTally(f)
 	if err == nil {
-		// All of it is written once: its place on the disk is taken now, and a
-		// mapping beyond the end of a file is a fault when it is written to.
+		// All of it is written once, so that its room on the disk is taken now: writing to
+		// a mapping beyond the end of the file would be a fault.
 		_, err = f.WriteAt(b, 0)
 	}
 	if err == nil {
@@ -123,8 +123,8 @@ func parseTally(b []byte) (last Tally, counter uint64, known bool) {
 
 // Store makes v the tally. It costs no system call.
 //
-// Where the file system has no room even for what is written over (btrfs), or somebody
-// cuts the file, the memory cannot be written to: then nothing is kept any more.
+// If the file system has no room even to overwrite (btrfs), or somebody cuts the file, the
+// mapping cannot be written to: from then on nothing is kept.
 func (t *TallyFile) Store(v *Tally) {
 	if t == nil || t.broken {
 		return
@@ -133,6 +133,7 @@ func (t *TallyFile) Store(v *Tally) {
 	t.write(v)
 }
 
+// survive turns the fault of a write into broken. before is the setting to restore.
 func (t *TallyFile) survive(before bool) {
 	debug.SetPanicOnFault(before)
 	if err := recover(); err != nil {
@@ -140,6 +141,7 @@ func (t *TallyFile) survive(before bool) {
 	}
 }
 
+// write writes the older slot.
 func (t *TallyFile) write(v *Tally) {
 	t.counter++
 	s := t.b[int(t.counter%2)*tallySlot:][:tallySlot]
@@ -147,6 +149,7 @@ func (t *TallyFile) write(v *Tally) {
 	if len(place) > tallyPlace {
 		place = nil
 	}
+
 	binary.LittleEndian.PutUint32(s[4:], uint32(len(place)))
 	for i, u := range [...]uint64{t.counter, v.Next, v.From, v.Events, v.Settled, v.Done, v.Memory} {
 		binary.LittleEndian.PutUint64(s[8+8*i:], u)
@@ -155,7 +158,7 @@ func (t *TallyFile) write(v *Tally) {
 	binary.LittleEndian.PutUint32(s, crc32.Checksum(s[4:tallyHead+n], castagnoli))
 }
 
-// Close ends the mapping.
+// Close unmaps and closes the file.
 func (t *TallyFile) Close() error {
 	if t == nil {
 		return nil
@@ -167,10 +170,10 @@ func (t *TallyFile) Close() error {
 	return err
 }
 
-// Removed reports whether the file has no name any more.
+// Removed reports whether the file no longer has a name.
 func (t *TallyFile) Removed() bool { return t != nil && files.Unlinked(t.f) }
 
-// Broken reports that nothing is kept any more, see Store.
+// Broken reports that nothing is kept, see Store.
 func (t *TallyFile) Broken() bool { return t == nil || t.broken }
 
 // LookTally reads the tally of a spool that may be in use.

@@ -21,7 +21,7 @@ type fatal interface {
 	Fatalf(format string, args ...any)
 }
 
-// ours takes records that begin with it for events.
+// ours is the beginning of records that are events.
 func ours(rec []byte) []byte {
 	if strings.HasPrefix(string(rec), "event") {
 		return rec

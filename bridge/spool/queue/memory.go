@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Limits of what a Queue keeps in memory, and, when nothing of it was acknowledged for
-// a while, of what it takes then: supervisord's buffer outlives the bridge.
+// Limits of what a Queue keeps in memory. The lower ones, stuck…, hold when nothing of it
+// was acknowledged for stuckAfter: supervisord's buffer outlives the bridge.
 const (
 	memoryBytes   = 8 << 20
 	memoryRecords = 20_000
@@ -18,17 +18,21 @@ const (
 )
 
 // memory holds records that the disk does not take. The queue's lock guards it.
+//
+//   - The first read of recs are handed out; ack and drop take from the front.
+//   - safe only grows. A record appended now is safe when safe has reached its present value
+//     plus len(recs).
 type memory struct {
 	recs     [][]byte // not acknowledged, oldest first
 	read     int      // how many of them were handed out
 	bytes    int
-	events   int       // among them
-	safe     uint64    // how many have left it, acknowledged or brought to the disk
-	moved    time.Time // when the oldest came to be the oldest
+	events   int       // among recs
+	safe     uint64    // how many have left it, acknowledged or moved to the disk
+	moved    time.Time // when the oldest became the oldest
 	finished bool
 }
 
-// fits reports whether there is room for a record; for one there always is.
+// fits reports whether there is room for a record. An empty memory has room for any.
 func (m *memory) fits(size int, now time.Time) bool {
 	records, bytes := memoryRecords, memoryBytes
 	if now.Sub(m.moved) > stuckAfter {
@@ -59,13 +63,13 @@ func (m *memory) next() (rec []byte, ok bool, err error) {
 	return m.recs[m.read-1], true, nil
 }
 
-// ack forgets the oldest n records, which were handed out.
+// ack removes the oldest n records, which were handed out.
 func (m *memory) ack(n int, isEvent func([]byte) []byte) {
 	m.drop(n, isEvent)
 	m.read -= n
 }
 
-// drop forgets the oldest n records.
+// drop removes the oldest n records.
 func (m *memory) drop(n int, isEvent func([]byte) []byte) {
 	for _, rec := range m.recs[:n] {
 		m.bytes -= len(rec) + recordCost
@@ -82,7 +86,7 @@ func (m *memory) drop(n int, isEvent func([]byte) []byte) {
 	}
 }
 
-// used is the part of the limits that is in use.
+// used returns the fraction of the limits that is in use.
 func (m *memory) used() float64 {
 	return max(float64(m.bytes)/memoryBytes, float64(len(m.recs))/memoryRecords)
 }

@@ -14,7 +14,7 @@ import (
 // what is in memory, and adopts what other bridges have left.
 type keeper struct {
 	q *Queue
-	// free is when spools of others were first seen that nobody has open, by directory.
+	// free is since when nobody has a spool of another bridge open, by directory.
 	free map[string]time.Time
 }
 
@@ -90,7 +90,7 @@ func (k *keeper) open(ctx context.Context) {
 	}
 }
 
-// noteEarlier takes note of a spool with records of an earlier run. The lock is held.
+// noteEarlier notes a spool that may hold records of an earlier run. The lock is held.
 func (k *keeper) noteEarlier(s *spool.Spool) {
 	q := k.q
 	if s.Stats().Records == 0 {
@@ -101,8 +101,8 @@ func (k *keeper) noteEarlier(s *spool.Spool) {
 	notify(q.more)
 }
 
-// openSlot opens the spool in a slot that is locked; own says that it is not of another
-// bridge. opened is to be called when it is in use.
+// openSlot opens the spool in a slot that is locked; own says that the slot is ours. The
+// function returned is called with what is left in the spool, before it is used.
 func (k *keeper) openSlot(ctx context.Context, s lockedSlot, own bool) (*spool.Spool, func(spool.Left), error) {
 	q := k.q
 	opt := q.opt.Spool
@@ -140,7 +140,7 @@ func (k *keeper) checkFiles(now time.Time) {
 	}
 }
 
-// adopt opens a spool that somebody has left, to publish what is in it.
+// adopt opens a spool that another bridge left, to publish what is in it.
 func (k *keeper) adopt(ctx context.Context, now time.Time) {
 	q := k.q
 	q.mu.Lock()
@@ -164,7 +164,7 @@ func (k *keeper) adopt(ctx context.Context, now time.Time) {
 		}
 		s, opened, err := k.openSlot(ctx, lockedSlot{dir: name, lock: lock}, false)
 		if err != nil {
-			q.opt.Spool.Failed(fmt.Errorf("open the spool that somebody has left: %w", err))
+			q.opt.Spool.Failed(fmt.Errorf("open the spool that another bridge left: %w", err))
 			continue
 		}
 
@@ -182,8 +182,8 @@ func (k *keeper) adopt(ctx context.Context, now time.Time) {
 // moved to a disk that takes records again.
 const moveAfter = time.Second
 
-// moveToDisk appends to the disk what waits in memory and does not get away. What of it was
-// handed out is handed out again: Next returns ErrEarlier.
+// moveToDisk moves to the disk what has waited in memory for moveAfter. Records that were
+// handed out are handed out again, from there: Next returns ErrEarlier.
 func (k *keeper) moveToDisk(now time.Time) {
 	q := k.q
 	q.mu.Lock()
@@ -192,9 +192,9 @@ func (k *keeper) moveToDisk(now time.Time) {
 		return
 	}
 
-	q.disk.BeginSegment() // see ackMemory
+	q.disk.BeginSegment() // as in ackMemory
 	handedOut := q.mem.read
-	n, _ := q.disk.AppendLeft(q.mem.recs) // the next Append meets the error too
+	n, _ := q.disk.AppendLeft(q.mem.recs) // the next Append returns the error too
 	if n == 0 {
 		q.retry = now.Add(diskRetry)
 		return

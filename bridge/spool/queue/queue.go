@@ -1,14 +1,12 @@
-// Package queue is what waits for JetStream: a spool on disk and, while the disk takes
-// nothing, a bounded part in memory, see Queue. It also finds the slot that is ours in a
-// directory that several bridges share, and publishes what another one has left there.
+// Package queue holds what waits for JetStream: in a spool on disk and, while the disk takes
+// nothing, in a bounded part of memory, see Queue. It also finds our slot in a directory
+// that several bridges share, and takes over what another bridge left there.
 package queue
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,8 +14,8 @@ import (
 	"supernats/bridge/spool"
 )
 
-// ErrEarlier is returned by Queue.Next when records of an earlier run have come to
-// light, which go first: Rewind, and ask Doubt.
+// ErrEarlier is returned by Queue.Next when records of an earlier run have come to light:
+// they go first. Call Rewind, and then Doubt.
 var ErrEarlier = errors.New("records of an earlier run have been found")
 
 // Causes of a trouble, as Raise and Clear name them.
@@ -30,15 +28,15 @@ const (
 )
 
 const (
-	// lookEvery is how often a queue checks itself while records come, lookIdle
-	// while none do.
+	// lookEvery is how often a queue checks itself while records come. While none come it
+	// does so each lookIdle-th time.
 	lookEvery = 200 * time.Millisecond
-	lookIdle  = 5 // of those
-	// openEvery is how often a spool that cannot be opened is tried.
+	lookIdle  = 5
+	// openEvery is how often a spool that could not be opened is tried again.
 	openEvery = time.Second
-	// adoptEvery is how often abandoned spools are looked for, adoptAfter how long
-	// nobody has one open before it is taken for abandoned, adoptDead the same if its
-	// supervisord is known to be dead: the next one may just be starting.
+	// adoptEvery is how often a queue searches for abandoned spools. A spool counts as
+	// abandoned when nobody has had it open for adoptAfter; for adoptDead, if its supervisord
+	// is known to be dead: the next one may just be starting.
 	adoptEvery = 5 * time.Second
 	adoptAfter = 30 * time.Second
 	adoptDead  = 5 * time.Second
@@ -46,41 +44,41 @@ const (
 
 // Options are the settings of a queue.
 type Options struct {
-	// Spool are those of the spool on disk, without Dir.
+	// Spool is the settings of the spool on disk, without Dir.
 	Spool spool.Options
-	// Find returns the directory to be used. It is asked at each attempt.
+	// Find returns the directory to be used. It is called at each attempt to open the spool.
 	Find func() (dir string, err error)
-	// Elsewhere are other directories where spools of ours may have been left.
+	// Elsewhere is other directories in which spools of ours may have been left.
 	Elsewhere []string
 	Owner     Owner
-	// Supervisord is the process id of our supervisord, 0 if that is our parent: there
-	// may be a wrapper between them, which lives on when supervisord has started us again.
+	// Supervisord is the process id of our supervisord, 0 if that is our parent. A wrapper
+	// between the two may outlive us, when supervisord has already started us again.
 	Supervisord int
-	// Opening is called before each attempt to open the spool in a directory: our own
-	// one, or another that somebody has left. What it returns is its Options.Last, and
-	// what is called when it is open, before anything is appended to it.
+	// Opening is called before each attempt to open the spool in a directory: our own, or
+	// one that another bridge left. It returns the spool's Options.Last, and what is called
+	// when it is open, before anything is appended to it. May be nil.
 	Opening func(dir string, own bool) (last func(number uint64, rec []byte), opened func(left spool.Left))
-	// Raise and Clear report a trouble and its end; either may be nil, and they are
-	// called by a goroutine that holds no lock.
+	// Raise and Clear report a trouble and its end. They are called by a goroutine that
+	// holds no lock; either may be nil.
 	Raise func(cause, text, fix string)
 	Clear func(cause string)
 }
 
-// Queue is what waits for JetStream: a spool on disk and, while the disk takes
-// nothing, up to 8 MiB or 20,000 records in memory. It opens the spool itself, tries
-// again while it cannot, and works without one.
+// Queue holds what waits for JetStream: in a spool on disk and, while the disk takes
+// nothing, up to 8 MiB or 20,000 records in memory. It opens the spool itself, tries again
+// while it cannot, and also works without one.
 //
 //   - Records come out in the order in which they were appended. Once something is in
 //     memory, everything goes there until all of it is acknowledged; then the disk is
 //     tried again.
-//   - A spool that is opened late, or that another bridge has left, goes first: Next
-//     returns ErrEarlier, and from the next Rewind on its records come before others.
+//   - A spool that is opened late, or that another bridge left, goes first: Next returns
+//     ErrEarlier, and from the next Rewind on its records come before all others.
 //   - While NATS takes nothing either, memory takes 1,000 records or 1 MiB.
 //   - What is in memory dies with the process, so an event that matters is appended
-//     with AppendSafe, and answered when it is safe. How many other events are in
-//     memory stands in the spool's tally, where there is one.
-//   - A spool that is full by Options.Max is no reason to use memory: NATS is away
-//     then, and supervisord's buffer is as good a place.
+//     with AppendSafe, and answered when it is safe. The spool's tally, where there is one,
+//     has the number of the other events in memory.
+//   - A spool that has reached Options.Max is no reason to use memory: NATS is away then,
+//     and supervisord's buffer is as good a place.
 type Queue struct {
 	opt  Options
 	more chan struct{}
@@ -97,7 +95,7 @@ type Queue struct {
 	mem     memory
 	moved   bool // something that was handed out of memory is on the disk now
 
-	// Whether they are taken.
+	// Whether records are taken.
 	retry    time.Time // when the disk is tried again
 	refused  error     // of the last Append
 	diskErr  error     // why the disk takes nothing; nil while it does
@@ -106,37 +104,37 @@ type Queue struct {
 
 	// What was promised of the events in memory.
 	place   []byte           // of the last one that is answered
-	unsure  unsure           // one that is not answered yet
-	owed    []spool.Reported // what the loss records in memory report
-	settled []settling       // who waits for what is in memory
+	unsure  unsure           // the one that is not answered yet
+	owed    []spool.Reported // the losses that records in memory report
+	settled []settling       // the callers of AppendSafe that wait
 
-	appended atomic.Bool // since the loop has looked
+	appended atomic.Bool // since the loop last checked
 	again    atomic.Bool // Next returns ErrEarlier
 
 	runs     handedOut // of the reading side alone
-	keeper   keeper    // of the loop alone, but for its first attempt, in Open
+	keeper   keeper    // of the loop alone, except for its first attempt, in Open
 	reporter reporter
 
 	stop context.CancelFunc
 	loop sync.WaitGroup
 }
 
-// unsure is the event that AppendSafe has put into memory last: it is safe when so
-// many records that were in memory are. Until then its place is not noted: to the
-// next run, to which supervisord offers it again, it was never there.
+// unsure is the event that AppendSafe put into memory last. Until it is safe its place is
+// not noted: supervisord offers the event again to the next run, for which it was never
+// there.
 type unsure struct {
-	records uint64 // 0: there is none
+	records uint64 // it is safe when memory.safe is that many; 0: there is none
 	place   []byte
 }
 
-// settling is somebody who waits until so many records that were in memory are safe.
+// settling is a caller of AppendSafe that waits.
 type settling struct {
-	records uint64
-	done    chan struct{}
+	records uint64        // it waits until memory.safe is that many
+	done    chan struct{} // closed then
 }
 
-// handed is how many records in a row were handed out of a spool, or of memory if
-// that is nil, and are not acknowledged.
+// handed is a run of records that were handed out of one spool, or of memory if from is
+// nil, and are not acknowledged.
 type handed struct {
 	from *spool.Spool
 	n    int
@@ -189,9 +187,9 @@ func (q *Queue) Append(rec []byte) error {
 	return err
 }
 
-// AppendSafe is Append for the record of an event that is answered when it is safe,
-// which is the next one to be answered. If it is in memory, settled is closed when it
-// is acknowledged, or on disk after all; nil says that it is safe.
+// AppendSafe is Append for the record of an event that is answered only when it is safe;
+// no event after it is answered before. If it is in memory, settled is closed when it is
+// acknowledged, or on disk after all. If settled is nil it is safe.
 func (q *Queue) AppendSafe(rec []byte) (settled <-chan struct{}, err error) {
 	return q.append(rec, spool.Nothing, true)
 }
@@ -207,128 +205,11 @@ func (q *Queue) AppendLoss(rec []byte, memory bool) error {
 	return err
 }
 
-func (q *Queue) append(rec []byte, loss spool.Reported, safe bool) (settled <-chan struct{}, err error) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.finished {
-		return nil, spool.ErrFinished
-	}
-	if err := spool.CheckSize(rec); err != nil {
-		return nil, err
-	}
-
-	settled, q.refused = q.store(rec, loss, safe)
-	if !q.appended.Load() {
-		q.appended.Store(true)
-	}
-	return settled, q.refused
-}
-
-// store does it. The lock is held.
-func (q *Queue) store(rec []byte, loss spool.Reported, safe bool) (settled <-chan struct{}, err error) {
-	if q.disk != nil && len(q.mem.recs) == 0 && (q.diskErr == nil || time.Now().After(q.retry)) {
-		err := q.disk.AppendReporting(rec, loss)
-		if errors.Is(err, os.ErrNotExist) {
-			// The directory is gone: it is made again before anything else happens.
-			if found, cerr := q.disk.Check(); found && cerr == nil {
-				q.reporter.removed = time.Now()
-				notify(q.kick)
-				err = q.disk.AppendReporting(rec, loss)
-			}
-		}
-		switch {
-		case err == nil:
-			if loss == spool.OfDamage {
-				q.settleEarlier()
-			}
-			if q.diskErr != nil {
-				q.diskErr = nil
-				notify(q.kick)
-			}
-			return nil, nil
-		case errors.Is(err, spool.ErrFull) && !errors.Is(err, spool.ErrDiskFull):
-			noteError(&q.refused, err, q.kick)
-			return nil, err
-		}
-		q.retry = time.Now().Add(diskRetry)
-		noteError(&q.diskErr, err, q.kick)
-	}
-
-	now := time.Now()
-	if !q.mem.fits(len(rec), now) {
-		noteError(&q.refused, spool.ErrFull, q.kick)
-		return nil, spool.ErrFull
-	}
-
-	place := q.opt.Spool.Event(rec)
-	q.mem.append(rec, place != nil, now)
-	switch {
-	case place != nil && safe:
-		w := settling{q.mem.safe + uint64(len(q.mem.recs)), make(chan struct{})}
-		q.settled = append(q.settled, w)
-		settled = w.done
-		q.unsure = unsure{w.records, append(q.unsure.place[:0], place...)}
-	case place != nil:
-		q.place = append(q.place[:0], place...)
-	}
-	if loss != spool.Nothing {
-		q.owed = append(q.owed, loss)
-	}
-	q.noteMemory()
-	notify(q.more)
-	return settled, nil
-}
-
 // Awaited reports whether somebody waits for what is in memory.
 func (q *Queue) Awaited() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return len(q.settled) > 0
-}
-
-// noteSafe notes that records have left the memory, and ends the wait of those whose
-// they are. The lock is held.
-func (q *Queue) noteSafe() {
-	if u := &q.unsure; u.records > 0 && u.records <= q.mem.safe {
-		q.place = append(q.place[:0], u.place...)
-		u.records = 0
-	}
-	q.noteMemory()
-	q.settled = slices.DeleteFunc(q.settled, func(w settling) bool {
-		if w.records > q.mem.safe {
-			return false
-		}
-		close(w.done)
-		return true
-	})
-}
-
-// settleEarlier says that the losses of the spools of others are reported. The lock
-// is held.
-func (q *Queue) settleEarlier() {
-	for _, s := range q.earlier {
-		s.Settle(spool.OfDamage)
-	}
-}
-
-// noteMemory puts into the spool's tally what is in memory.
-func (q *Queue) noteMemory() {
-	if q.disk == nil {
-		return
-	}
-	answered := q.mem.events
-	if q.unsure.records > 0 {
-		answered--
-	}
-	q.disk.NoteMemory(uint64(answered), q.place)
-}
-
-// noteError keeps an error, and wakes the loop if it is another one. The lock is held.
-func noteError(kept *error, err error, kick chan struct{}) {
-	if *kept == nil || (*kept).Error() != err.Error() {
-		notify(kick)
-	}
-	*kept = err
 }
 
 // notify puts a value into a channel that holds one.
@@ -339,8 +220,7 @@ func notify(c chan struct{}) {
 	}
 }
 
-// Finish says that nothing will be appended any more: when all is read, Next returns
-// io.EOF.
+// Finish ends appending: when all is read, Next returns io.EOF.
 func (q *Queue) Finish() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -365,8 +245,7 @@ func (q *Queue) Room() <-chan struct{} {
 	return q.room
 }
 
-// Close stores what is in memory, as far as the disk takes it now, and closes the
-// spool.
+// Close moves what is in memory to the disk, if that takes it now, and closes the spool.
 func (q *Queue) Close() error {
 	if q.stop != nil {
 		q.stop()
@@ -378,7 +257,7 @@ func (q *Queue) Close() error {
 	disk, earlier := q.disk, q.earlier
 	left := q.mem.recs
 	if disk != nil && len(left) > 0 {
-		n, _ := disk.AppendLeft(left) // the error is that some are left
+		n, _ := disk.AppendLeft(left) // after an error some are left
 		q.mem.drop(n, q.opt.Spool.Event)
 		left = q.mem.recs
 		q.noteSafe()

@@ -79,7 +79,7 @@ func (b *bench) has(cause string) bool {
 	return b.raised[cause] != ""
 }
 
-// eventually waits for what the queue does by itself.
+// eventually waits for what the queue does on its own.
 func eventually(tb testing.TB, what string, f func() bool) {
 	tb.Helper()
 	for end := time.Now().Add(20 * time.Second); !f(); time.Sleep(10 * time.Millisecond) {
@@ -98,7 +98,7 @@ func (b *bench) append(tb fatal, recs ...string) {
 	}
 }
 
-// readQueue returns what can be read, and begins again where it has to.
+// readQueue returns what can be read, and rewinds when Next asks for it.
 func (b *bench) readQueue(tb fatal) (recs []string) {
 	tb.Helper()
 	for {
@@ -133,7 +133,7 @@ func (b *bench) close(tb fatal) {
 	}
 }
 
-// blocked is a directory that cannot be made, until the function is called.
+// blocked returns a directory that cannot be made until the function is called.
 func blocked(tb testing.TB) (dir string, free func()) {
 	tb.Helper()
 	file := filepath.Join(tb.TempDir(), "file")
@@ -145,7 +145,7 @@ func blocked(tb testing.TB) (dir string, free func()) {
 	}
 }
 
-// Without a directory records go through memory, in order, and that is reported; when
+// Without a directory records go through memory, in order, and that is reported. As soon as
 // there is one, it is used.
 func TestQueueWithoutDisk(t *testing.T) {
 	dir, free := blocked(t)
@@ -184,8 +184,8 @@ func TestQueueWithoutDisk(t *testing.T) {
 	q.done(t, 1)
 }
 
-// A spool that is opened late holds what an earlier run has left. That goes first, and
-// the publisher is asked to look what of it is stored.
+// A spool that is opened late holds what an earlier run left. That goes first, and is in
+// doubt: some of it may be stored.
 func TestQueueOpensLate(t *testing.T) {
 	root := t.TempDir()
 	dir := filepath.Join(root, "spool")
@@ -225,7 +225,7 @@ func TestQueueOpensLate(t *testing.T) {
 	}
 }
 
-// fullDisk is a file system without room, but for what is written over.
+// fullDisk is a file system without room, except for what is overwritten.
 type fullDisk struct {
 	files.Disk
 	mu   sync.Mutex
@@ -268,8 +268,8 @@ func (f *fullFile) WriteAt(p []byte, off int64) (int, error) {
 	return f.File.WriteAt(p, off)
 }
 
-// A disk that takes spool.Nothing, for whatever reason, holds nothing up. What a bridge had
-// in memory when it was killed is known to the next one.
+// A disk that takes nothing, for whatever reason, holds nothing up. The next bridge knows
+// what was in memory when this one was killed.
 func TestQueueOnAFullDisk(t *testing.T) {
 	for errno, cause := range map[error]string{
 		syscall.ENOSPC: CauseDiskFull, syscall.EDQUOT: CauseDiskFull,
@@ -326,7 +326,7 @@ func TestQueueOnAFullDisk(t *testing.T) {
 	}
 }
 
-// What is in memory at the end goes to the disk if that takes it by then.
+// What is in memory at the end goes to the disk, if the disk then takes it.
 func TestQueueCloseStoresMemory(t *testing.T) {
 	dir, fs := t.TempDir(), &fullDisk{}
 	q := newBench(t, dir, func(o *Options) { o.Spool.FS = fs })
@@ -341,8 +341,8 @@ func TestQueueCloseStoresMemory(t *testing.T) {
 	}
 }
 
-// While NATS is away too, what is in memory goes to the disk as soon as that takes it,
-// also if it was handed out; an acknowledgement that comes then is not taken.
+// While NATS is away too, what is in memory goes to the disk as soon as the disk takes it,
+// even if it was handed out; an acknowledgement that arrives then does not count.
 func TestQueueMovesToDisk(t *testing.T) {
 	for _, handedOut := range []int{0, 2} {
 		dir, free := blocked(t)
@@ -404,7 +404,7 @@ func TestQueueMemoryIsBounded(t *testing.T) {
 	}
 }
 
-// A directory that somebody removes is made again, with what was in it.
+// A directory that somebody removes is restored, with what was in it.
 func TestQueueDirectoryRemoved(t *testing.T) {
 	for _, what := range []string{"all", "segments", "lock", "spool"} {
 		t.Run(what, func(t *testing.T) {
@@ -446,8 +446,8 @@ func TestQueueDirectoryRemoved(t *testing.T) {
 	}
 }
 
-// Two bridges with one directory have a spool each, also if nothing distinguishes them,
-// and get their own again.
+// Two bridges with one directory have a spool each, even if nothing distinguishes them, and
+// later each gets its own again.
 func TestQueueSlots(t *testing.T) {
 	dir := t.TempDir()
 	other := func(o *Options) { o.Owner.Section = "b:b" }
@@ -480,8 +480,8 @@ func TestQueueSlots(t *testing.T) {
 	}
 }
 
-// A bridge of another supervisord that holds the lock is not waited for; a predecessor
-// is, for a moment.
+// A bridge waits for a moment for the lock of its predecessor, but not for that of another
+// supervisord's bridge.
 func TestQueueWaitsForItsPredecessor(t *testing.T) {
 	dir := t.TempDir()
 	old := newBench(t, dir)
@@ -495,7 +495,7 @@ func TestQueueWaitsForItsPredecessor(t *testing.T) {
 	}
 }
 
-// What a bridge has left that does not come again is published by another one.
+// What a bridge left that does not come back is published by another one.
 func TestQueueAdopts(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits until a spool counts as abandoned")
@@ -530,8 +530,8 @@ func TestQueueAdopts(t *testing.T) {
 	}
 }
 
-// TestQueueModel lets the disk fail and recover, and the reader begin again, at random:
-// every record comes out once, in order.
+// TestQueueModel makes the disk fail and recover, and the reader rewind, at random: every
+// record comes out once, in order.
 func TestQueueModel(t *testing.T) {
 	root := t.TempDir()
 	runs := 0
@@ -592,9 +592,9 @@ func TestQueueModel(t *testing.T) {
 	})
 }
 
-// Whoever waits for an event in memory is notified when it is acknowledged, and not before;
-// a disk that takes records again gets it even if nobody acknowledges anything, in
-// order. Until then the next run does not know of it: supervisord offers it again.
+// The wait for an event in memory ends when the event is acknowledged, and not before. A disk
+// that takes records again gets it, in order, even if nothing is acknowledged. Until then
+// the next run does not know of it: supervisord offers it again.
 func TestQueueAppendSafe(t *testing.T) {
 	dir, fs := t.TempDir(), &fullDisk{}
 	b := newBench(t, dir, func(o *Options) { o.Spool.FS = fs })

@@ -50,7 +50,7 @@ func (q *Queue) Next() (rec []byte, ok bool, err error) {
 	}
 }
 
-// nextInMemory is Next of what is in memory; retry says that the disk has got
+// nextInMemory is Next for what is in memory; retry says that the disk has received
 // something meanwhile, which goes first.
 func (q *Queue) nextInMemory(disk *spool.Spool) (rec []byte, ok, retry bool, err error) {
 	q.mu.Lock()
@@ -65,7 +65,7 @@ func (q *Queue) nextInMemory(disk *spool.Spool) (rec []byte, ok, retry bool, err
 	return rec, ok, false, err
 }
 
-// handedOut are the records that were handed out and are not acknowledged, oldest first.
+// handedOut is the records that were handed out and are not acknowledged, oldest first.
 type handedOut []handed
 
 // add notes one more record, of a spool, or of memory if that is nil.
@@ -81,8 +81,8 @@ func (h *handedOut) add(from *spool.Spool) {
 // More receives a value when Next may have something again.
 func (q *Queue) More() <-chan struct{} { return q.more }
 
-// Ack says that the oldest n records that Next has returned and that are not done are
-// so, see Spool.Ack.
+// Ack makes the oldest n records that Next has returned, and that are not done yet, done;
+// see Spool.Ack.
 func (q *Queue) Ack(n int, seq uint64) (err error) {
 	for n > 0 {
 		if len(q.runs) == 0 {
@@ -128,14 +128,14 @@ func (q *Queue) ackMemory(n int) {
 	}
 	q.settleOwed()
 	if q.disk != nil {
-		// The next record on disk is not the one after the last there: what an
-		// earlier run has left is read in one piece, segment by segment.
+		// The next record on disk does not follow the last one there, so it begins a
+		// segment: what a run left is read in one piece, segment by segment.
 		q.disk.BeginSegment()
 	}
 	notify(q.kick)
 }
 
-// settleOwed says that the loss records that were in memory are stored. The lock is
+// settleOwed notes that the records in memory that report losses are stored. The lock is
 // held.
 func (q *Queue) settleOwed() {
 	for _, loss := range q.owed {
@@ -155,11 +155,12 @@ func (q *Queue) hasMoved() bool {
 	return q.moved
 }
 
-// closeDrained closes the spools of others that are all published.
+// closeDrained closes the spools of other bridges of which all is published.
 func (q *Queue) closeDrained() (err error) {
 	q.mu.Lock()
 	earlier := q.earlier
 	q.mu.Unlock()
+
 	for _, s := range earlier {
 		if !s.Drained() || slices.ContainsFunc(q.runs, func(h handed) bool { return h.from == s }) {
 			continue
@@ -172,7 +173,7 @@ func (q *Queue) closeDrained() (err error) {
 	return err
 }
 
-// dismiss closes a spool that is all published, and removes what is left of it.
+// dismiss closes a spool of which all is published, and removes its files.
 func dismiss(s *spool.Spool) error {
 	own := strings.HasPrefix(filepath.Base(s.Dir()), slotPrefix)
 	return s.Dismiss(own, ownerName)
@@ -186,6 +187,7 @@ func (q *Queue) Rewind() error {
 	q.runs = q.runs[:0]
 	q.mem.read = 0
 	q.moved = false
+
 	var errs []error
 	for _, s := range q.earlier {
 		errs = append(errs, s.Rewind())
@@ -196,9 +198,9 @@ func (q *Queue) Rewind() error {
 	return errors.Join(errs...)
 }
 
-// Doubt returns how many records have come to be the oldest since the queue was
-// opened, or since the last call, that an earlier run may have sent, and the sequence
-// of its last acknowledgement. Call it after Rewind.
+// Doubt returns how many records of earlier runs, which may have been sent, have come to
+// light since the last call, and the stream's sequence of the last acknowledgement among
+// them. Call it after Rewind.
 func (q *Queue) Doubt() (records int, seq uint64) {
 	q.mu.Lock()
 	late := q.late

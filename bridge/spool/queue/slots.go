@@ -22,17 +22,17 @@ import (
 	"supernats/bridge/spool/files"
 )
 
-// A directory has room for the spools of several bridges, a slot each: the directory
-// itself is the first one, slot-2, slot-3 … beneath it are the others. The file
-// "owner" in a slot says whose it is. A bridge takes
+// A directory holds the spools of several bridges, each in a slot: the directory itself is
+// the first one, slot-2, slot-3 … beneath it are the others. The file "owner" in a slot
+// says whose it is. A bridge takes
 //
-//   - the slot of its owner, also if only the host is called otherwise since; if that is
-//     locked it waits a moment, since its predecessor may still publish, unless that
-//     one's supervisord is another that lives;
-//   - else one that is nobody's, or whose supervisord is dead;
+//   - the slot of its owner, even if the host has been renamed since. If that is locked it
+//     waits for lockPatience, since its predecessor may still publish, unless the slot
+//     belongs to another supervisord that is alive;
+//   - else one that has no owner, or whose supervisord is dead;
 //   - else a new one.
 //
-// What lies in a slot that nobody takes is published by one of the others, see Queue.
+// What is in a slot that nobody takes is published by one of the other bridges, see Queue.
 const (
 	ownerName  = "owner"
 	slotPrefix = "slot-"
@@ -68,7 +68,7 @@ type life struct {
 	Start     string `json:"start,omitempty"`
 }
 
-// lifeOf is that of a process of our pid namespace; 0 is the one that has started us.
+// lifeOf returns the life of a process of our pid namespace; pid 0 is our parent.
 func lifeOf(pid int) life {
 	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	ns, _ := os.Readlink("/proc/self/ns/pid")
@@ -125,8 +125,7 @@ func slotsOf(dir string) ([]string, error) {
 	return slots, nil
 }
 
-// Slots returns the directories of the spools in a directory: those that hold
-// anything of one.
+// Slots returns the slots of a directory that hold anything of a spool.
 func Slots(dir string) ([]string, error) {
 	slots, err := slotsOf(dir)
 	if err != nil {
@@ -141,7 +140,7 @@ func HostOf(slot string) string {
 	return o.Host
 }
 
-// OwnerOf says for people whose a slot is, empty if that is not known.
+// OwnerOf describes the owner of a slot, for people; empty if it is not known.
 func OwnerOf(slot string) string {
 	o, known := readOwner(slot)
 	if !known {
@@ -151,7 +150,7 @@ func OwnerOf(slot string) string {
 		o.Host, o.Section, cmp.Or(o.Server, "without an address"), o.UID)
 }
 
-// readOwner returns whose a slot is; known is false if that does not say.
+// readOwner returns the owner of a slot; known is false if the slot does not say it.
 func readOwner(slot string) (o slotOwner, known bool) {
 	b, err := os.ReadFile(filepath.Join(slot, ownerName))
 	if err != nil {
@@ -170,7 +169,7 @@ func ownerSum(text string) string {
 	return fmt.Sprintf("%08x\n", crc32.Checksum([]byte(text), crc32.MakeTable(crc32.Castagnoli)))
 }
 
-// writeOwner says whose a slot is. Without room on the disk that stays unsaid.
+// writeOwner notes the owner of a slot, in place of what was noted before.
 func writeOwner(slot string, o slotOwner) error {
 	b, err := json.Marshal(o)
 	if err != nil {
@@ -205,8 +204,8 @@ func (o slotOwner) instance() string {
 	return name
 }
 
-// takeSlot locks a slot of a directory for an owner. waiting is called if the owner's
-// own one is locked.
+// takeSlot locks a slot of a directory for an owner. waiting is called once if the owner's
+// slot is locked.
 func takeSlot(
 	ctx context.Context, dir string, owner Owner, ours life, waiting func(holder string),
 ) (lockedSlot, error) {
@@ -236,8 +235,8 @@ func takeSlot(
 	return takeFree(dir, owner, ours)
 }
 
-// tryOwn locks a slot that is the owner's, or nobody's and the first; wait says that
-// one is locked and may soon be free.
+// tryOwn locks a slot of the owner, or the first one if it has none; wait says that such a
+// slot is locked and may soon be free.
 func tryOwn(dir string, owner Owner, ours life) (s lockedSlot, wait bool, err error) {
 	slots, err := slotsOf(dir)
 	if err != nil {
@@ -261,8 +260,8 @@ func tryOwn(dir string, owner Owner, ours life) (s lockedSlot, wait bool, err er
 	return lockedSlot{}, wait, files.ErrLocked
 }
 
-// candidates returns the slots that are the owner's, those first that are so to the
-// letter, and the first one if it is nobody's.
+// candidates returns the slots of the owner, and the first one if it has no owner; those of
+// the owner under another host name come last.
 func candidates(slots []string, owner Owner, ours life) (names []string) {
 	var renamed []string
 	for i, name := range slots {
@@ -279,7 +278,7 @@ func candidates(slots []string, owner Owner, ours life) (names []string) {
 	return append(names, renamed...)
 }
 
-// takeFree locks a slot that is nobody's, of a dead owner, or new.
+// takeFree locks a slot that has no owner, or a dead one, or a new slot.
 func takeFree(dir string, owner Owner, ours life) (lockedSlot, error) {
 	slots, err := slotsOf(dir)
 	if err != nil {
@@ -314,7 +313,8 @@ func takeFree(dir string, owner Owner, ours life) (lockedSlot, error) {
 	return lockedSlot{}, fmt.Errorf("%w: %s has %d spools, each of them in use", files.ErrLocked, dir, maxSlots)
 }
 
-// own notes whose a slot is that was locked.
+// own notes the owner of a slot that was locked, and its number among those of equal
+// owners.
 func own(slots []string, name string, lock *os.File, owner Owner, ours life) lockedSlot {
 	had, known := readOwner(name)
 	o := slotOwner{Owner: owner, N: 1, Life: ours}
@@ -338,8 +338,9 @@ func own(slots []string, name string, lock *os.File, owner Owner, ours life) loc
 	return lockedSlot{name, lock, o}
 }
 
-// abandoned returns the slots of a host that nobody has open and in which something
-// waits, but for one; which of them were free at an earlier look stands in since.
+// abandoned returns the slots of a host, except own, in which something waits and which
+// nobody has had open for long enough. since keeps, from call to call, when each was first
+// seen free.
 func abandoned(dirs []string, host, own string, since map[string]time.Time, now time.Time) (found []string) {
 	seen := map[string]bool{}
 	ours := lifeOf(0)

@@ -6,7 +6,8 @@ import (
 	"supernats/bridge/spool"
 )
 
-// Used is the part of Options.Max, or of the memory's limit, that is in use.
+// Used returns the fraction of Options.Max, or of the memory's limit, that is in use: the
+// larger one.
 func (q *Queue) Used() float64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -82,8 +83,8 @@ func (q *Queue) Dir() string {
 	return q.slot.dir
 }
 
-// Instance returns a short name of the owner that stays the same over restarts and is
-// another one for each supervisord.
+// Instance returns a short name of the owner. It stays the same over restarts, and is
+// different for each supervisord.
 func (q *Queue) Instance() string {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -18,9 +18,9 @@ type reporter struct {
 	raised map[string]string // the text of each cause; of the loop alone
 
 	// Guarded by the queue's lock.
-	removed time.Time // when a removal of files was found
-	damage  []string  // files that were set aside
-	damaged time.Time // when a damage was found
+	removed time.Time // when a removal of files was last found, and they were restored
+	damage  []string  // files that were set aside and are still there
+	damaged time.Time // when damage was last found
 }
 
 // report raises what is wrong and clears what is over.
@@ -43,7 +43,7 @@ func (r *reporter) report() {
 
 type trouble struct{ text, fix string }
 
-// momentFor is how long a trouble that was over at once is shown.
+// momentFor is how long a trouble that ended at once is reported.
 const momentFor = 5 * time.Second
 
 // troubles returns what is wrong, by cause.
@@ -54,7 +54,7 @@ func (r *reporter) troubles() map[string]trouble {
 	wrong := map[string]trouble{}
 	dir, err := q.slot.dir, q.diskErr
 
-	memory := "; events go through memory, and are answered when the stream has them, but for ticks and output"
+	memory := "; events go through memory, and are answered when the stream has them, except for ticks and output"
 	switch {
 	case err == nil:
 	case errors.Is(err, spool.ErrDiskFull), files.IsFull(err):
@@ -69,7 +69,7 @@ func (r *reporter) troubles() map[string]trouble {
 		}
 	case errors.Is(err, spool.ErrRemoved):
 		wrong[CauseRemoved] = trouble{
-			"the files of the spool were removed and cannot be made again: " + err.Error() + memory,
+			"the files of the spool were removed and cannot be restored: " + err.Error() + memory,
 			"mkdir -p " + dir,
 		}
 	default:
@@ -81,7 +81,7 @@ func (r *reporter) troubles() map[string]trouble {
 
 	if !r.removed.IsZero() && time.Since(r.removed) < momentFor && wrong[CauseRemoved].text == "" {
 		wrong[CauseRemoved] = trouble{
-			"somebody removed the files of the spool in " + dir + "; they were made again, nothing in them is lost",
+			"somebody removed the files of the spool in " + dir + "; they were restored, nothing in them is lost",
 			"find out who did: ls -la " + dir,
 		}
 	}
@@ -105,7 +105,7 @@ func (r *reporter) troubles() map[string]trouble {
 	return wrong
 }
 
-// unusableFix is what to do about a directory that cannot be used.
+// unusableFix returns what fixes a directory that cannot be used.
 func unusableFix(err error) string {
 	switch {
 	case errors.Is(err, syscall.EROFS):

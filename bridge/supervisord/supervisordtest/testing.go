@@ -3,7 +3,9 @@ package supervisordtest
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -17,6 +19,11 @@ func Dir(tb testing.TB) string {
 	}
 	tb.Cleanup(func() { _ = os.RemoveAll(dir) })
 	return dir
+}
+
+// Program is a section of a program with settings, as lines, beside its command.
+func Program(name, command string, settings ...string) string {
+	return "\n[program:" + name + "]\ncommand=" + command + "\n" + strings.Join(append(settings, ""), "\n")
 }
 
 // Start runs a supervisord with the sections for the length of a test. The test
@@ -69,6 +76,43 @@ func (s *Supervisord) MustCtl(tb testing.TB, args ...string) string {
 		tb.Fatalf("supervisorctl %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 	return out
+}
+
+// ProcessID is the process id of a program that runs.
+func (s *Supervisord) ProcessID(tb testing.TB, program string) int {
+	tb.Helper()
+	pid := s.processID(program)
+	if pid <= 0 {
+		tb.Fatalf("%s does not run", program)
+	}
+	return pid
+}
+
+// processID is the process id of a program, 0 while it does not run.
+func (s *Supervisord) processID(program string) int {
+	out, _ := s.Ctl("pid", program) // an error while there is none
+	pid, _ := strconv.Atoi(strings.TrimSpace(out))
+	return pid
+}
+
+// KillProgram ends the process of a program with SIGKILL, and returns its process id.
+func (s *Supervisord) KillProgram(tb testing.TB, program string) int {
+	tb.Helper()
+	pid := s.ProcessID(tb, program)
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		tb.Fatal(err)
+	}
+	return pid
+}
+
+// ReplaceProgram is KillProgram, and waits until supervisord has started the program again.
+func (s *Supervisord) ReplaceProgram(tb testing.TB, program string) {
+	tb.Helper()
+	old := s.KillProgram(tb, program)
+	Wait(tb, 20*time.Second, func() bool {
+		pid := s.processID(program)
+		return pid > 0 && pid != old
+	}, "another process of %s after %d", program, old)
 }
 
 // WaitLog waits until supervisord's log holds text n times.

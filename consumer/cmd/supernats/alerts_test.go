@@ -14,6 +14,7 @@ import (
 	"supernats/consumer/cmd/supernats/tables"
 	"supernats/consumer/inspect"
 	"supernats/schema"
+	"supernats/schema/program"
 	"supernats/schema/stream"
 )
 
@@ -59,10 +60,10 @@ func (i *installation) park(durable, subject string, seq uint64, reason string, 
 func (i *installation) trouble() {
 	exit := schema.AlertEvent{ID: "web1/b/1", Time: at(1), Event: schema.ProcessStateExited, Exit: &schema.Exit{Signal: "SIGKILL"}}
 	loss := schema.AlertEvent{ID: "db/b/2", Time: at(2), Event: "loss", Lost: 7}
-	i.alert(schema.Alert{Incident: "done", Rule: "fatal", Severity: "critical", Host: "db", Group: "pg", Process: "pg", Phase: schema.PhaseResolved, Opened: at(60), Closed: ptr(at(90)), Count: 1, Notified: ptr(at(91)), Notifications: 2})
+	i.alert(schema.Alert{Incident: "done", Rule: "fatal", Severity: "critical", Host: "db", Group: "pg", Process: "pg", Phase: schema.PhaseResolved, Opened: at(60), Closed: new(at(90)), Count: 1, Notified: new(at(91)), Notifications: 2})
 	i.alert(schema.Alert{Incident: "loop", Rule: "crash-loop", Severity: "warning", Host: "web1", Group: "api", Process: "api_01", Phase: schema.PhasePending, Opened: at(50), Count: 2, Last: &exit})
 	i.alert(schema.Alert{Incident: "old", Rule: "loss", Severity: "warning", Host: "db", Phase: schema.PhaseFiring, Opened: at(10), Count: 3, Last: &loss, Muted: 2, MutedBy: "expired"})
-	i.alert(schema.Alert{Incident: "new", Rule: "unexpected-exit", Severity: "warning", Host: "web1", Group: "api", Process: "api_00", Phase: schema.PhaseFiring, Opened: at(20), Count: 5, Last: &exit, Notified: ptr(at(21)), Notifications: 3})
+	i.alert(schema.Alert{Incident: "new", Rule: "unexpected-exit", Severity: "warning", Host: "web1", Group: "api", Process: "api_00", Phase: schema.PhaseFiring, Opened: at(20), Count: 5, Last: &exit, Notified: new(at(21)), Notifications: 3})
 	i.mute(schema.Mute{ID: "m1", Hosts: []string{"web*"}, Rules: []string{"unexpected-exit"}, Comment: "c", Author: "a", Created: at(0), Expires: at(1e6)})
 	i.notify(schema.TypeAlertFiring, i.ago(48*time.Hour), schema.Notification{Incident: "past", Rule: "fatal", Host: "db"})
 	seq := i.notify(schema.TypeAlertFiring, i.ago(time.Minute), schema.Notification{Incident: "new", Rule: "unexpected-exit", Host: "web1", Group: "api", Process: "api_00", Events: []schema.AlertEvent{exit}})
@@ -90,7 +91,7 @@ chat  2  2026-11-21 12:00:05  7  404 Not Found
 `
 
 // takes has a queue acknowledge what is up to a sequence, and says how it stands.
-func (i *installation) takes(durable string, seq uint64, at inspect.Progress) {
+func (i *installation) takes(durable string, seq uint64, at stream.Position) {
 	i.Helper()
 	c := i.durable(stream.Alerts, durable)
 	for range seq {
@@ -108,7 +109,7 @@ func (i *installation) takes(durable string, seq uint64, at inspect.Progress) {
 func TestAlertsTable(t *testing.T) {
 	i := newInstallation(t)
 	i.trouble()
-	i.takes("notify_chat", 2, inspect.Progress{Error: "404 Not Found", Tries: 7, Since: ptr(at(5))})
+	i.takes("notify_chat", 2, stream.Position{Failures: stream.Failures{Error: "404 Not Found", Tries: 7, Since: new(at(5))}})
 	got := spaces.ReplaceAllString(i.run("alerts", "-o", "table"), "  ")
 	open, parked, ok := strings.Cut(got, "\nPARKED: nobody got these (`nats stream rmm SUPERVISOR_PARKED SEQ` forgets one)\n")
 	if d := cmp.Diff(openAlerts, open); d != "" || !ok {
@@ -173,7 +174,7 @@ func TestAlertsFilters(t *testing.T) {
 		},
 	} {
 		out, errs, code := supernats(t, append(append([]string{"alerts"}, strings.Fields(c.args)...), "--nats-url", i.url)...)
-		if code != exitDone || (errs != "") != c.warn || c.warn && !strings.HasPrefix(errs, `supernats: message on "supervisor.alert.x.-.-.x": `) {
+		if code != program.ExitDone || (errs != "") != c.warn || c.warn && !strings.HasPrefix(errs, `supernats: message on "supervisor.alert.x.-.-.x": `) {
 			t.Errorf("%s: %d %s", c.args, code, errs)
 		}
 		var got []string
@@ -200,7 +201,7 @@ func TestAlertsFilters(t *testing.T) {
 func TestNoAlerts(t *testing.T) {
 	i := newInstallation(t)
 	out, errs, code := supernats(t, "alerts", "-o", "table", "--since", "1d", "--nats-url", i.url)
-	if code != exitDone || out != tables.NoReceiver+"\n" || !strings.Contains(errs, "no alert that matches") {
+	if code != program.ExitDone || out != tables.NoReceiver+"\n" || !strings.Contains(errs, "no alert that matches") {
 		t.Errorf("%d %q %q", code, out, errs)
 	}
 	if out := i.run("alerts", "-o", "json"); out != "[]\n" {
@@ -213,7 +214,7 @@ func TestNoAlerts(t *testing.T) {
 func TestWhoWasNotified(t *testing.T) {
 	i := newInstallation(t)
 	a := schema.Notification{Incident: "a", Rule: "fatal", Host: "web1", Group: "api", Process: "api_00"}
-	open := schema.Alert{Incident: "a", Rule: "fatal", Severity: "critical", Host: "web1", Group: "api", Process: "api_00", Phase: schema.PhaseFiring, Opened: at(0), Count: 1, Notified: ptr(at(1))}
+	open := schema.Alert{Incident: "a", Rule: "fatal", Severity: "critical", Host: "web1", Group: "api", Process: "api_00", Phase: schema.PhaseFiring, Opened: at(0), Count: 1, Notified: new(at(1))}
 	seqs := []uint64{i.notify(schema.TypeAlertFiring, at(0), a), i.notify(schema.TypeAlertUpdate, at(1), a)}
 	other := i.notify(schema.TypeAlertFiring, at(2), schema.Notification{Incident: "b", Rule: "fatal", Host: "web2"})
 	for _, c := range []struct {
@@ -223,7 +224,7 @@ func TestWhoWasNotified(t *testing.T) {
 		// acknowledged is what each queue has taken, up to a sequence, and progress the
 		// record of each.
 		acknowledged map[string]uint64
-		progress     inspect.Progress
+		progress     stream.Position
 		// roster are the receivers that are in use, nil if that is not known.
 		roster []string
 		// parked is the sequence of what the chat did not take.
@@ -247,9 +248,9 @@ func TestWhoWasNotified(t *testing.T) {
 		{
 			name:         "it fails",
 			acknowledged: map[string]uint64{"notify_chat": 0},
-			progress:     inspect.Progress{Error: "500", Tries: 3, Since: ptr(at(3))},
+			progress:     stream.Position{Failures: stream.Failures{Error: "500", Tries: 3, Since: new(at(3))}},
 			column:       "nobody yet",
-			want:         []inspect.Delivery{{Receiver: "chat", Status: "waiting", Error: "500", Tries: 3, Since: ptr(at(3))}},
+			want:         []inspect.Delivery{{Receiver: "chat", Status: "waiting", Error: "500", Tries: 3, Since: new(at(3))}},
 		},
 		{
 			name:         "the first taken",
@@ -262,36 +263,36 @@ func TestWhoWasNotified(t *testing.T) {
 			acknowledged: map[string]uint64{"notify_chat": 2},
 			column:       "2026-11-21 12:00:01 (2)",
 			taken:        true,
-			want:         []inspect.Delivery{{Receiver: "chat", Status: "taken", Taken: ptr(at(1))}},
+			want:         []inspect.Delivery{{Receiver: "chat", Status: "taken", Taken: new(at(1))}},
 		},
 		{
 			name:         "taken before its turn",
 			acknowledged: map[string]uint64{"notify_chat": 0},
-			progress:     inspect.Progress{Ahead: seqs},
+			progress:     stream.Position{Ahead: seqs},
 			column:       "2026-11-21 12:00:01 (2)",
 			taken:        true,
-			want:         []inspect.Delivery{{Receiver: "chat", Status: "taken", Taken: ptr(at(1))}},
+			want:         []inspect.Delivery{{Receiver: "chat", Status: "taken", Taken: new(at(1))}},
 		},
 		{
 			name:         "taken late",
 			acknowledged: map[string]uint64{"notify_chat": 2},
-			progress:     inspect.Progress{Late: []inspect.LateBatch{{From: 1, To: 1, At: at(2)}, {From: 2, To: 2, At: at(9)}, {From: 3, To: 3, At: at(60)}}},
+			progress:     stream.Position{LateTimes: stream.LateTimes{Late: []stream.LateBatch{{From: 1, To: 1, At: at(2)}, {From: 2, To: 2, At: at(9)}, {From: 3, To: 3, At: at(60)}}}},
 			column:       "2026-11-21 12:00:09 (2)",
 			taken:        true,
-			want:         []inspect.Delivery{{Receiver: "chat", Status: "taken", Taken: ptr(at(9))}},
+			want:         []inspect.Delivery{{Receiver: "chat", Status: "taken", Taken: new(at(9))}},
 		},
 		{
 			name:         "taken before its turn, and the batch around it later",
 			acknowledged: map[string]uint64{"notify_chat": 3},
-			progress:     inspect.Progress{Late: []inspect.LateBatch{{From: 2, To: 2, At: at(5)}, {From: 1, To: 3, At: at(9)}}},
+			progress:     stream.Position{LateTimes: stream.LateTimes{Late: []stream.LateBatch{{From: 2, To: 2, At: at(5)}, {From: 1, To: 3, At: at(9)}}}},
 			column:       "2026-11-21 12:00:05 (2)",
 			taken:        true,
-			want:         []inspect.Delivery{{Receiver: "chat", Status: "taken", Taken: ptr(at(5))}},
+			want:         []inspect.Delivery{{Receiver: "chat", Status: "taken", Taken: new(at(5))}},
 		},
 		{
 			name:         "taken at a time that is not kept",
 			acknowledged: map[string]uint64{"notify_chat": 3},
-			progress:     inspect.Progress{Late: []inspect.LateBatch{{From: 3, To: 3, At: at(9)}}, Forgot: 2},
+			progress:     stream.Position{LateTimes: stream.LateTimes{Late: []stream.LateBatch{{From: 3, To: 3, At: at(9)}}, Forgot: 2}},
 			column:       "yes, its time is not kept (2)",
 			taken:        true,
 			want:         []inspect.Delivery{{Receiver: "chat", Status: "taken"}},
@@ -308,7 +309,7 @@ func TestWhoWasNotified(t *testing.T) {
 			acknowledged: map[string]uint64{"notify_chat": 0, "notify_mail=2Fx": 3},
 			column:       "2026-11-21 12:00:01 (2)",
 			taken:        true,
-			want:         []inspect.Delivery{{Receiver: "chat", Status: "waiting"}, {Receiver: "mail/x", Status: "taken", Taken: ptr(at(1))}},
+			want:         []inspect.Delivery{{Receiver: "chat", Status: "waiting"}, {Receiver: "mail/x", Status: "taken", Taken: new(at(1))}},
 		},
 		{
 			name:         "not for it",
@@ -334,7 +335,7 @@ func TestWhoWasNotified(t *testing.T) {
 		{
 			name:         "a receiver of later",
 			acknowledged: map[string]uint64{"notify_chat": 3},
-			progress:     inspect.Progress{Begin: 3},
+			progress:     stream.Position{Begin: 3},
 			column:       "nobody: no receiver",
 			want:         []inspect.Delivery{},
 		},
@@ -351,7 +352,7 @@ func TestWhoWasNotified(t *testing.T) {
 			acknowledged: map[string]uint64{"notify_chat": 3},
 			column:       "2026-11-21 12:00:01 (2)",
 			taken:        true,
-			want:         []inspect.Delivery{{Receiver: "chat", Status: "taken", Taken: ptr(at(1))}},
+			want:         []inspect.Delivery{{Receiver: "chat", Status: "taken", Taken: new(at(1))}},
 		},
 		{
 			name:         "of a stream that was created again",

@@ -8,11 +8,22 @@ import (
 	"github.com/alecthomas/kong"
 
 	"supernats/consumer/cmd/supernats/completion"
+	"supernats/consumer/cmd/supernats/frame"
 	"supernats/consumer/inspect"
+	"supernats/schema/program"
 )
 
 type completionCmd struct {
 	Shell string `arg:"" enum:"bash,zsh,fish" help:"The shell: bash, zsh or fish."`
+}
+
+// Examples are shown below the help.
+func (*completionCmd) Examples() []string {
+	return []string{
+		"supernats completion bash > /etc/bash_completion.d/supernats",
+		"supernats completion zsh > /usr/local/share/zsh/site-functions/_supernats",
+		"supernats completion fish > ~/.config/fish/completions/supernats.fish",
+	}
 }
 
 // Run prints the script that completes commands, flags and names.
@@ -22,25 +33,25 @@ func (c *completionCmd) Run() error {
 }
 
 // complete answers a shell that asks what may come next.
-func complete(parser *kong.Kong, c *common, words []string) int {
+func complete(parser *kong.Kong, c *frame.Flags, words []string) int {
 	names := func(ctx context.Context, flags []string, kind string, add func(string)) {
 		if _, err := parser.Parse(append(flags, "version")); err == nil {
-			c.names(ctx, kind, add)
+			addNames(ctx, c, kind, add)
 		}
 	}
 	(&completion.Completer{Parser: parser, Names: names}).Complete(os.Stdout, words)
-	return exitDone
+	return program.ExitDone
 }
 
-// names adds what a flag or an argument may name, from the configuration file and from
+// addNames adds what a flag or an argument may name, from the configuration file and from
 // NATS. Whatever goes wrong, there is nothing to add.
-func (c *common) names(ctx context.Context, kind string, add func(string)) {
-	c.findConfig()
+func addNames(ctx context.Context, c *frame.Flags, kind string, add func(string)) {
+	c.FindConfig()
 	if kind == "receiver" || kind == "rule" {
-		c.addConfigured(kind, add)
+		addConfigured(c, kind, add)
 	}
 
-	_ = c.withReader(ctx, func(ctx context.Context, r *inspect.Reader) error {
+	_ = c.WithReader(ctx, func(ctx context.Context, r *inspect.Reader) error {
 		switch kind {
 		case "host", "group", "process", "pattern":
 			return addProcessNames(ctx, r, kind, add)
@@ -61,14 +72,14 @@ func (c *common) names(ctx context.Context, kind string, add func(string)) {
 	})
 }
 
-func (c *common) addConfigured(kind string, add func(string)) {
-	cfg, err := c.load()
+func addConfigured(c *frame.Flags, kind string, add func(string)) {
+	cfg, err := c.Load()
 	if err != nil {
 		return
 	}
 	names := cfg.RuleNames()
 	if kind == "receiver" {
-		names = receiverNames(cfg)
+		names = cfg.ReceiverNames()
 	}
 	for _, name := range names {
 		add(name)

@@ -12,13 +12,14 @@ import (
 
 	"supernats/consumer/cmd/supernats/completion"
 	"supernats/schema"
+	"supernats/schema/program"
 )
 
 // completes returns what the program answers to a shell.
 func completes(t *testing.T, words ...string) []string {
 	t.Helper()
 	out, errs, code := supernats(t, append([]string{completion.Command, "--"}, words...)...)
-	if code != exitDone || errs != "" {
+	if code != program.ExitDone || errs != "" {
 		t.Errorf("%q: %d %s", words, code, errs)
 	}
 	var list []string
@@ -87,7 +88,7 @@ func TestComplete(t *testing.T) {
 			t.Errorf("%s", flag)
 		}
 	}
-	if _, errs, code := supernats(t, "completion", "tcsh"); code != exitUsage || !strings.Contains(errs, `"bash","zsh","fish"`) {
+	if _, errs, code := supernats(t, "completion", "tcsh"); code != program.ExitUsage || !strings.Contains(errs, `"bash","zsh","fish"`) {
 		t.Errorf("%d %s", code, errs)
 	}
 }
@@ -137,21 +138,25 @@ func TestCompletionInShells(t *testing.T) {
 		return `source FILE; complete -C "supernats ` + strings.Join(words, " ") + `"`
 	}
 	for _, c := range []struct{ shell, line, want string }{
-		{"bash", bash("repl"), "replay\n"},
-		{"bash", bash("ps", "--al"), "--all\n"},
-		{"bash", bash("ps", "--output", "=", "js"), "json\njsonl\n"},
-		{"bash", bash("ps", "--output", "="), "table\njson\njsonl\nauto\n"},
-		{"bash", bash("ps", "--nats-url", i.url, "--host", "web"), "web1\nweb2\n"},
-		{"bash", bash("ps", "--nats-url", i.url, "--process", "a"), "a\\ name\napi_00\n"},
-		{"bash", bash("rules", "check", dir+"/o"), dir + "/one.yaml\n"},
-		{"bash", bash("rules", "check", dir+"/t"), dir + "/two words.yaml\n"}, // readline quotes it
-		{"zsh", zsh("repl"), "replay:Print events from the stream, oldest first.\n"},
-		{"zsh", zsh("ps", "--nats-url", i.url, "--host", "web"), "web1\nweb2\n"},
-		{"zsh", zsh("ps", "--nats-url", i.url, "--process", "''"), "a name\napi_00\n"},
-		{"zsh", zsh("rules", "check", "''"), "files\n"},
-		{"fish", fish("repl"), "replay\tPrint events from the stream, oldest first.\n"},
-		{"fish", fish("ps", "--nats-url", i.url, "--host", "web"), "web1\nweb2\n"},
-		{"fish", fish("rules", "check", dir+"/o"), dir + "/one.yaml\n"},
+		{shell: "bash", line: bash("repl"), want: "replay\n"},
+		{shell: "bash", line: bash("ps", "--al"), want: "--all\n"},
+		{shell: "bash", line: bash("ps", "--output", "=", "js"), want: "json\njsonl\n"},
+		{shell: "bash", line: bash("ps", "--output", "="), want: "table\njson\njsonl\nauto\n"},
+		{shell: "bash", line: bash("ps", "--nats-url", i.url, "--host", "web"), want: "web1\nweb2\n"},
+		{shell: "bash", line: bash("ps", "--nats-url", i.url, "--process", "a"), want: "a\\ name\napi_00\n"},
+		{shell: "bash", line: bash("rules", "check", dir+"/o"), want: dir + "/one.yaml\n"},
+		{
+			shell: "bash",
+			line:  bash("rules", "check", dir+"/t"),
+			want:  dir + "/two words.yaml\n",
+		}, // readline quotes it
+		{shell: "zsh", line: zsh("repl"), want: "replay:Print events from the stream, oldest first.\n"},
+		{shell: "zsh", line: zsh("ps", "--nats-url", i.url, "--host", "web"), want: "web1\nweb2\n"},
+		{shell: "zsh", line: zsh("ps", "--nats-url", i.url, "--process", "''"), want: "a name\napi_00\n"},
+		{shell: "zsh", line: zsh("rules", "check", "''"), want: "files\n"},
+		{shell: "fish", line: fish("repl"), want: "replay\tPrint events from the stream, oldest first.\n"},
+		{shell: "fish", line: fish("ps", "--nats-url", i.url, "--host", "web"), want: "web1\nweb2\n"},
+		{shell: "fish", line: fish("rules", "check", dir+"/o"), want: dir + "/one.yaml\n"},
 	} {
 		if got := shell(t, c.shell, c.line); got != c.want {
 			t.Errorf("%s: %q, want %q", c.shell, got, c.want)

@@ -4,10 +4,10 @@ import (
 	"context"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"supernats/consumer/app"
+	"supernats/consumer/cmd/supernats/frame"
 	"supernats/consumer/cmd/supernats/unit"
 	"supernats/consumer/config"
 	"supernats/schema/program"
@@ -18,13 +18,22 @@ type consumeCmd struct {
 	PrintUnit string `env:"-" enum:"systemd,supervisord," default:"" placeholder:"KIND" help:"${help_print_unit}"`
 }
 
+// Examples are shown below the help.
+func (*consumeCmd) Examples() []string {
+	return []string{
+		"supernats consume",
+		"supernats consume -c /etc/supernats/supernats.yaml --log-level debug",
+		"supernats consume --print-unit systemd > /etc/systemd/system/supernats.service",
+	}
+}
+
 // Run is the daemon.
-func (d *consumeCmd) Run(ctx context.Context, c *common) error {
+func (d *consumeCmd) Run(ctx context.Context, c *frame.Flags) error {
 	if d.PrintUnit != "" {
 		return printUnit(d.PrintUnit, c.Config)
 	}
-	collectRarely()
-	valid, err := c.plan()
+	frame.CollectRarely()
+	valid, err := plan(c)
 	if err != nil {
 		return err
 	}
@@ -32,16 +41,16 @@ func (d *consumeCmd) Run(ctx context.Context, c *common) error {
 	o := app.Options{Version: program.Version, Log: program.NewLog(c.LogLevel), Rebuild: d.Rebuild}
 	program.LogLibraries(o.Log)
 	if c.Config != "" {
-		o.Load = c.plan
+		o.Load = func() (*config.Plan, error) { return plan(c) }
 	}
 	a, err := app.New(valid, o)
 	if err != nil {
-		return usageError{configError{err, c.Config}}
+		return c.ConfigError(err)
 	}
 	if c.Config != "" {
 		o.Log.Info().Str("config", c.Config).Str("holds", valid.Config.Summary()).Msg("configuration is read")
 	} else {
-		o.Log.Info().Str("config", systemConfig).Msg("there is no configuration file, the defaults are in force")
+		o.Log.Info().Str("config", frame.SystemConfig).Msg("there is no configuration file, the defaults are in force")
 	}
 
 	hangups := make(chan os.Signal, 1)
@@ -61,14 +70,14 @@ func (d *consumeCmd) Run(ctx context.Context, c *common) error {
 }
 
 // plan reads the configuration file, lays the flags over it and checks the result.
-func (c *common) plan() (*config.Plan, error) {
-	cfg, err := c.load()
+func plan(c *frame.Flags) (*config.Plan, error) {
+	cfg, err := c.Load()
 	if err != nil {
 		return nil, err
 	}
 	valid, err := cfg.Plan()
 	if err != nil {
-		return nil, usageError{configError{err, c.Config}}
+		return nil, c.ConfigError(err)
 	}
 	return valid, nil
 }
@@ -84,13 +93,4 @@ func printUnit(kind, file string) error {
 		}
 	}
 	return unit.Print(os.Stdout, kind, d)
-}
-
-// collectRarely is for commands that read the stream: what they keep is small beside what
-// passes through. Collecting garbage a quarter as often takes some 100 MB and saves a
-// fifth of the processor time.
-func collectRarely() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(400)
-	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"supernats/schema/natsconn/natsconntest"
+	"supernats/schema/program"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -35,12 +36,12 @@ func TestDoctorTriesAWrite(t *testing.T) {
 	if err := stream.EnsureAll(t.Context(), i.js, stream.Limits{Replicas: 1, EventBytes: 16 << 20}); err != nil {
 		t.Fatal(err)
 	}
-	i.wants("a server that stores", has(i.doctor(exitFailed), "writes"))
+	i.wants("a server that stores", has(i.doctor(program.ExitFailed), "writes"))
 	streamtest.FailWrite(t, i.js, s.Store(), stream.Events, "supervisor.event.x")
 	var got []string
 	// A message that is younger than that is a write that has worked.
 	for end := time.Now().Add(20 * time.Second); len(got) == 0 && time.Now().Before(end); {
-		got = has(i.doctor(exitFailed), "writes")
+		got = has(i.doctor(program.ExitFailed), "writes")
 	}
 	if len(got) != 1 || !strings.HasPrefix(got[0], "fail writes: stream SUPERVISOR: ") || !strings.Contains(got[0], "restart nats-server") {
 		t.Errorf("%q", got)
@@ -69,16 +70,16 @@ func TestDoctorAsksTheDaemon(t *testing.T) {
 	defer daemon.Close()
 	file := natsconntest.File(t, "c.yaml", "listen: "+daemon.Listener.Addr().String()+"\n")
 
-	i.wants("ready", has(i.doctor(exitDone, "-c", file), "ready"))
+	i.wants("ready", has(i.doctor(program.ExitDone, "-c", file), "ready"))
 	text := "not ready: nothing can be stored in /x; no space left on device (store, since 2026-11-21T19:00:00Z); free some space there; look again\n" +
 		"not ready: streams and buckets cannot be reached yet, the log says why\n"
 	notReady.Store(&text)
-	i.wants("not ready", has(i.doctor(exitFailed, "-c", file), "ready"),
+	i.wants("not ready", has(i.doctor(program.ExitFailed, "-c", file), "ready"),
 		"fail ready: `supernats consume` at N is not ready: nothing can be stored in /x; no space left on device (store, N some space there; look again]",
 		"fail ready: `supernats consume` at N is not ready: streams and buckets cannot be reached yet, the log says why")
 	text = "ready\nwarning: bucket x holds more than it should (surplus x, since 2026-11-21T19:00:00Z); add a right\n"
 	notReady.Store(&text)
-	i.wants("ready, with a warning", has(i.doctor(exitDone, "-c", file), "ready"),
+	i.wants("ready, with a warning", has(i.doctor(program.ExitDone, "-c", file), "ready"),
 		"warn ready: `supernats consume` at N: bucket x holds more than it should (surplus x, N a right]")
 }
 
@@ -97,7 +98,7 @@ func TestDoctorSaysWhatTheAccountAllows(t *testing.T) {
 		}
 		s := streamtest.Start(t, func(opts *server.Options) { *opts = *o; opts.NoSigs, opts.NoLog = true, true })
 		i := &installation{T: t, url: strings.Replace(s.URL, "://", "://a:a@", 1)}
-		got := has(i.doctor(exitFailed), "streams")
+		got := has(i.doctor(program.ExitFailed), "streams")
 		if len(got) == 0 || !strings.Contains(got[0], "stream SUPERVISOR is missing ["+want) && !strings.Contains(got[0], want) {
 			t.Errorf("%s: %q", limits, got)
 		}

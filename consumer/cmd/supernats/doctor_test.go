@@ -15,9 +15,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/consumer/doctor"
-	"supernats/consumer/inspect"
 	"supernats/schema"
 	"supernats/schema/natsconn/natsconntest"
+	"supernats/schema/program"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -48,7 +48,7 @@ func (i *installation) doctor(want int, args ...string) (lines []string) {
 	if failed > 0 {
 		said = fmt.Sprintf("supernats: %d of %d checks failed\n", failed, len(list))
 	}
-	if code != want || (code == exitFailed) != (failed > 0) || errs != said {
+	if code != want || (code == program.ExitFailed) != (failed > 0) || errs != said {
 		i.Errorf("it ended with %d: %q", code, errs)
 	}
 	return lines
@@ -77,7 +77,7 @@ func well(t *testing.T) *installation {
 	i.leased()
 	i.durable(stream.Events, "supernats")
 	i.durable(stream.Alerts, "notify_chat")
-	i.host(schema.HostRecord{Host: "web1", BridgeVersion: "v1.2.3", LastSeen: i.ago(0), LastLoss: ptr(i.ago(30 * 24 * time.Hour)), Lost: 3})
+	i.host(schema.HostRecord{Host: "web1", BridgeVersion: "v1.2.3", LastSeen: i.ago(0), LastLoss: new(i.ago(30 * 24 * time.Hour)), Lost: 3})
 	return i
 }
 
@@ -85,7 +85,7 @@ const buckets = "ok buckets: 5 buckets"
 
 func TestDoctorFindsNothing(t *testing.T) {
 	i := well(t)
-	i.wants("a good one", i.doctor(exitDone),
+	i.wants("a good one", i.doctor(program.ExitDone),
 		"ok nats: N at nats://N",
 		"ok jetstream: JetStream is on and holds N",
 		"ok streams: stream SUPERVISOR: 0 messages, N",
@@ -106,7 +106,7 @@ func TestDoctorFindsNothing(t *testing.T) {
 func TestDoctorOfNothing(t *testing.T) {
 	s := streamtest.Start(t)
 	i := &installation{T: t, url: s.URL, js: s.JetStream()}
-	got := i.doctor(exitFailed)
+	got := i.doctor(program.ExitFailed)
 	i.wants("nothing", got[2:8],
 		"fail streams: stream SUPERVISOR is missing [start `supernats consume`: it creates what is missing]",
 		"fail streams: stream SUPERVISOR_ALERTS is missing [start `supernats consume`: it creates what is missing]",
@@ -117,7 +117,7 @@ func TestDoctorOfNothing(t *testing.T) {
 	if err := stream.EnsureAll(t.Context(), i.js, stream.DefaultLimits()); err != nil {
 		t.Fatal(err)
 	}
-	i.wants("nobody runs", i.doctor(exitFailed)[6:],
+	i.wants("nobody runs", i.doctor(program.ExitFailed)[6:],
 		"fail consume: no `supernats consume` is active: nobody is notified of anything [supernats consume -c FILE (as a service: systemctl start supernats)]",
 		"fail events: consumer supernats of stream SUPERVISOR is missing: no `supernats consume` has ever read events [supernats consume -c FILE]",
 		"warn receivers: there is no receiver: nobody is notified of anything [add a section mail: or receivers: to the configuration file of `supernats consume`]",
@@ -127,10 +127,10 @@ func TestDoctorOfNothing(t *testing.T) {
 
 func TestDoctorWithoutNATS(t *testing.T) {
 	i := &installation{T: t, url: "nats://127.0.0.1:1"}
-	i.wants("no server", i.doctor(exitFailed),
+	i.wants("no server", i.doctor(program.ExitFailed),
 		"fail nats: connect to nats://N: nats: no servers available for connection [start nats-server or `supernats consume`; --nats-url, --nats-context or -c FILE say where it is]")
 	i.url = streamtest.Start(t, func(o *server.Options) { o.JetStream = false }).URL
-	got := i.doctor(exitFailed)
+	got := i.doctor(program.ExitFailed)
 	if len(got) != 2 || !strings.HasPrefix(got[1], "fail jetstream: JetStream is off: ") || !strings.Contains(got[1], "[write \"jetstream { store_dir:") {
 		t.Errorf("%q", got)
 	}
@@ -154,7 +154,7 @@ func TestDoctorSettings(t *testing.T) {
 	i.durable(stream.Alerts, "keeper") // an interest stream holds nothing without
 	i.publish("supervisor.alert.a.b.c.d", make([]byte, 950))
 	var got []string
-	for _, line := range i.doctor(exitFailed) {
+	for _, line := range i.doctor(program.ExitFailed) {
 		if strings.Contains(line, "streams: ") || strings.Contains(line, "buckets: ") {
 			got = append(got, line)
 		}
@@ -178,7 +178,7 @@ func TestDoctorSettings(t *testing.T) {
 func TestDoctorWarns(t *testing.T) {
 	i := well(t)
 	i.hosts() // web2 is silent, has lost and is old
-	i.host(schema.HostRecord{Host: "a b;c", BridgeVersion: "v1.0.0", LastSeen: i.ago(0), LastLoss: ptr(i.ago(time.Hour)), Lost: 9})
+	i.host(schema.HostRecord{Host: "a b;c", BridgeVersion: "v1.0.0", LastSeen: i.ago(0), LastLoss: new(i.ago(time.Hour)), Lost: 9})
 	i.notify(schema.TypeAlertFiring, i.ago(0), schema.Notification{Incident: "a", Rule: "fatal", Host: "web1"})
 	i.park("supernats", "supervisor.event.x", 1, "malformed", nil)
 	i.park("notify_chat", "supervisor.alert.x.-.-.x", 1, "403", nil)
@@ -187,7 +187,7 @@ func TestDoctorWarns(t *testing.T) {
 	if err := os.WriteFile(file, []byte("mail: {smarthost: 'localhost:25', from: a@example.com, to: [b@example.com]}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	i.wants("warnings", i.doctor(exitFailed, "-c", file)[6:],
+	i.wants("warnings", i.doctor(program.ExitFailed, "-c", file)[6:],
 		"ok consume: `supernats consume` is active on box/1 N",
 		"ok events: `supernats consume` is 1 message behind",
 		"fail receivers: receiver mail of the configuration file has no queue: it gets no notifications [restart `supernats consume` with this configuration file]",
@@ -210,9 +210,9 @@ func TestDoctorWarns(t *testing.T) {
 func TestDoctorOfReceivers(t *testing.T) {
 	i := well(t)
 	i.put(stream.LeasesBucket, stream.RosterKey, map[string]any{"receivers": []string{"chat"}})
-	i.put(stream.LeasesBucket, "notify_chat", inspect.Progress{Error: "500 Internal Server Error", Tries: 3, Since: ptr(i.ago(time.Minute))})
+	i.put(stream.LeasesBucket, "notify_chat", stream.Position{Failures: stream.Failures{Error: "500 Internal Server Error", Tries: 3, Since: new(i.ago(time.Minute))}})
 	line := func(status, check string) string {
-		for _, l := range i.doctor(map[string]int{"fail": exitFailed, "ok": exitDone, "warn": exitDone}[status]) {
+		for _, l := range i.doctor(map[string]int{"fail": program.ExitFailed, "ok": program.ExitDone, "warn": program.ExitDone}[status]) {
 			if strings.HasPrefix(l, status+" "+check+": ") {
 				return l
 			}
@@ -227,7 +227,7 @@ func TestDoctorOfReceivers(t *testing.T) {
 	if l := line("fail", "receivers"); !strings.HasPrefix(l, "fail receivers: receiver chat: 1 notification waits, and the last try failed (3 tries N 500 Internal Server Error [fix what") || !strings.HasSuffix(l, "supernats test-alert chat (`supernats consume` keeps trying by itself)]") {
 		t.Errorf("%q", l)
 	}
-	i.put(stream.LeasesBucket, "notify_chat", inspect.Progress{Ahead: []uint64{1}})
+	i.put(stream.LeasesBucket, "notify_chat", stream.Position{Ahead: []uint64{1}})
 	if l := line("ok", "receivers"); l != "ok receivers: receiver chat: 0 notifications wait" {
 		t.Errorf("taken before its turn: %q", l)
 	}
@@ -267,7 +267,7 @@ func TestDoctorPaused(t *testing.T) {
 	}
 	at := regexp.MustCompile(`until [^ ]+Z`)
 	var paused []string
-	for _, line := range i.doctor(exitFailed) {
+	for _, line := range i.doctor(program.ExitFailed) {
 		if strings.Contains(line, "paused") {
 			paused = append(paused, at.ReplaceAllString(line, "until TIME"))
 		}
@@ -281,7 +281,7 @@ func TestDoctorPaused(t *testing.T) {
 // known, from the file, from flags or by default.
 func TestDoctorOfAWrongConfiguration(t *testing.T) {
 	i := well(t)
-	rest := i.doctor(exitDone)
+	rest := i.doctor(program.ExitDone)
 	const fix = " [correct it, then check it: supernats rules check FILE (`supernats consume` does not start with it; one that runs keeps the configuration that it has)]"
 	for text, mistakes := range map[string][]string{
 		"max_age: x\nrepeat_interval: 1h\nrecievers: []\n":     {"FILE:1:10: max_age: invalid duration \"x\"", "FILE:3:1: unknown key \"recievers\""},
@@ -290,7 +290,7 @@ func TestDoctorOfAWrongConfiguration(t *testing.T) {
 		"nats: {url: '" + i.url + "'}\nmail: {from: nobody}\n": {"FILE:"},
 	} {
 		file := natsconntest.File(t, "c.yaml", text)
-		got := i.doctor(exitFailed, "-c", file)
+		got := i.doctor(program.ExitFailed, "-c", file)
 		var config []string
 		for len(got) > 0 && strings.Contains(got[0], " config: ") {
 			config, got = append(config, strings.ReplaceAll(got[0], file, "FILE")), got[1:]
@@ -310,15 +310,15 @@ func TestDoctorOfAWrongConfiguration(t *testing.T) {
 	// The file alone says where NATS is.
 	file := natsconntest.File(t, "c.yaml", "nats: {url: '"+i.url+"'}\nmax_age: x\n")
 	out, errs, code := supernats(t, "doctor", "-o", "json", "-c", file)
-	if code != exitFailed || !strings.Contains(out, `"nats-server `) || !strings.Contains(out, "1 host, all seen") || errs != fmt.Sprintf("supernats: 1 of %d checks failed\n", len(rest)+1) {
+	if code != program.ExitFailed || !strings.Contains(out, `"nats-server `) || !strings.Contains(out, "1 host, all seen") || errs != fmt.Sprintf("supernats: 1 of %d checks failed\n", len(rest)+1) {
 		t.Errorf("%d %q\n%s", code, errs, out)
 	}
 
 	missing := filepath.Join(t.TempDir(), "none.yaml")
-	if got := i.doctor(exitFailed, "-c", missing); len(got) != len(rest)+1 || !strings.HasPrefix(got[0], "fail config: read configuration: open "+missing) {
+	if got := i.doctor(program.ExitFailed, "-c", missing); len(got) != len(rest)+1 || !strings.HasPrefix(got[0], "fail config: read configuration: open "+missing) {
 		t.Errorf("%q", got)
 	}
-	if _, errs, code := supernats(t, "doctor", "-c", file, "--nats-creds", missing, "--nats-token", "x"); code != exitUsage {
+	if _, errs, code := supernats(t, "doctor", "-c", file, "--nats-creds", missing, "--nats-token", "x"); code != program.ExitUsage {
 		t.Errorf("flags that are wrong: %d %s", code, errs)
 	}
 }

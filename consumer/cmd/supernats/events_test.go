@@ -19,6 +19,7 @@ import (
 	"supernats/consumer/terminal"
 	"supernats/schema"
 	"supernats/schema/codec"
+	"supernats/schema/program"
 	"supernats/schema/stream"
 )
 
@@ -100,7 +101,7 @@ func TestReplayFilters(t *testing.T) {
 
 func TestReplayPrintsTheCloudEventsThemselves(t *testing.T) {
 	i := newInstallation(t)
-	payload := i.event(schema.Event{Host: "web1", Group: "a", Process: "b"}, func(e *schema.Event) { e.Event, e.Data = schema.ProcessLogStdout, ptr("<&>\n é") })
+	payload := i.event(schema.Event{Host: "web1", Group: "a", Process: "b"}, func(e *schema.Event) { e.Event, e.Data = schema.ProcessLogStdout, new("<&>\n é") })
 	if got := i.run("replay"); got != string(payload)+"\n" {
 		t.Errorf("%q is not %q", got, payload)
 	}
@@ -144,7 +145,7 @@ func TestNoControlCharacterReachesTheTerminal(t *testing.T) {
 	evil := "\x1b]0;owned\a\x1b[31m\u009b2J\u202e\r\n"
 	i.event(schema.Event{Host: "h" + evil, Group: "g" + evil, Process: "p" + evil}, func(e *schema.Event) {
 		e.Event, e.FromState, e.Type, e.Exit = "E"+evil, "F"+evil, "T"+evil, &schema.Exit{Signal: "S" + evil}
-		e.Data = ptr("D" + evil)
+		e.Data = new("D" + evil)
 	})
 	i.publish("supervisor.event.x\x1b[31m", []byte("\x1b[31m garbage"))
 	i.publish("supervisor.event.x", []byte(`{"specversion":"\u001b[31m"}`))
@@ -163,7 +164,7 @@ func TestNoControlCharacterReachesTheTerminal(t *testing.T) {
 	for _, command := range []string{"replay", "ps", "hosts", "alerts", "mutes"} {
 		for _, output := range []string{terminal.FormTable, terminal.FormJSON, terminal.FormJSONL} {
 			out, errs, code := supernats(t, command, "-o", output, "--nats-url", i.url)
-			if code != exitDone {
+			if code != program.ExitDone {
 				t.Errorf("%s -o %s ended with %d: %s", command, output, code, errs)
 			}
 			for name, text := range map[string]string{"stdout": out, "stderr": errs} {
@@ -211,7 +212,7 @@ func TestReplayIntoAClosedPipe(t *testing.T) {
 		}
 		err = cmd.Wait()
 		status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
-		if !ok || status.ExitStatus() != exitDone && status.Signal() != syscall.SIGPIPE {
+		if !ok || status.ExitStatus() != program.ExitDone && status.Signal() != syscall.SIGPIPE {
 			t.Errorf("-o %s ended with %v", output, err)
 		}
 	}

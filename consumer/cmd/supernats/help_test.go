@@ -5,13 +5,15 @@ import (
 	"strings"
 	"testing"
 
+	"supernats/schema/program"
+
 	"github.com/alecthomas/kong"
 )
 
 // parserOf is the parser of the program, without its exits.
 func parserOf(t *testing.T) *kong.Kong {
 	t.Helper()
-	p, err := newParser(new(cli), func(int) {})
+	p, err := commandLine().Parser(new(cli))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -21,12 +23,12 @@ func parserOf(t *testing.T) *kong.Kong {
 // Every command shows two examples at least, which are right.
 func TestExamples(t *testing.T) {
 	for _, leaf := range parserOf(t).Model.Leaves(true) {
-		list := examples[leaf.Path()]
+		list := examplesOf(leaf)
 		if len(list) < 2 {
 			t.Errorf("%s has %d examples, want 2", leaf.Path(), len(list))
 		}
 		out, _, code := supernats(t, append(strings.Fields(leaf.Path()), "--help")...)
-		if code != exitDone {
+		if code != program.ExitDone {
 			t.Errorf("%s: %d", leaf.Path(), code)
 		}
 		for _, e := range list {
@@ -77,7 +79,7 @@ func TestHelpOfCommands(t *testing.T) {
 	}
 	for _, words := range []string{"help", "help ps", "help rules check"} {
 		want, _, _ := supernats(t, append(strings.Fields(words)[1:], "--help")...)
-		if out, errs, code := supernats(t, strings.Fields(words)...); code != exitDone || errs != "" || out != want {
+		if out, errs, code := supernats(t, strings.Fields(words)...); code != program.ExitDone || errs != "" || out != want {
 			t.Errorf("%s: %d %s%s", words, code, out, errs)
 		}
 	}

@@ -9,8 +9,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"supernats/consumer/fleettest"
 	"supernats/consumer/inspect"
 	"supernats/schema"
+	"supernats/schema/program"
 	"supernats/schema/stream"
 )
 
@@ -41,7 +43,7 @@ func (i *installation) ago(d time.Duration) schema.Time {
 func (i *installation) hosts() {
 	i.host(schema.HostRecord{
 		Host: "web2", BridgeVersion: "v1.0.0", SupervisorVersion: "4.2.5", SupervisorState: "RUNNING",
-		LastSeen: i.ago(10 * time.Minute), Running: 7, Down: 1, Stopped: 2, Lost: 12, LastLoss: ptr(i.ago(26 * time.Hour)),
+		LastSeen: i.ago(10 * time.Minute), Running: 7, Down: 1, Stopped: 2, Lost: 12, LastLoss: new(i.ago(26 * time.Hour)),
 	})
 	i.host(schema.HostRecord{Host: "db1.example.com", BridgeVersion: "v1.2.3", SupervisorVersion: "4.2.5", SupervisorState: "SHUTDOWN", LastSeen: i.ago(time.Hour)})
 	i.publish(schema.SnapshotSubject("db1.example.com"), []byte("{}"))
@@ -93,8 +95,8 @@ func TestPsOfSilentHostsAndGoneProcesses(t *testing.T) {
 	for _, host := range []string{"web1", "web2", "db1.example.com", "old", "without record"} {
 		i.state(schema.ProcessRecord{Host: host, Group: "api", Process: "api", State: "RUNNING", Since: i.ago(time.Hour)})
 	}
-	i.state(schema.ProcessRecord{Host: "web1", Group: "was", Process: "was", State: "STOPPED", Gone: ptr(i.ago(time.Hour))})
-	i.state(schema.ProcessRecord{Host: "web2", Group: "was", Process: "was", State: "STOPPED", Gone: ptr(i.ago(time.Hour))})
+	i.state(schema.ProcessRecord{Host: "web1", Group: "was", Process: "was", State: "STOPPED", Gone: new(i.ago(time.Hour))})
+	i.state(schema.ProcessRecord{Host: "web2", Group: "was", Process: "was", State: "STOPPED", Gone: new(i.ago(time.Hour))})
 	type row struct{ Who, State, For string }
 	table := func(args ...string) (rows []row) {
 		t.Helper()
@@ -185,7 +187,7 @@ func TestEndedSupervisord(t *testing.T) {
 		"shut: STOPPING: 1 0 1", "shut-long-ago: shut down since DATE: 0 0 2")
 
 	var found []string
-	for _, f := range i.doctor(exitFailed) {
+	for _, f := range i.doctor(program.ExitFailed) {
 		if strings.Contains(f, " hosts: ") {
 			found = append(found, f[:strings.Index(f, " [")])
 		}
@@ -196,30 +198,9 @@ func TestEndedSupervisord(t *testing.T) {
 		"warn hosts: 1 host is shut down, as its supervisord announced, and not back: shut-long-ago (SPAN)")
 }
 
-// several is a host with three supervisords, one of which is silent and one has
-// ended, with troubles and a clock that is wrong.
-func several(now time.Time) schema.HostRecord {
-	ago := func(d time.Duration) schema.Time { return schema.Time{Time: now.Add(-d)} }
-	trouble := func(cause, pool, text, fix string) schema.HostTrouble {
-		return schema.HostTrouble{Cause: cause, Pool: pool, Boot: "a", Text: text, Fix: fix, Since: ago(time.Hour), Last: ago(time.Minute)}
-	}
-	return schema.HostRecord{
-		Host: "box", Boot: "a", BridgeVersion: "v1.2.3", SupervisorState: "RUNNING", LastSeen: ago(time.Second), Running: 2,
-		Lives: []schema.HostLife{
-			{Boot: "z", Server: "system", LastSeen: ago(time.Hour), Ended: ptr(ago(time.Hour))},
-			{Boot: "a", Server: "system", LastSeen: ago(time.Second), Clock: &schema.HostClock{Offset: -3 * 24 * time.Hour.Milliseconds(), Settled: true}},
-			{Boot: "b", Server: "user", LastSeen: ago(10 * time.Minute)},
-		},
-		Troubles: []schema.HostTrouble{
-			trouble("disk-full", "supernats", "3 MiB are left", "make room"), trouble("disk-full", "logs", "3 MiB are left", "make room"), trouble("clock", "", "it is 3d ahead", "set it"),
-		},
-		MoreTroubles: 2,
-	}
-}
-
 func TestHostWithSeveralSupervisords(t *testing.T) {
 	i := newInstallation(t)
-	i.host(several(time.Now()))
+	i.host(fleettest.HostWithSeveralSupervisords(time.Now()))
 	table := narrow(i.run("hosts", "-o", "table"))
 	if !strings.Contains(table, "box  SPAN ago  -  RUNNING, 1 of 2 supervisords silent  disk-full clock …  +SPAN  v1.2.3  2") {
 		t.Error(table)
@@ -238,7 +219,7 @@ func TestHostWithSeveralSupervisords(t *testing.T) {
 
 	// supernats consume has been away for an hour, the host has not: nobody knows
 	// which of its supervisords are silent.
-	h = inspect.Host{HostRecord: several(time.Now().Add(-time.Hour))}
+	h = inspect.Host{HostRecord: fleettest.HostWithSeveralSupervisords(time.Now().Add(-time.Hour))}
 	h.HostRecord.Lives[2].LastSeen = h.HostRecord.LastSeen
 	i.host(h.HostRecord)
 	i.publish(schema.SnapshotSubject("box"), []byte("{}"))

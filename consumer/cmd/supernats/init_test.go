@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"supernats/schema/natsconn/natsconntest"
+	"supernats/schema/program"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -13,10 +14,16 @@ import (
 func TestInit(t *testing.T) {
 	s := streamtest.Start(t)
 	file := natsconntest.File(t, "c.yaml", "nats: {url: '"+s.URL+"', streams: {SUPERVISOR: 64MiB, supervisor_state: 8MiB}}\n")
-	run := func(args ...string) (list []madeStream, errs string) {
+	type listed struct {
+		Name     string `json:"name"`
+		Created  bool   `json:"created"`
+		MaxBytes int64  `json:"max_bytes"`
+		Replicas int    `json:"replicas"`
+	}
+	run := func(args ...string) (list []listed, errs string) {
 		t.Helper()
 		out, errs, code := supernats(t, append([]string{"init", "-o", "json", "-c", file}, args...)...)
-		if err := json.Unmarshal([]byte(out), &list); err != nil || code != exitDone {
+		if err := json.Unmarshal([]byte(out), &list); err != nil || code != program.ExitDone {
 			t.Fatalf("%d %q %q: %v", code, out, errs, err)
 		}
 		return list, errs
@@ -32,11 +39,11 @@ func TestInit(t *testing.T) {
 	if len(again) != 8 || again[0].Created || errs != "" {
 		t.Errorf("the second time: %+v %q", again, errs)
 	}
-	if _, errs, code := supernats(t, "init", "-c", file, "--replicas", "7"); code != exitUsage || !strings.Contains(errs, "--replicas: invalid value 7: want 1 to 5") {
+	if _, errs, code := supernats(t, "init", "-c", file, "--replicas", "7"); code != program.ExitUsage || !strings.Contains(errs, "--replicas: invalid value 7: want 1 to 5") {
 		t.Errorf("%d %q", code, errs)
 	}
 
-	if out, _, code := supernats(t, "init", "-c", file, "-o", "table"); code != exitDone || !strings.Contains(out, "supervisor_state   was there  8MiB") {
+	if out, _, code := supernats(t, "init", "-c", file, "-o", "table"); code != program.ExitDone || !strings.Contains(out, "supervisor_state   was there  8MiB") {
 		t.Errorf("%d\n%s", code, out)
 	}
 	if err := s.JetStream().DeleteStream(t.Context(), stream.Parked); err != nil {

@@ -12,10 +12,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/schema"
+	"supernats/schema/program"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -35,7 +35,7 @@ func build(m *testing.M) int {
 	defer os.RemoveAll(dir)
 	binary = filepath.Join(dir, "supernats")
 	systemFile = filepath.Join(dir, "etc", "supernats.yaml")
-	if out, err := exec.Command("go", "build", "-o", binary, "-ldflags", "-X supernats/schema/program.Version=v1.2.3 -X main.systemConfig="+systemFile, ".").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", binary, "-ldflags", "-X supernats/schema/program.Version=v1.2.3 -X supernats/consumer/cmd/supernats/frame.SystemConfig="+systemFile, ".").CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "%s%v\n", out, err)
 		return 1
 	}
@@ -86,37 +86,20 @@ func newInstallation(t *testing.T) *installation {
 	return i
 }
 
-// connect is a connection of the test's own.
-func connect(t *testing.T, url string) jetstream.JetStream {
-	t.Helper()
-	nc, err := nats.Connect(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return js
-}
-
-func ptr[T any](v T) *T { return &v }
-
 // fill stores five events.
 func (i *installation) fill() {
 	api := schema.Event{Host: "web1", Group: "api", Process: "api_00"}
 	i.event(api, func(e *schema.Event) { e.Event, e.FromState = schema.ProcessStateStarting, "STOPPED" })
 	i.event(api, func(e *schema.Event) {
-		e.Event, e.FromState, e.PID, e.Expected = schema.ProcessStateExited, "RUNNING", 42, ptr(false)
-		e.Exit = &schema.Exit{Code: ptr(3)}
+		e.Event, e.FromState, e.PID, e.Expected = schema.ProcessStateExited, "RUNNING", 42, new(false)
+		e.Exit = &schema.Exit{Code: new(3)}
 	})
-	i.event(schema.Event{Host: "db1.example.com"}, func(e *schema.Event) { e.Event, e.When = schema.Tick5, ptr(int64(1201063880)) })
+	i.event(schema.Event{Host: "db1.example.com"}, func(e *schema.Event) { e.Event, e.When = schema.Tick5, new(int64(1201063880)) })
 	i.event(schema.Event{Host: "db1.example.com", Group: "my.app-weird*>é", Process: "my.app-weird*>é"}, func(e *schema.Event) {
-		e.Event, e.Channel, e.Data = schema.ProcessLogStdout, "stdout", ptr("one\ntwo\n")
+		e.Event, e.Channel, e.Data = schema.ProcessLogStdout, "stdout", new("one\ntwo\n")
 	})
 	i.event(schema.Event{Host: "db1.example.com"}, func(e *schema.Event) {
-		e.Event, e.Type, e.Data = schema.RemoteCommunication, "deploy now", ptr("")
+		e.Event, e.Type, e.Data = schema.RemoteCommunication, "deploy now", new("")
 	})
 }
 
@@ -146,17 +129,7 @@ func (i *installation) publish(subject string, payload []byte) {
 
 func (i *installation) state(s schema.ProcessRecord) {
 	i.Helper()
-	kv, err := i.js.KeyValue(i.Context(), stream.StateBucket)
-	if err != nil {
-		i.Fatal(err)
-	}
-	b, err := schema.Marshal(s)
-	if err != nil {
-		i.Fatal(err)
-	}
-	if _, err := kv.Put(i.Context(), schema.StateKey(s.Host, s.Group, s.Process), b); err != nil {
-		i.Fatal(err)
-	}
+	i.put(stream.StateBucket, schema.StateKey(s.Host, s.Group, s.Process), s)
 }
 
 // run runs a command on this installation; it must succeed, and say nothing
@@ -164,7 +137,7 @@ func (i *installation) state(s schema.ProcessRecord) {
 func (i *installation) run(args ...string) (stdout string) {
 	i.Helper()
 	out, errs, code := supernats(i.T, append(args, "--nats-url", i.url)...)
-	if code != exitDone || errs != "" {
+	if code != program.ExitDone || errs != "" {
 		i.Fatalf("%q ended with %d: %s", args, code, errs)
 	}
 	return out
@@ -172,7 +145,7 @@ func (i *installation) run(args ...string) (stdout string) {
 
 func TestVersion(t *testing.T) {
 	for _, arg := range []string{"version", "--version"} {
-		if out, errs, code := supernats(t, arg); out != "supernats v1.2.3\n" || errs != "" || code != exitDone {
+		if out, errs, code := supernats(t, arg); out != "supernats v1.2.3\n" || errs != "" || code != program.ExitDone {
 			t.Errorf("%s: %q %q %d", arg, out, errs, code)
 		}
 	}
@@ -180,7 +153,7 @@ func TestVersion(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	out, errs, code := supernats(t, "--help")
-	if code != exitDone || errs != "" {
+	if code != program.ExitDone || errs != "" {
 		t.Errorf("%q %d", errs, code)
 	}
 	for _, want := range []string{"consume", "ps", "hosts", "tail", "replay", "alerts", "mute", "mutes", "unmute", "test-alert", "doctor", "version", "--config", "--nats-url", "--nats-creds"} {
@@ -257,7 +230,7 @@ func TestWrongUsage(t *testing.T) {
 		{args: []string{"consume", "-c", dir + "/none.yaml"}, want: "no such file"},
 	} {
 		out, errs, code := supernats(t, c.args...)
-		if code != exitUsage || out != "" || !strings.Contains(errs, c.want) || !strings.HasPrefix(errs, "supernats: ") || !strings.HasSuffix(errs, "\nTry: "+try(c.args)+"\n") {
+		if code != program.ExitUsage || out != "" || !strings.Contains(errs, c.want) || !strings.HasPrefix(errs, "supernats: ") || !strings.HasSuffix(errs, "\nTry: "+try(c.args)+"\n") {
 			t.Errorf("%q ended with %d, printed %q and %q", c.args, code, out, errs)
 		}
 	}
@@ -272,7 +245,7 @@ func TestNoServer(t *testing.T) {
 	for _, args := range [][]string{{"ps"}, {"hosts"}, {"tail"}, {"replay"}, {"alerts"}, {"mutes"}, {"test-alert"}, {"unmute", "x"}, {"mute", "--all", "--for", "1h", "--comment", "x"}} {
 		// Nobody listens on port 1.
 		out, errs, code := supernats(t, append(args, "--nats-url", "nats://127.0.0.1:1")...)
-		if code != exitFailed || out != "" || !strings.Contains(errs, "nats://127.0.0.1:1") || !strings.Contains(errs, "is `supernats consume` or a nats-server running? --nats-url says where") {
+		if code != program.ExitFailed || out != "" || !strings.Contains(errs, "nats://127.0.0.1:1") || !strings.Contains(errs, "is `supernats consume` or a nats-server running? --nats-url says where") {
 			t.Errorf("%q ended with %d: %q", args, code, errs)
 		}
 	}
@@ -300,7 +273,7 @@ func TestNothingIsThereYet(t *testing.T) {
 		{args: []string{"replay"}, want: "it is created by `supernats consume`"},
 	} {
 		out, errs, code := supernats(t, append(c.args, "--nats-url", s.URL)...)
-		if code != exitFailed || out != "" || !strings.Contains(errs, c.want) {
+		if code != program.ExitFailed || out != "" || !strings.Contains(errs, c.want) {
 			t.Errorf("%q ended with %d, printed %q and %q", c.args, code, out, errs)
 		}
 	}

@@ -14,25 +14,29 @@ import (
 
 	"supernats/consumer/inspect"
 	"supernats/schema"
+	"supernats/schema/program"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
 
 func TestMuteRefuses(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
-		{"--for 1h --comment x", "nothing says what to mute: give --host, --group, --process or --rule, or --all"},
-		{"--all --host web1 --for 1h --comment x", "--all mutes every alert"},
-		{"--host web1 --for 1h", "--comment is missing"},
-		{"--host web1 --comment x", "give either --for (30m, 2h, 1d) or --until"},
-		{"--host web1 --comment x --for 1h --until 2099-01-01T00:00:00Z", "give either --for"},
-		{"--host web1 --comment x --until 2020-01-01T00:00:00Z", "is not in the future"},
-		{"--host web1 --comment x --until tomorrow", "--until"},
-		{"--host web1 --comment x --for -1h", "--for"},
-		{"--host [ --comment x --for 1h", `invalid glob "["`},
-		{"--rule [ --comment x --for 1h", `invalid glob "["`},
+		{
+			args: "--for 1h --comment x",
+			want: "nothing says what to mute: give --host, --group, --process or --rule, or --all",
+		},
+		{args: "--all --host web1 --for 1h --comment x", want: "--all mutes every alert"},
+		{args: "--host web1 --for 1h", want: "--comment is missing"},
+		{args: "--host web1 --comment x", want: "give either --for (30m, 2h, 1d) or --until"},
+		{args: "--host web1 --comment x --for 1h --until 2099-01-01T00:00:00Z", want: "give either --for"},
+		{args: "--host web1 --comment x --until 2020-01-01T00:00:00Z", want: "is not in the future"},
+		{args: "--host web1 --comment x --until tomorrow", want: "--until"},
+		{args: "--host web1 --comment x --for -1h", want: "--for"},
+		{args: "--host [ --comment x --for 1h", want: `invalid glob "["`},
+		{args: "--rule [ --comment x --for 1h", want: `invalid glob "["`},
 	} {
 		out, errs, code := supernats(t, append([]string{"mute"}, strings.Fields(c.args)...)...)
-		if code != exitUsage || out != "" || !strings.Contains(errs, c.want) {
+		if code != program.ExitUsage || out != "" || !strings.Contains(errs, c.want) {
 			t.Errorf("%s: %d %q %q", c.args, code, out, errs)
 		}
 	}
@@ -83,7 +87,7 @@ func TestMuteAndUnmute(t *testing.T) {
 		t.Errorf("%q", out)
 	}
 	for _, id := range []string{list[0].ID, "nobody", "a b"} {
-		if _, errs, code := supernats(t, "unmute", id, "--nats-url", i.url); code != exitFailed || !strings.Contains(errs, "no silence "+id+" is in force: `supernats mutes` lists those that are") {
+		if _, errs, code := supernats(t, "unmute", id, "--nats-url", i.url); code != program.ExitFailed || !strings.Contains(errs, "no silence "+id+" is in force: `supernats mutes` lists those that are") {
 			t.Errorf("%d %q", code, errs)
 		}
 	}
@@ -107,7 +111,7 @@ func TestMuteExpires(t *testing.T) {
 	}
 }
 
-// What the server denies is told at once, with the right that is missing.
+// What the server denies is reported at once, with the right that is missing.
 func TestDenied(t *testing.T) {
 	s := streamtest.Start(t, func(o *server.Options) {
 		all := &server.Permissions{Publish: &server.SubjectPermission{Allow: []string{">"}}, Subscribe: &server.SubjectPermission{Allow: []string{">"}}}
@@ -123,22 +127,34 @@ func TestDenied(t *testing.T) {
 	})
 	as := func(user string) string { return strings.Replace(s.URL, "://", "://"+user+":x@", 1) }
 	i := &installation{T: t, url: as("all")}
-	i.js = connect(t, i.url)
+	i.js = streamtest.Connect(t, i.url)
 	if err := stream.EnsureAll(t.Context(), i.js, stream.DefaultLimits()); err != nil {
 		t.Fatal(err)
 	}
 	i.fill()
 	for _, c := range []struct{ user, args, want string }{
-		{"few", "mute --all --for 1h --comment x", `may not publish $KV.supervisor_mutes.ID: add "$KV.supervisor_mutes.>" to its publish permissions (examples/02-secure has the rights of each user)`},
-		{"few", "alerts", `add "$JS.API.CONSUMER.CREATE.KV_supervisor_alerts.>" to its publish permissions`},
-		{"few", "ps", `add "$JS.API.CONSUMER.CREATE.KV_supervisor_state.>" to its publish permissions`},
-		{"few", "tail", `add "$JS.API.CONSUMER.CREATE.SUPERVISOR.>" to its publish permissions`},
-		{"none", "hosts", `may not `},
+		{
+			user: "few",
+			args: "mute --all --for 1h --comment x",
+			want: `may not publish $KV.supervisor_mutes.ID: add "$KV.supervisor_mutes.>" to its publish permissions (examples/02-secure has the rights of each user)`,
+		},
+		{
+			user: "few",
+			args: "alerts",
+			want: `add "$JS.API.CONSUMER.CREATE.KV_supervisor_alerts.>" to its publish permissions`,
+		},
+		{
+			user: "few",
+			args: "ps",
+			want: `add "$JS.API.CONSUMER.CREATE.KV_supervisor_state.>" to its publish permissions`,
+		},
+		{user: "few", args: "tail", want: `add "$JS.API.CONSUMER.CREATE.SUPERVISOR.>" to its publish permissions`},
+		{user: "none", args: "hosts", want: `may not `},
 	} {
 		begun := time.Now()
 		out, errs, code := supernats(t, append(strings.Fields(c.args), "--nats-url", as(c.user))...)
 		errs = regexp.MustCompile(`mutes\.\w{10}:`).ReplaceAllString(errs, "mutes.ID:")
-		if code != exitFailed || out != "" || !strings.Contains(errs, c.want) || strings.Count(errs, "\n") != 1 {
+		if code != program.ExitFailed || out != "" || !strings.Contains(errs, c.want) || strings.Count(errs, "\n") != 1 {
 			t.Errorf("%s: %d %q %q", c.args, code, out, errs)
 		}
 		if took := time.Since(begun); took > 5*time.Second {
@@ -148,7 +164,7 @@ func TestDenied(t *testing.T) {
 	// Who may not see the queues of the receivers sees the alerts.
 	i.trouble()
 	out, errs, code := supernats(t, "alerts", "-o", "table", "--nats-url", as("blind"))
-	if code != exitDone || !strings.Contains(out, "unexpected-exit") || strings.Contains(out, "nobody yet") || !strings.Contains(errs, `who was notified is not known: this NATS user may not publish $JS.API.CONSUMER.LIST.SUPERVISOR_ALERTS`) {
+	if code != program.ExitDone || !strings.Contains(out, "unexpected-exit") || strings.Contains(out, "nobody yet") || !strings.Contains(errs, `who was notified is not known: this NATS user may not publish $JS.API.CONSUMER.LIST.SUPERVISOR_ALERTS`) {
 		t.Errorf("%d %s%s", code, out, errs)
 	}
 }

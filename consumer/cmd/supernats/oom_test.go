@@ -12,23 +12,23 @@ import (
 // processes reports it, beside one that is as older bridges report it.
 func (i *installation) hungry() {
 	exit := &schema.Exit{Signal: "SIGKILL", Source: schema.ExitFromKernel, OOM: &schema.OOM{Cgroup: "/system.slice/supervisor.service", Limit: 2 << 30, Peak: 2 << 30}}
-	ran, last := ptr(187_442.031), &schema.Look{Time: i.ago(23*time.Minute + 30*time.Second), RSS: 1966 << 20, Threads: 9}
+	ran, last := new(187_442.031), &schema.Look{Time: i.ago(23*time.Minute + 30*time.Second), RSS: 1966 << 20, Threads: 9}
 	i.state(schema.ProcessRecord{
 		Host: "web1", Group: "importer", Process: "importer", State: "RUNNING", Since: i.ago(23 * time.Minute), PID: 7, Starts: 2, Exits: 1, UnexpectedExits: 1,
-		LastExit: ptr(i.ago(23*time.Minute + 20*time.Second)), Expected: ptr(false), Exit: exit, Ran: ran, Last: last,
+		LastExit: new(i.ago(23*time.Minute + 20*time.Second)), Expected: new(false), Exit: exit, Ran: ran, Last: last,
 	})
 	i.state(schema.ProcessRecord{
 		Host: "web1", Group: "api", Process: "api_00", State: "RUNNING", Since: i.ago(23 * time.Minute), PID: 8, Starts: 2, Exits: 1, UnexpectedExits: 1,
-		LastExit: ptr(i.ago(23*time.Minute + 20*time.Second)), Expected: ptr(false), Exit: &schema.Exit{Signal: "SIGKILL"},
+		LastExit: new(i.ago(23*time.Minute + 20*time.Second)), Expected: new(false), Exit: &schema.Exit{Signal: "SIGKILL"},
 	})
 	i.alert(schema.Alert{
 		Incident: "new", Rule: "unexpected-exit", Severity: "critical", Host: "web1", Group: "importer", Process: "importer", Phase: schema.PhaseFiring,
-		Opened: at(1), Count: 1, Notified: ptr(at(1)), Notifications: 1,
+		Opened: at(1), Count: 1, Notified: new(at(1)), Notifications: 1,
 		Last: &schema.AlertEvent{ID: "web1/b/1", Time: at(1), Event: schema.ProcessStateExited, Exit: exit, Ran: ran, Last: last},
 	})
 	for _, x := range []*schema.Exit{exit, {Signal: "SIGKILL"}} {
 		i.event(schema.Event{Host: "web1", Group: "importer", Process: "importer"}, func(e *schema.Event) {
-			e.Event, e.FromState, e.PID, e.Expected, e.Exit = schema.ProcessStateExited, "RUNNING", 7, ptr(false), x
+			e.Event, e.FromState, e.PID, e.Expected, e.Exit = schema.ProcessStateExited, "RUNNING", 7, new(false), x
 			if x == exit {
 				e.Ran, e.Last = ran, last
 			}

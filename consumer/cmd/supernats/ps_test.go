@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"supernats/schema"
+	"supernats/schema/program"
 )
 
 var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
@@ -66,7 +67,7 @@ func TestPsStates(t *testing.T) {
 		{Process: "finished", State: "EXITED", Expected: &yes},
 		{Process: "off", State: "STOPPED"},
 		{Process: "going", State: "STOPPING"},
-		{Process: "was", State: "FATAL", Gone: ptr(i.ago(time.Hour))},
+		{Process: "was", State: "FATAL", Gone: new(i.ago(time.Hour))},
 		{Host: "silent", Process: "s-up", State: "RUNNING"},
 		{Host: "silent", Process: "s-off", State: "STOPPED"},
 		{Host: "shut", Process: "d-up", State: "RUNNING"},
@@ -90,14 +91,7 @@ func TestPsStates(t *testing.T) {
 		"--down fat*":                        "fatal",
 		"--down --all":                       "backoff crashed fatal lost n-fatal s-up starting",
 	} {
-		var got []string
-		for line := range strings.Lines(i.run(append([]string{"ps"}, strings.Fields(args)...)...)) {
-			var s schema.ProcessRecord
-			if err := json.Unmarshal([]byte(line), &s); err != nil {
-				t.Fatalf("%q: %v", line, err)
-			}
-			got = append(got, s.Process)
-		}
+		got := i.psNames(args)
 		slices.Sort(got)
 		if d := cmp.Diff(want, strings.Join(got, " ")); d != "" {
 			t.Errorf("%s: %s", args, d)
@@ -106,10 +100,23 @@ func TestPsStates(t *testing.T) {
 
 	for _, args := range [][]string{{"--state", "RUNING"}, {"--state", "RUNNING,"}, {"--state", ""}, {"--state", "gone"}} {
 		_, errs, code := supernats(t, append(append([]string{"ps"}, args...), "--nats-url", i.url)...)
-		if code != exitUsage || !strings.Contains(errs, "want STOPPED, STARTING") {
+		if code != program.ExitUsage || !strings.Contains(errs, "want STOPPED, STARTING") {
 			t.Errorf("%q: %d %s", args, code, errs)
 		}
 	}
+}
+
+// psNames are the processes that ps prints, in its order.
+func (i *installation) psNames(args string) (names []string) {
+	i.Helper()
+	for line := range strings.Lines(i.run(append([]string{"ps"}, strings.Fields(args)...)...)) {
+		var s schema.ProcessRecord
+		if err := json.Unmarshal([]byte(line), &s); err != nil {
+			i.Fatalf("%q: %v", line, err)
+		}
+		names = append(names, s.Process)
+	}
+	return names
 }
 
 func TestPsFilters(t *testing.T) {
@@ -131,14 +138,7 @@ func TestPsFilters(t *testing.T) {
 		"--host web2 api*":         nil,
 		"api":                      {"api_00", "api_01"}, // a group
 	} {
-		var got []string
-		for line := range strings.Lines(i.run(append([]string{"ps"}, strings.Fields(args)...)...)) {
-			var s schema.ProcessRecord
-			if err := json.Unmarshal([]byte(line), &s); err != nil {
-				t.Fatalf("%q: %v", line, err)
-			}
-			got = append(got, s.Process)
-		}
+		got := i.psNames(args)
 		if d := cmp.Diff(want, got); d != "" {
 			t.Errorf("%s: %s", args, d)
 		}
@@ -177,7 +177,7 @@ func TestPsJSONIsOneArray(t *testing.T) {
 func TestPsOfNobody(t *testing.T) {
 	i := newInstallation(t)
 	out, errs, code := supernats(t, "ps", "-o", "table", "nobody", "--nats-url", i.url)
-	if code != exitDone || out != "" || !strings.Contains(errs, "no process is known that matches") {
+	if code != program.ExitDone || out != "" || !strings.Contains(errs, "no process is known that matches") {
 		t.Errorf("%d %q %q", code, out, errs)
 	}
 }

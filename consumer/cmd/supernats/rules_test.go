@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"supernats/schema"
+	"supernats/schema/program"
 )
 
 func TestRulesCheck(t *testing.T) {
@@ -19,36 +20,36 @@ func TestRulesCheck(t *testing.T) {
 	}{
 		{
 			text:   "rules:\n- name: a\n  loss: true\n  notfy: mail\n",
-			code:   exitUsage,
+			code:   program.ExitUsage,
 			stderr: `FILE:4:3: unknown key "rules[0].notfy": want one of `,
 		},
 		{
 			text:   "max_age: 0s\nrules:\n- {}\n",
-			code:   exitUsage,
+			code:   program.ExitUsage,
 			stderr: "FILE:1:10: max_age: invalid value 0s: want a duration above zero: no event would be young enough to be reported\nFILE:3:3: rules[0].name: is missing; ",
 		},
-		{text: "rules: [\n", code: exitUsage, stderr: "FILE:1:8: sequence end token ']' not found\n"},
+		{text: "rules: [\n", code: program.ExitUsage, stderr: "FILE:1:8: sequence end token ']' not found\n"},
 		{
 			text:   "receivers: []\nrules: [{name: a, loss: true, notify: [chat]}]\n",
-			code:   exitUsage,
+			code:   program.ExitUsage,
 			stderr: `FILE:2:40: rules[0].notify[0]: unknown receiver "chat": there are no receivers`,
 		},
 		{
 			text:   secret,
-			code:   exitUsage,
+			code:   program.ExitUsage,
 			stderr: "FILE:1:81: mail.password_file: found \"/is/not/there\", there is no such file\n",
 		},
 		{
 			text:   "mail: {smarthost: 'h:25', from: a@b.c, to: [a@b.c]}\nreceivers: [{name: x, mail: {}}]\nrules: [{name: a, event: PROCESS_STATE_FATAL}, {name: b, event: PROCESS_STATE_FATAL}, {name: c, event: PROCESS_STATE_FATAL}]\n",
-			code:   exitDone,
+			code:   program.ExitDone,
 			stdout: "FILE: ok: 3 rules, 2 receivers\n",
 		},
 		{
 			text:   "rules: [{name: a, event: PROCESS_STATE_FATAL, notify: [chat]}]\n",
-			code:   exitDone,
+			code:   program.ExitDone,
 			stdout: "FILE: ok: 1 rule, 0 receivers\n",
 		},
-		{text: "rules: []\n", code: exitDone, stdout: "FILE: ok: 0 rules, 0 receivers\n"},
+		{text: "rules: []\n", code: program.ExitDone, stdout: "FILE: ok: 0 rules, 0 receivers\n"},
 	} {
 		if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
 			t.Fatal(err)
@@ -72,21 +73,21 @@ func TestRulesCheck(t *testing.T) {
 			path + ": hint: rules[0].hosts[1] \"^db$\" matches none of 1 host; it looks like a regular expression, and globs are meant: *, ?, [a-z] and {a,b}\n",
 		"nats://127.0.0.1:1": path + ": hint: rules[0].hosts[1] \"^db$\" looks like a regular expression, and globs are meant: *, ?, [a-z] and {a,b}\n",
 	} {
-		if out, errs, code := supernats(t, "rules", "check", path, "--nats-url", url); code != exitDone || out != path+": ok: 1 rule, 0 receivers\n" || errs != want {
+		if out, errs, code := supernats(t, "rules", "check", path, "--nats-url", url); code != program.ExitDone || out != path+": ok: 1 rule, 0 receivers\n" || errs != want {
 			t.Errorf("%d %q %q, want %q", code, out, errs, want)
 		}
 	}
 	if err := os.WriteFile(path, []byte(secret), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out, errs, code := supernats(t, "rules", "check", "--no-files", path); code != exitDone || out != path+": ok: 6 rules, 1 receiver\n" || errs != "" {
+	if out, errs, code := supernats(t, "rules", "check", "--no-files", path); code != program.ExitDone || out != path+": ok: 6 rules, 1 receiver\n" || errs != "" {
 		t.Errorf("--no-files: %d %q %q", code, out, errs)
 	}
-	if out, errs, code := supernats(t, "rules", "check", path+"x"); code != exitUsage || out != "" || !strings.Contains(errs, path+"x: no such file") {
+	if out, errs, code := supernats(t, "rules", "check", path+"x"); code != program.ExitUsage || out != "" || !strings.Contains(errs, path+"x: no such file") {
 		t.Errorf("no file: %d %q %q", code, out, errs)
 	}
 	for _, args := range [][]string{{"rules"}, {"rules", "check"}, {"rules", "check", path, path}} {
-		if out, errs, code := supernats(t, args...); code != exitUsage || out != "" || !strings.Contains(errs, "Try: supernats rules") {
+		if out, errs, code := supernats(t, args...); code != program.ExitUsage || out != "" || !strings.Contains(errs, "Try: supernats rules") {
 			t.Errorf("%q: %d %q %q", args, code, out, errs)
 		}
 	}

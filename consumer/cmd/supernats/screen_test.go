@@ -16,8 +16,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
-	"supernats/consumer/inspect"
 	"supernats/schema"
+	"supernats/schema/stream"
 )
 
 // pseudoTerminal returns both ends of a pseudo-terminal that is so wide.
@@ -79,13 +79,13 @@ func (i *installation) onScreen(width int, env []string, args ...string) string 
 func (i *installation) crowd() {
 	i.host(schema.HostRecord{
 		Host: "web-frontend-01.fra.example.com", BridgeVersion: "v1.2.3", SupervisorVersion: "4.2.5", SupervisorState: "RUNNING",
-		LastSeen: i.ago(2 * time.Second), Running: 412, Down: 17, Stopped: 3, Exited: 5, Lost: 1200, LastLoss: ptr(i.ago(26 * time.Hour)),
+		LastSeen: i.ago(2 * time.Second), Running: 412, Down: 17, Stopped: 3, Exited: 5, Lost: 1200, LastLoss: new(i.ago(26 * time.Hour)),
 		Troubles: []schema.HostTrouble{{Cause: "disk-full"}, {Cause: "rpc-unreachable"}},
 	})
 	i.host(schema.HostRecord{Host: "データベース", SupervisorState: "RUNNING", LastSeen: i.ago(time.Hour)})
-	crash := ptr(i.ago(23*time.Minute + 10*time.Second))
+	crash := new(i.ago(23*time.Minute + 10*time.Second))
 	for _, s := range []schema.ProcessRecord{
-		{Host: "web-frontend-01.fra.example.com", Group: "payment-workers", Process: "payment-worker_00", State: "RUNNING", PID: 4194303, LastExit: crash, Exit: &schema.Exit{Code: ptr(3)}},
+		{Host: "web-frontend-01.fra.example.com", Group: "payment-workers", Process: "payment-worker_00", State: "RUNNING", PID: 4194303, LastExit: crash, Exit: &schema.Exit{Code: new(3)}},
 		{Host: "web-frontend-01.fra.example.com", Group: "api", Process: "api", State: "FATAL", LastExit: crash, Exit: &schema.Exit{SpawnErr: "can't find command '/opt/payments/current/bin/api-server'"}},
 		{Host: "データベース", Group: "集計", Process: "集計", State: "RUNNING", PID: 4194302},
 		{Host: "e\u0301toile", Group: "🚀", Process: "🚀", State: "BACKOFF", Exit: &schema.Exit{Signal: "SIGSEGV", Core: true}, LastExit: crash},
@@ -160,7 +160,7 @@ func TestTablesOnNarrowScreens(t *testing.T) {
 	i.trouble()
 	i.fill()
 	i.event(schema.Event{Host: "web-frontend-01.fra.example.com", Group: "payment-workers", Process: "payment-worker_00"}, func(e *schema.Event) {
-		e.Event, e.FromState, e.PID, e.Expected = schema.ProcessStateExited, "RUNNING", 4194303, ptr(false)
+		e.Event, e.FromState, e.PID, e.Expected = schema.ProcessStateExited, "RUNNING", 4194303, new(false)
 		e.Exit = &schema.Exit{SpawnErr: "can't find command '/opt/payments/current/bin/api-server'"}
 	})
 	i.event(schema.Event{Host: "データベース", Group: "集計", Process: "集計"}, func(e *schema.Event) {
@@ -206,7 +206,7 @@ func TestNoWordIsBroken(t *testing.T) {
 	i := newInstallation(t)
 	i.trouble()
 	const sentence = "the administrator of the neighbouring department disconnected everything yesterday"
-	i.takes("notify_operations", 0, inspect.Progress{Error: sentence, Tries: 3, Since: ptr(i.ago(time.Hour))})
+	i.takes("notify_operations", 0, stream.Position{Failures: stream.Failures{Error: sentence, Tries: 3, Since: new(i.ago(time.Hour))}})
 	i.alert(schema.Alert{
 		Incident: "long", Rule: "a-rule-with-quite-a-long-name", Severity: "critical", Host: "web-frontend-01.fra.example.com", Group: "payment-workers", Process: "payment-worker_00",
 		Phase: schema.PhaseFiring, Opened: at(0), Count: 1, Last: &schema.AlertEvent{Time: at(1), Event: schema.ProcessStateFatal, Exit: &schema.Exit{SpawnErr: sentence}},

@@ -14,10 +14,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"supernats/consumer"
-	"supernats/consumer/inspect"
 	"supernats/consumer/notify/mail/smtptest"
 	"supernats/consumer/testalert"
 	"supernats/schema"
+	"supernats/schema/program"
 	"supernats/schema/stream"
 )
 
@@ -79,7 +79,7 @@ func TestTestAlert(t *testing.T) {
 	i.leased()
 	mails, chat := i.receiver("mail/ops@example.com", nil), i.receiver("chat", nil)
 	other := i.receiver("mail/boss@example.com", nil)
-	list, errs := i.testAlert(exitDone)
+	list, errs := i.testAlert(program.ExitDone)
 	if d := cmp.Diff([]testalert.Outcome{
 		{Receiver: "chat", Result: "delivered"}, {Receiver: "mail/boss@example.com", Result: "delivered"}, {Receiver: "mail/ops@example.com", Result: "delivered"},
 	}, list, outcomesEqual); d != "" || errs != "" {
@@ -104,7 +104,7 @@ func TestTestAlert(t *testing.T) {
 		"mail": {"mail/boss@example.com", "mail/ops@example.com"}, "mail/boss@example.com": {"mail/boss@example.com"}, "CHAT": {"chat"},
 	} {
 		var got []string
-		list, _ := i.testAlert(exitDone, args)
+		list, _ := i.testAlert(program.ExitDone, args)
 		for _, o := range list {
 			got = append(got, o.Receiver)
 		}
@@ -114,7 +114,7 @@ func TestTestAlert(t *testing.T) {
 		}
 		<-mails
 	}
-	i.testAlert(exitDone, "chat", "--resolve")
+	i.testAlert(program.ExitDone, "chat", "--resolve")
 	if first, second := <-chat, <-chat; second.Type != schema.TypeAlertResolved || second.Data.Incident != first.Data.Incident || second.Data.Closed == nil || second.ID == first.ID {
 		t.Errorf("%+v", second)
 	}
@@ -142,14 +142,14 @@ func TestTestAlertThatFails(t *testing.T) {
 		{Receiver: "fine", Result: "delivered"},
 		{Receiver: "gone", Result: "pending", Reason: "1 notification waits; no `supernats consume` is active: start it"},
 	}
-	list, errs := i.testAlert(exitFailed, "--timeout", "1s")
+	list, errs := i.testAlert(program.ExitFailed, "--timeout", "1s")
 	if d := cmp.Diff(want, list, outcomesEqual); d != "" || errs != "supernats: 3 of 4 receivers did not get the test alert\n" {
 		t.Error(d, errs)
 	}
 	i.leased()
 	want[1].Reason = "2 notifications wait; it is being tried, the log of `supernats consume` on box/1 says what happens"
 	want[3].Reason = "2 notifications wait; `supernats consume` on box/1 does not read this queue: is the receiver in its configuration file?"
-	list, _ = i.testAlert(exitFailed, "--timeout", "1s")
+	list, _ = i.testAlert(program.ExitFailed, "--timeout", "1s")
 	if d := cmp.Diff(want, list, outcomesEqual); d != "" {
 		t.Error(d)
 	}
@@ -161,9 +161,9 @@ func TestTestAlertShowsTheError(t *testing.T) {
 	i := newInstallation(t)
 	i.leased()
 	i.durable(stream.Alerts, "notify_chat")
-	i.put(stream.LeasesBucket, "notify_chat", inspect.Progress{Error: "404 Not Found; check url", Tries: 2})
+	i.put(stream.LeasesBucket, "notify_chat", stream.Position{Failures: stream.Failures{Error: "404 Not Found; check url", Tries: 2}})
 	begun := time.Now()
-	list, errs := i.testAlert(exitFailed, "--timeout", "10m")
+	list, errs := i.testAlert(program.ExitFailed, "--timeout", "10m")
 	if took := time.Since(begun); took > time.Minute {
 		t.Errorf("it took %v", took)
 	}
@@ -172,8 +172,8 @@ func TestTestAlertShowsTheError(t *testing.T) {
 		t.Error(d, errs)
 	}
 	// It is taken before its turn, while another one is in the way.
-	i.put(stream.LeasesBucket, "notify_chat", inspect.Progress{Error: "500", Tries: 9, Ahead: []uint64{2}})
-	list, errs = i.testAlert(exitDone)
+	i.put(stream.LeasesBucket, "notify_chat", stream.Position{Failures: stream.Failures{Error: "500", Tries: 9}, Ahead: []uint64{2}})
+	list, errs = i.testAlert(program.ExitDone)
 	if d := cmp.Diff([]testalert.Outcome{{Receiver: "chat", Result: "delivered"}}, list, outcomesEqual); d != "" || errs != "" {
 		t.Error(d, errs)
 	}
@@ -181,21 +181,21 @@ func TestTestAlertShowsTheError(t *testing.T) {
 
 func TestTestAlertOfNobody(t *testing.T) {
 	i := newInstallation(t)
-	if _, errs := i.testAlert(exitFailed); !strings.Contains(errs, "there is no receiver: `supernats consume -c FILE` creates a queue for each one") {
+	if _, errs := i.testAlert(program.ExitFailed); !strings.Contains(errs, "there is no receiver: `supernats consume -c FILE` creates a queue for each one") {
 		t.Errorf("%s", errs)
 	}
 	i.receiver("chat", nil)
-	if _, errs := i.testAlert(exitFailed, "pager"); !strings.Contains(errs, "receiver pager has no queue; those that have one: chat.") {
+	if _, errs := i.testAlert(program.ExitFailed, "pager"); !strings.Contains(errs, "receiver pager has no queue; those that have one: chat.") {
 		t.Errorf("%s", errs)
 	}
 	file := filepath.Join(t.TempDir(), "c.yaml")
 	if err := os.WriteFile(file, []byte("mail: {smarthost: 'localhost:25', from: a@example.com, to: [b@example.com]}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, errs := i.testAlert(exitFailed, "-c", file); !strings.Contains(errs, "receiver mail has no queue; those that have one: chat.") {
+	if _, errs := i.testAlert(program.ExitFailed, "-c", file); !strings.Contains(errs, "receiver mail has no queue; those that have one: chat.") {
 		t.Errorf("%s", errs)
 	}
-	if _, errs := i.testAlert(exitUsage, "--timeout", "0s"); !strings.Contains(errs, "--timeout: invalid value 0") {
+	if _, errs := i.testAlert(program.ExitUsage, "--timeout", "0s"); !strings.Contains(errs, "--timeout: invalid value 0") {
 		t.Errorf("%s", errs)
 	}
 	s, err := i.js.Stream(t.Context(), stream.Alerts)
@@ -229,7 +229,7 @@ func TestTestAlertByMail(t *testing.T) {
 	}()
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		out, errs, code := supernats(t, "test-alert", "-c", file, "-o", "table")
-		if code == exitDone {
+		if code == program.ExitDone {
 			if !strings.Contains(out, "mail/b@example.com  delivered") {
 				t.Errorf("%s", out)
 			}

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"supernats/schema/program"
 )
 
 // systemd itself finds nothing wrong with the unit, and calls it well protected.
@@ -45,7 +47,7 @@ func TestSystemdUnit(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			text, errs, code := supernats(t, append([]string{"consume", "--print-unit", "systemd"}, c.args...)...)
-			if code != exitDone || errs != "" {
+			if code != program.ExitDone || errs != "" {
 				t.Fatalf("%d %s", code, errs)
 			}
 			for _, want := range c.want {
@@ -83,7 +85,7 @@ func TestSupervisordSection(t *testing.T) {
 		t.Fatal(err)
 	}
 	section, errs, code := supernats(t, "consume", "-c", conf, "--print-unit=supervisord")
-	if code != exitDone || errs != "" || !strings.Contains(section, "\nuser=supernats\n") {
+	if code != program.ExitDone || errs != "" || !strings.Contains(section, "\nuser=supernats\n") {
 		t.Fatalf("%d %s %s", code, errs, section)
 	}
 	section = strings.Replace(section, "user=supernats\n", "", 1) // who need not be there
@@ -189,21 +191,21 @@ func TestSystemConfig(t *testing.T) {
 
 	write("nats: {url: '" + i.url + "'}\nmail: {password: \"${ONLY_THE_DAEMON_HAS_IT}\"}\n")
 	for _, args := range [][]string{{"ps"}, {"hosts"}, {"replay"}, {"alerts"}, {"mutes"}, {"mute", "--all", "--for", "1m", "--comment", "x"}} {
-		if _, errs, code := supernats(t, args...); code != exitDone || strings.Contains(errs, systemFile) {
+		if _, errs, code := supernats(t, args...); code != program.ExitDone || strings.Contains(errs, systemFile) {
 			t.Errorf("%q: %d %s", args, code, errs)
 		}
 	}
 	const missing = ":2:18: variable ${ONLY_THE_DAEMON_HAS_IT} is not set"
 	for _, args := range [][]string{{"consume"}, {"test-alert"}} {
-		if _, errs, code := supernats(t, args...); code != exitUsage || !strings.Contains(errs, systemFile+missing) {
+		if _, errs, code := supernats(t, args...); code != program.ExitUsage || !strings.Contains(errs, systemFile+missing) {
 			t.Errorf("%q: %d %s", args, code, errs)
 		}
 	}
-	if out, errs, code := supernats(t, "doctor"); code != exitFailed || !strings.Contains(out, systemFile+missing) || !strings.Contains(out, "nats-server 2.") {
+	if out, errs, code := supernats(t, "doctor"); code != program.ExitFailed || !strings.Contains(out, systemFile+missing) || !strings.Contains(out, "nats-server 2.") {
 		t.Errorf("doctor: %d %s%s", code, out, errs)
 	}
 	// Another one that is named takes its place.
-	if out, errs, code := supernats(t, "replay", "-c", "/dev/null", "--nats-url", "nats://127.0.0.1:1"); code != exitFailed || !strings.Contains(errs, "nats://127.0.0.1:1") {
+	if out, errs, code := supernats(t, "replay", "-c", "/dev/null", "--nats-url", "nats://127.0.0.1:1"); code != program.ExitFailed || !strings.Contains(errs, "nats://127.0.0.1:1") {
 		t.Errorf("%d %s %s", code, out, errs)
 	}
 	write("nats: {url: '" + i.url + "'}\n")
@@ -211,7 +213,7 @@ func TestSystemConfig(t *testing.T) {
 		t.Errorf("%s", out)
 	}
 	write("nats: {url: [x]}\n")
-	if _, errs, code := supernats(t, "ps"); code != exitUsage || !strings.Contains(errs, systemFile+":1:13: nats.url: found sequence") {
+	if _, errs, code := supernats(t, "ps"); code != program.ExitUsage || !strings.Contains(errs, systemFile+":1:13: nats.url: found sequence") {
 		t.Errorf("%d %s", code, errs)
 	}
 }

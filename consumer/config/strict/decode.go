@@ -153,7 +153,7 @@ func (d *decoder) decodeSection(n ast.Node, v reflect.Value, key string) {
 func (d *decoder) unknownKey(p pair, key string, section reflect.Type) (meant string) {
 	t := p.key.GetToken()
 	if text := strings.TrimLeft(t.Value, foreignSpaces); text != t.Value && text != "" {
-		d.file.add(t, fmt.Sprintf(foreignFound, foreign(t.Value)))
+		d.file.add(t, fmt.Sprintf(foreignFound, firstCharacter(t.Value)))
 		return ""
 	}
 

@@ -167,7 +167,7 @@ func (p *yamlParser) replaceIndentation(s lines) (odd bool, spaced lines) {
 			continue
 		}
 		odd = true
-		p.file.fail(placeOf(s.first+i, found[2]+1), "", foreignFound, foreign(line[found[2]:]))
+		p.file.fail(placeOf(s.first+i, found[2]+1), "", foreignFound, firstCharacter(line[found[2]:]))
 
 		// One space for each character, so that columns stay what they are.
 		text := strings.TrimLeft(line, " "+foreignSpaces)
@@ -177,8 +177,8 @@ func (p *yamlParser) replaceIndentation(s lines) (odd bool, spaced lines) {
 	return odd, spaced
 }
 
-// foreign names the first character of a text.
-func foreign(text string) string {
+// firstCharacter names the first character of a text.
+func firstCharacter(text string) string {
 	r, _ := utf8.DecodeRuneInString(text)
 	if r == '\t' {
 		return "a tab"

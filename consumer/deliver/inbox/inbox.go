@@ -47,8 +47,8 @@ type Inbox struct {
 	memory *Memory
 
 	// Set by Open, but for done and doneAt.
-	positions *records.Table[Position]
-	at        Position
+	positions *records.Table[stream.Position]
+	at        stream.Position
 	consumer  jetstream.Consumer
 	order     source.Order
 	// done is the sequence up to which this process has delivered, doneAt when the stream
@@ -79,7 +79,7 @@ func (b *Inbox) Open(ctx context.Context) error {
 
 func (b *Inbox) open(ctx context.Context) error {
 	var err error
-	b.positions, err = records.OpenTable[Position](ctx, b.js, stream.LeasesBucket, b.log)
+	b.positions, err = records.OpenTable[stream.Position](ctx, b.js, stream.LeasesBucket, b.log)
 	if err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ func (b *Inbox) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	was = furthest(was, b.memory.of(b.Name()), alerts.CachedInfo().Created)
+	was = furthest(was, b.memory.positionOf(b.Name()), alerts.CachedInfo().Created)
 	rewind, err := b.setPosition(ctx, alerts, was)
 	if err != nil {
 		return err
@@ -111,7 +111,7 @@ func (b *Inbox) open(ctx context.Context) error {
 
 	info := b.consumer.CachedInfo()
 	b.order = source.Order{Seen: info.Delivered.Consumer}
-	b.at.raise(info.AckFloor.Stream)
+	raise(&b.at, info.AckFloor.Stream)
 	if isNew {
 		b.at.Begin = b.at.Done
 	}
@@ -123,11 +123,11 @@ func (b *Inbox) open(ctx context.Context) error {
 // backup, rewind is where the consumer has to begin: after what was delivered, by the time
 // at which the stream stored that.
 func (b *Inbox) setPosition(
-	ctx context.Context, alerts jetstream.Stream, was *Position,
+	ctx context.Context, alerts jetstream.Stream, was *stream.Position,
 ) (rewind *source.Start, err error) {
 	info := alerts.CachedInfo()
 	before := b.at
-	b.at = Position{Receiver: b.receiver, Stream: info.Created, Status: b.at.Status}
+	b.at = stream.Position{Receiver: b.receiver, Stream: info.Created, Failures: b.at.Failures}
 	if was == nil || !was.Stream.Equal(info.Created) {
 		if was != nil {
 			b.log.Warn().Time("created", info.Created).
@@ -141,7 +141,7 @@ func (b *Inbox) setPosition(
 	b.at = *was
 	b.at.Receiver = b.receiver
 	if b.unwritten && before.Stream.Equal(b.at.Stream) {
-		b.at.keepLater(before.Times)
+		keepLater(&b.at.LateTimes, before.LateTimes)
 	}
 	if b.done > b.at.Done {
 		b.at.Done, b.at.Stored = b.done, b.doneAt
@@ -157,14 +157,14 @@ func (b *Inbox) setPosition(
 	if !b.at.Stored.IsZero() {
 		rewind = source.After(b.at.Stored)
 	}
-	b.at = Position{Receiver: b.receiver, Stream: info.Created}
+	b.at = stream.Position{Receiver: b.receiver, Stream: info.Created}
 	b.done, b.doneAt = 0, time.Time{}
 	return rewind, nil
 }
 
 // openConsumer has the consumer begin at the position. The position is written before a
 // consumer is deleted, in case the daemon dies in between.
-func (b *Inbox) openConsumer(ctx context.Context, was *Position, rewind *source.Start) (err error) {
+func (b *Inbox) openConsumer(ctx context.Context, was *stream.Position, rewind *source.Start) (err error) {
 	b.consumer, err = b.queue.Open(ctx, b.js, func(have *jetstream.ConsumerInfo) (*source.Start, error) {
 		switch {
 		case have == nil && was == nil:
@@ -177,7 +177,7 @@ func (b *Inbox) openConsumer(ctx context.Context, was *Position, rewind *source.
 			return source.From(b.at.Done + 1), nil
 		}
 
-		b.at.raise(have.AckFloor.Stream)
+		raise(&b.at, have.AckFloor.Stream)
 		isThere := have.NumAckPending == 0 && b.at.Done == have.AckFloor.Stream
 		if isThere && have.Config.AckPolicy == jetstream.AckAllPolicy {
 			return nil, nil
@@ -218,7 +218,7 @@ func (b *Inbox) rememberTime(m jetstream.Msg) {
 	if b.done == b.at.Done {
 		b.doneAt = meta.Timestamp
 	}
-	b.memory.set(b.Name(), b.at)
+	b.memory.remember(b.Name(), b.at)
 }
 
 // Next waits up to a time for a notification. The result is empty if none arrived.

@@ -30,14 +30,14 @@ func TestQueueThatCouldNotBeSeen(t *testing.T) {
 	f.PublishRaw("supervisor.alert.a", "a")
 	f.PublishRaw("supervisor.alert.b", "b")
 	var err error
-	b.positions, err = records.OpenTable[Position](t.Context(), f.JS, stream.LeasesBucket, zerolog.Nop())
+	b.positions, err = records.OpenTable[stream.Position](t.Context(), f.JS, stream.LeasesBucket, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := b.BeginLater(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	written := func() (p Position) {
+	written := func() (p stream.Position) {
 		e, err := f.Bucket(stream.LeasesBucket).Get(t.Context(), b.Name())
 		if err != nil {
 			t.Fatal(err)

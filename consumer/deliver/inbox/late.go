@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"supernats/schema"
+	"supernats/schema/stream"
 )
 
 const (
@@ -17,22 +18,6 @@ const (
 	maxTimes = 64
 )
 
-// Times records when a receiver accepted notifications long after they were made.
-type Times struct {
-	// Late lists the last batches that were accepted late. Others read it once it was
-	// written: it is replaced, never changed.
-	Late []LateBatch `json:"late,omitempty"`
-	// Forgot is the highest sequence of the batches that are no longer kept.
-	Forgot uint64 `json:"forgot,omitempty"`
-}
-
-// LateBatch is when a receiver accepted the notifications from one sequence to another.
-type LateBatch struct {
-	From uint64      `json:"from"`
-	To   uint64      `json:"to"`
-	At   schema.Time `json:"at"`
-}
-
 // Taken is a notification that a receiver accepted: its sequence, and when it was made.
 type Taken struct {
 	Seq  uint64
@@ -42,13 +27,13 @@ type Taken struct {
 // Took remembers when notifications were accepted, if that was late. The next write of the
 // position includes it.
 func (b *Inbox) Took(now time.Time, list ...Taken) {
-	if b.at.add(now, list) {
+	if addLate(&b.at.LateTimes, now, list) {
 		b.unwritten = true
 	}
 }
 
-// add adds those of a list that were accepted late, and reports whether there were any.
-func (t *Times) add(now time.Time, list []Taken) (added bool) {
+// addLate adds those of a list that were accepted late, and reports whether there were any.
+func addLate(t *stream.LateTimes, now time.Time, list []Taken) (added bool) {
 	for _, taken := range list {
 		if now.Sub(taken.Made) < LateAfter {
 			continue
@@ -61,7 +46,8 @@ func (t *Times) add(now time.Time, list []Taken) (added bool) {
 				continue
 			}
 		}
-		t.Late = append(slices.Clone(t.Late), LateBatch{From: taken.Seq, To: taken.Seq, At: schema.Time{Time: now}})
+		batch := stream.LateBatch{From: taken.Seq, To: taken.Seq, At: schema.Time{Time: now}}
+		t.Late = append(slices.Clone(t.Late), batch)
 	}
 
 	if over := len(t.Late) - maxTimes; over > 0 {
@@ -81,15 +67,15 @@ func follows(list []Taken, from, to uint64) bool {
 }
 
 // keepLater adopts what this process knows beyond what was written.
-func (t *Times) keepLater(known Times) {
-	if known.last().After(t.last()) {
+func keepLater(t *stream.LateTimes, known stream.LateTimes) {
+	if lastLate(&known).After(lastLate(t)) {
 		t.Late = known.Late
 		t.Forgot = cmp.Or(known.Forgot, t.Forgot)
 	}
 }
 
-// last returns when the last late batch was accepted.
-func (t *Times) last() time.Time {
+// lastLate returns when the last late batch was accepted.
+func lastLate(t *stream.LateTimes) time.Time {
 	if len(t.Late) == 0 {
 		return time.Time{}
 	}

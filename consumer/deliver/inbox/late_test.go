@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"supernats/schema"
+	"supernats/schema/stream"
 )
 
 // A batch is one entry but for what is between that was not late; only the last entries
@@ -16,7 +17,7 @@ func TestLateIsBounded(t *testing.T) {
 	b := &Inbox{}
 	long, just := now.Add(-time.Hour), now.Add(-LateAfter/2)
 	b.Took(now, Taken{1, long}, Taken{2, long}, Taken{3, just}, Taken{5, long}, Taken{9, long})
-	want := []LateBatch{{1, 2, schema.Time{Time: now}}, {5, 9, schema.Time{Time: now}}}
+	want := []stream.LateBatch{{From: 1, To: 2, At: schema.Time{Time: now}}, {From: 5, To: 9, At: schema.Time{Time: now}}}
 	if d := cmp.Diff(want, b.at.Late); d != "" {
 		t.Error(d)
 	}

@@ -16,56 +16,15 @@ import (
 // maxError is how much of an error stands in a position, in bytes.
 const maxError = 1 << 10
 
-// Position is the record of a delivery in the bucket of leases, under the name of its
-// consumer. Each write names the revision that it replaces: an instance that was frozen
-// while another took over writes no more, and so sends no more.
-type Position struct {
-	Receiver string `json:"receiver"`
-	// Stream is when the stream of alerts was created: sequences belong to one stream.
-	Stream time.Time `json:"stream"`
-	// Done is the sequence up to which everything was delivered, Stored when the stream
-	// stored that message; zero if unknown. Together they reveal a stream that was restored
-	// from a backup.
-	Done   uint64    `json:"done"`
-	Stored time.Time `json:"stored,omitzero"`
-	// Batch is the last sequence of the batch that is being sent. After a restart the same
-	// batch is sent again, with the same Message-ID.
-	Batch uint64 `json:"batch,omitempty"`
-	// Alone is the sequence that is being sent alone, before its turn.
-	Alone uint64 `json:"alone,omitempty"`
-	// Ahead lists sequences after Done that were delivered or parked before their turn.
-	Ahead []uint64 `json:"ahead,omitempty"`
-	// Begin is the last sequence before the receiver existed: nothing up to it was ever
-	// meant for the receiver.
-	Begin uint64 `json:"begin,omitempty"`
-	// Unmade is set if the queue could not be created yet. If a queue is found all the same,
-	// it is older, and knows better than Done what was delivered.
-	Unmade bool `json:"unmade,omitempty"`
-
-	Times  // embedded: its keys are keys of the record
-	Status // likewise
-}
-
-// Status is the state of a delivery, for people.
-type Status struct {
-	// Error is why the last try failed, Tries how many have failed in a row, Since and Tried
-	// are when the first and the last of them failed; zero after a success.
-	Error string       `json:"error,omitempty"`
-	Tries int          `json:"tries,omitempty"`
-	Since *schema.Time `json:"since,omitempty"`
-	Tried *schema.Time `json:"tried,omitempty"`
-	// Trying is the last sequence of the batch that was tried.
-	Trying uint64 `json:"trying,omitempty"`
-}
-
 // raise records that everything up to a sequence was delivered.
-func (p *Position) raise(seq uint64) {
+func raise(p *stream.Position, seq uint64) {
 	if seq > p.Done {
 		p.Done, p.Stored = seq, time.Time{}
 	}
 }
 
-// writePosition writes the position.
+// writePosition writes the position. Each write names the revision that it replaces: an
+// instance that was frozen while another took over writes no more, and so sends no more.
 func (b *Inbox) writePosition(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
@@ -78,7 +37,7 @@ func (b *Inbox) writePosition(ctx context.Context) error {
 		return b.positions.Flush(ctx)
 	})
 	if err == nil {
-		b.memory.set(b.Name(), at)
+		b.memory.remember(b.Name(), at)
 		b.unwritten = false
 	}
 	return err
@@ -106,7 +65,7 @@ func (b *Inbox) Begin(ctx context.Context, last uint64) error {
 // sent again if the acknowledgement is lost.
 func (b *Inbox) SetDelivered(seq uint64) {
 	b.done = max(b.done, seq)
-	b.at.raise(b.done)
+	raise(&b.at, b.done)
 	b.at.Ahead = slices.DeleteFunc(b.at.Ahead, func(s uint64) bool { return s <= b.done })
 }
 
@@ -138,7 +97,7 @@ func (b *Inbox) SetFailed(ctx context.Context, seq uint64, err error) error {
 	if b.at.Error == "" || since == nil {
 		since = now
 	}
-	b.at.Status = Status{
+	b.at.Failures = stream.Failures{
 		Error: fit.Text(err.Error(), maxError), Tries: b.at.Tries + 1, Since: since, Tried: now, Trying: seq,
 	}
 	return b.writePosition(ctx)
@@ -146,10 +105,10 @@ func (b *Inbox) SetFailed(ctx context.Context, seq uint64, err error) error {
 
 // SetRecovered records that the last try succeeded, and what was accepted late.
 func (b *Inbox) SetRecovered(ctx context.Context) error {
-	if b.at.Status == (Status{}) && !b.unwritten {
+	if b.at.Failures == (stream.Failures{}) && !b.unwritten {
 		return nil
 	}
-	b.at.Status = Status{}
+	b.at.Failures = stream.Failures{}
 	return b.writePosition(context.WithoutCancel(ctx))
 }
 
@@ -169,8 +128,8 @@ func (b *Inbox) BeginLater(ctx context.Context) error {
 
 	info := s.CachedInfo()
 	last := info.State.LastSeq
-	b.at = Position{
-		Receiver: b.receiver, Stream: info.Created, Done: last, Begin: last, Unmade: true, Status: b.at.Status,
+	b.at = stream.Position{
+		Receiver: b.receiver, Stream: info.Created, Done: last, Begin: last, Unmade: true, Failures: b.at.Failures,
 	}
 	return b.writePosition(ctx)
 }
@@ -180,11 +139,11 @@ func (b *Inbox) BeginLater(ctx context.Context) error {
 // for concurrent use.
 type Memory struct {
 	mu sync.Mutex
-	at map[string]Position // by consumer
+	at map[string]stream.Position // by consumer
 }
 
-// of returns the position of a queue, nil if it was never opened.
-func (m *Memory) of(name string) *Position {
+// positionOf returns the position of a queue, nil if it was never opened.
+func (m *Memory) positionOf(name string) *stream.Position {
 	if m == nil {
 		return nil
 	}
@@ -197,7 +156,7 @@ func (m *Memory) of(name string) *Position {
 	return nil
 }
 
-func (m *Memory) set(name string, at Position) {
+func (m *Memory) remember(name string, at stream.Position) {
 	if m == nil {
 		return
 	}
@@ -205,14 +164,14 @@ func (m *Memory) set(name string, at Position) {
 	defer m.mu.Unlock()
 
 	if m.at == nil {
-		m.at = map[string]Position{}
+		m.at = map[string]stream.Position{}
 	}
 	m.at[name] = at
 }
 
 // furthest returns the position that is further in the stream that was created at a time;
 // nil if both are nil.
-func furthest(stored, remembered *Position, created time.Time) *Position {
+func furthest(stored, remembered *stream.Position, created time.Time) *stream.Position {
 	switch {
 	case stored == nil:
 		return remembered

@@ -21,11 +21,7 @@ import (
 // installation that has written none: what the machine makes of it is mailed, what is
 // made at one time in one mail.
 func TestMailsOfADayOfCrashes(t *testing.T) {
-	srv, err := smtptest.Start(smtptest.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = srv.Close() })
+	srv := smtptest.Serve(t, smtptest.Options{})
 	receivers, err := mail.New(mail.Config{
 		Smarthost: srv.Addr(), TLS: mail.TLSNone, From: "supervisor@example.com", To: []string{"ops@example.com"}, Timeout: schema.Duration(time.Minute),
 	}, notify.Identity{Instance: "mon1"})

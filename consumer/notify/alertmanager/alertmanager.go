@@ -17,6 +17,7 @@
 package alertmanager
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,9 +55,7 @@ type Config struct {
 // WithDefaults fills in what is not set.
 func (c Config) WithDefaults() Config {
 	c.HTTPConfig = c.HTTPConfig.WithDefaults()
-	if c.Hold == 0 {
-		c.Hold = DefaultHold
-	}
+	c.Hold = cmp.Or(c.Hold, DefaultHold)
 	return c
 }
 

@@ -18,10 +18,6 @@ const (
 
 // TestAccepted: the status 2xx of a service is not enough, its text decides.
 func TestAccepted(t *testing.T) {
-	type answer struct {
-		status int
-		body   string
-	}
 	const (
 		delivered = iota
 		passes
@@ -29,57 +25,58 @@ func TestAccepted(t *testing.T) {
 	)
 	for _, tc := range []struct {
 		service string
-		answer
-		want int
+		status  int
+		body    string
+		want    int
 		// words and wait are those of the error.
 		words string
 		wait  time.Duration
 	}{
-		{"slack", answer{200, `{"ok":false,"error":"channel_not_found"}`}, permanent, "did not take the message: channel_not_found; check url", 0},
-		{"slack", answer{200, `{"ok":false,"error":"ratelimited"}`}, passes, "ratelimited", 0},
-		{"slack", answer{200, "invalid_token"}, permanent, "invalid_token", 0},
-		{"slack", answer{200, "upstream connect error"}, passes, `without the "ok" of a success: upstream connect error`, 0},
-		{"slack", answer{200, ""}, passes, "the answer is empty", 0},
-		{"slack", answer{200, `{"message":"Not here"}`}, passes, "Not here", 0},
-		{"slack", answer{200, `{"success":false,"error":"error-invalid-channel"}`}, permanent, "error-invalid-channel", 0},
-		{"slack", answer{200, `{"success":false}`}, permanent, "no reason given", 0},
-		{"slack", answer{200, `{"success":false,"error":"Error, too many requests. You must wait 43 seconds before trying this endpoint again."}`}, passes, "too many requests", 43 * time.Second},
-		{"slack", answer{200, `{"id":"web.incoming_webhook.channel.app_error","message":"Couldn't find the channel","status_code":404}`}, permanent, "Couldn't find the channel", 0},
-		{"slack", answer{200, `{"result":"error","msg":"Invalid API key"}`}, permanent, "Invalid API key", 0},
-		{"slack", answer{200, "OK\n"}, delivered, "", 0},
-		{"slack", answer{200, `{"ok":true}`}, delivered, "", 0},
-		{"slack", answer{200, `{"success":true}`}, delivered, "", 0},
-		{"slack", answer{200, `{"result":"success","msg":""}`}, delivered, "", 0},
+		{service: "slack", status: 200, body: `{"ok":false,"error":"channel_not_found"}`, want: permanent, words: "did not take the message: channel_not_found; check url"},
+		{service: "slack", status: 200, body: `{"ok":false,"error":"ratelimited"}`, want: passes, words: "ratelimited"},
+		{service: "slack", status: 200, body: "invalid_token", want: permanent, words: "invalid_token"},
+		{service: "slack", status: 200, body: "upstream connect error", want: passes, words: `without the "ok" of a success: upstream connect error`},
+		{service: "slack", status: 200, body: "", want: passes, words: "the answer is empty"},
+		{service: "slack", status: 200, body: `{"message":"Not here"}`, want: passes, words: "Not here"},
+		{service: "slack", status: 200, body: `{"success":false,"error":"error-invalid-channel"}`, want: permanent, words: "error-invalid-channel"},
+		{service: "slack", status: 200, body: `{"success":false}`, want: permanent, words: "no reason given"},
+		{service: "slack", status: 200, body: `{"success":false,"error":"Error, too many requests. You must wait 43 seconds before trying this endpoint again."}`, want: passes, words: "too many requests", wait: 43 * time.Second},
+		{service: "slack", status: 200, body: `{"id":"web.incoming_webhook.channel.app_error","message":"Couldn't find the channel","status_code":404}`, want: permanent, words: "Couldn't find the channel"},
+		{service: "slack", status: 200, body: `{"result":"error","msg":"Invalid API key"}`, want: permanent, words: "Invalid API key"},
+		{service: "slack", status: 200, body: "OK\n", want: delivered},
+		{service: "slack", status: 200, body: `{"ok":true}`, want: delivered},
+		{service: "slack", status: 200, body: `{"success":true}`, want: delivered},
+		{service: "slack", status: 200, body: `{"result":"success","msg":""}`, want: delivered},
 
-		{"teams", answer{200, "Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error 413 with ContextId tcid=0."}, permanent, "HTTP error 413", 0},
-		{"teams", answer{200, "Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error 429 with ContextId tcid=0."}, passes, "HTTP error 429", 0},
-		{"teams", answer{200, "Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error 500 with ContextId tcid=0."}, passes, "HTTP error 500", 0},
-		{"teams", answer{200, "System.Net.Http.HttpRequestException: Error while copying content to a stream."}, passes, "Error while copying", 0},
-		{"teams", answer{200, `{"error":{"code":"WorkflowTriggerIsNotEnabled","message":"The workflow is off."}}`}, passes, "WorkflowTriggerIsNotEnabled: The workflow is off.", 0},
-		{"teams", answer{200, `{"statusCode":404,"message":"Resource not found"}`}, permanent, "Resource not found", 0},
-		{"teams", answer{200, "1"}, delivered, "", 0},
-		{"teams", answer{202, ""}, delivered, "", 0},
-		{"teams", answer{200, `{"posted":true}`}, delivered, "", 0},
+		{service: "teams", status: 200, body: "Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error 413 with ContextId tcid=0.", want: permanent, words: "HTTP error 413"},
+		{service: "teams", status: 200, body: "Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error 429 with ContextId tcid=0.", want: passes, words: "HTTP error 429"},
+		{service: "teams", status: 200, body: "Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error 500 with ContextId tcid=0.", want: passes, words: "HTTP error 500"},
+		{service: "teams", status: 200, body: "System.Net.Http.HttpRequestException: Error while copying content to a stream.", want: passes, words: "Error while copying"},
+		{service: "teams", status: 200, body: `{"error":{"code":"WorkflowTriggerIsNotEnabled","message":"The workflow is off."}}`, want: passes, words: "WorkflowTriggerIsNotEnabled: The workflow is off."},
+		{service: "teams", status: 200, body: `{"statusCode":404,"message":"Resource not found"}`, want: permanent, words: "Resource not found"},
+		{service: "teams", status: 200, body: "1", want: delivered},
+		{service: "teams", status: 202, body: "", want: delivered},
+		{service: "teams", status: 200, body: `{"posted":true}`, want: delivered},
 
-		{"discord", answer{200, `{"message":"Unknown Webhook","code":10015}`}, permanent, "Unknown Webhook", 0},
-		{"discord", answer{200, `{"message":"You are being rate limited.","retry_after":2.5,"global":false}`}, passes, "rate limited", 2500 * time.Millisecond},
-		{"discord", answer{200, "null"}, passes, "without the message with its id", 0},
-		{"discord", answer{204, ""}, delivered, "", 0},
-		{"discord", answer{200, `{"type":0,"content":"x","id":"1308","channel_id":"1"}`}, delivered, "", 0},
+		{service: "discord", status: 200, body: `{"message":"Unknown Webhook","code":10015}`, want: permanent, words: "Unknown Webhook"},
+		{service: "discord", status: 200, body: `{"message":"You are being rate limited.","retry_after":2.5,"global":false}`, want: passes, words: "rate limited", wait: 2500 * time.Millisecond},
+		{service: "discord", status: 200, body: "null", want: passes, words: "without the message with its id"},
+		{service: "discord", status: 204, body: "", want: delivered},
+		{service: "discord", status: 200, body: `{"type":0,"content":"x","id":"1308","channel_id":"1"}`, want: delivered},
 
-		{"telegram", answer{200, `{"ok":false,"error_code":400,"description":"Bad Request: chat not found"}`}, permanent, "400 Bad Request: chat not found; check chat_id", 0},
-		{"telegram", answer{200, `{"ok":false,"error_code":400,"description":"Bad Request: group chat was upgraded to a supergroup chat","parameters":{"migrate_to_chat_id":-1001}}`}, permanent, "chat_id is now -1001", 0},
-		{"telegram", answer{200, `{"ok":false,"error_code":401,"description":"Unauthorized"}`}, permanent, "401 Unauthorized; check api_url and token", 0},
-		{"telegram", answer{200, `{"ok":false,"error_code":429,"description":"Too Many Requests","parameters":{"retry_after":17}}`}, passes, "Too Many Requests", 17 * time.Second},
-		{"telegram", answer{200, `{"ok":false,"error_code":502,"description":"Bad Gateway"}`}, passes, "Bad Gateway", 0},
-		{"telegram", answer{200, "ok"}, passes, `without the {"ok":true} of a success: ok`, 0},
-		{"telegram", answer{200, `{"result":{}}`}, passes, `{"ok":true}`, 0},
-		{"telegram", answer{200, `{"ok":true,"result":{"text":"` + strings.Repeat("x", 100_000) + `"}}`}, delivered, "", 0},
+		{service: "telegram", status: 200, body: `{"ok":false,"error_code":400,"description":"Bad Request: chat not found"}`, want: permanent, words: "400 Bad Request: chat not found; check chat_id"},
+		{service: "telegram", status: 200, body: `{"ok":false,"error_code":400,"description":"Bad Request: group chat was upgraded to a supergroup chat","parameters":{"migrate_to_chat_id":-1001}}`, want: permanent, words: "chat_id is now -1001"},
+		{service: "telegram", status: 200, body: `{"ok":false,"error_code":401,"description":"Unauthorized"}`, want: permanent, words: "401 Unauthorized; check api_url and token"},
+		{service: "telegram", status: 200, body: `{"ok":false,"error_code":429,"description":"Too Many Requests","parameters":{"retry_after":17}}`, want: passes, words: "Too Many Requests", wait: 17 * time.Second},
+		{service: "telegram", status: 200, body: `{"ok":false,"error_code":502,"description":"Bad Gateway"}`, want: passes, words: "Bad Gateway"},
+		{service: "telegram", status: 200, body: "ok", want: passes, words: `without the {"ok":true} of a success: ok`},
+		{service: "telegram", status: 200, body: `{"result":{}}`, want: passes, words: `{"ok":true}`},
+		{service: "telegram", status: 200, body: `{"ok":true,"result":{"text":"` + strings.Repeat("x", 100_000) + `"}}`, want: delivered},
 
-		{"ntfy", answer{200, `{"code":42901,"http":429,"error":"limit reached: too many requests"}`}, passes, "limit reached", 0},
-		{"ntfy", answer{200, `{"code":40301,"http":403,"error":"forbidden"}`}, permanent, "forbidden; check topic", 0},
-		{"ntfy", answer{200, "ok"}, passes, "without the message with its id", 0},
-		{"ntfy", answer{200, `{"id":"sPs71M8A2T","time":1643935928,"event":"message","topic":"ops"}`}, delivered, "", 0},
+		{service: "ntfy", status: 200, body: `{"code":42901,"http":429,"error":"limit reached: too many requests"}`, want: passes, words: "limit reached"},
+		{service: "ntfy", status: 200, body: `{"code":40301,"http":403,"error":"forbidden"}`, want: permanent, words: "forbidden; check topic"},
+		{service: "ntfy", status: 200, body: "ok", want: passes, words: "without the message with its id"},
+		{service: "ntfy", status: 200, body: `{"id":"sPs71M8A2T","time":1643935928,"event":"message","topic":"ops"}`, want: delivered},
 	} {
 		t.Run(tc.service+" "+tc.body[:min(len(tc.body), 60)], func(t *testing.T) {
 			wait, err := deliver(t, tc.service, tc.status, "", tc.body)

@@ -24,7 +24,6 @@ import (
 
 	"supernats/consumer/notify"
 	"supernats/consumer/wording"
-	"supernats/schema/secretfile"
 )
 
 // dialect is how a service wants text.
@@ -101,24 +100,10 @@ func codeIf(special string, escape, code func(string) string) func(string) strin
 	}
 }
 
-// hook is a URL that is a secret itself.
-func hook(url secretfile.Secret, file string, accepted func(notify.Answer) *notify.Refusal) (notify.Post, error) {
-	p := notify.Post{URLKey: "url", Accepted: accepted}
-	if file != "" {
-		p.URLKey = "url_file"
-	}
-	var err error
-	if p.URL, err = url.Reveal("url", file); err != nil {
-		return p, err
-	}
-	return p, notify.ValidateURL(p.URLKey, p.URL)
-}
-
-func validateHook(url secretfile.Secret, file string) error {
-	if err := notify.ValidateOne("url", url, file); err != nil || file != "" {
-		return err
-	}
-	return notify.ValidateURL("url", string(url))
+// hook asks at a URL that is a secret itself.
+func hook(url notify.Secret, accepted func(notify.Answer) *notify.Refusal) (notify.Post, error) {
+	key, value, err := url.Reveal()
+	return notify.Post{URL: value, URLKey: key, Accepted: accepted}, err
 }
 
 // singleLine checks a setting that is shown to people.

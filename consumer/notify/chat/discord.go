@@ -34,7 +34,8 @@ func (c DiscordConfig) WithDefaults() DiscordConfig {
 
 // Validate reports everything that is wrong, a line for each key.
 func (c DiscordConfig) Validate() error {
-	return errors.Join(validateHook(c.URL, c.URLFile), singleLine("username", c.Username), c.HTTPConfig.Validate())
+	return errors.Join(
+		notify.SecretURL(c.URL, c.URLFile).Validate(), singleLine("username", c.Username), c.HTTPConfig.Validate())
 }
 
 type discordMessage struct {
@@ -49,28 +50,24 @@ type discordMessage struct {
 
 // NewDiscord returns a receiver that posts to a webhook of Discord.
 func NewDiscord(name string, c DiscordConfig, id notify.Identity) (notify.Receiver, error) {
-	if err := c.Validate(); err != nil {
-		return nil, err
-	}
-
 	d := dialect{
 		strong: func(s string) string { return "**" + s + "**" }, name: discordEscape, text: discordEscape,
 		size: units, max: maxDiscord,
 	}
 
 	return notify.Posting{
-		Name: name, Kind: "discord", HTTP: c.HTTPConfig, Identity: id,
+		Name: name, Kind: "discord", Settings: c, HTTP: c.HTTPConfig, Identity: id,
 		Address: func() (notify.Post, error) {
-			p, err := hook(c.URL, c.URLFile, discordAccepted)
+			p, err := hook(notify.SecretURL(c.URL, c.URLFile), discordAccepted)
 			if err == nil {
 				p.URL, err = askToWait(p.URL)
 			}
 			return p, err
 		},
-		Bodies: func(batch []*notify.Notification) ([]any, error) {
+		Body: func(batch []*notify.Notification) any {
 			m := discordMessage{Content: d.write(batch), Username: c.Username, Flags: suppressEmbeds}
 			m.AllowedMentions.Parse = []string{}
-			return []any{m}, nil
+			return m
 		},
 	}.Receiver()
 }

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -37,9 +38,7 @@ type NtfyConfig struct {
 // WithDefaults fills in what is not set.
 func (c NtfyConfig) WithDefaults() NtfyConfig {
 	c.HTTPConfig = c.HTTPConfig.WithDefaults()
-	if c.URL == "" {
-		c.URL = defaultNtfy
-	}
+	c.URL = cmp.Or(c.URL, defaultNtfy)
 	return c
 }
 
@@ -52,10 +51,10 @@ func (c NtfyConfig) Validate() error {
 		errs = append(errs, fmt.Errorf(
 			"topic: invalid value %q: want up to 64 letters, digits, _ and -", wording.Clip(c.Topic, 80)))
 	}
-	if c.Token != "" && c.TokenFile != "" {
-		errs = append(errs, notify.ValidateOne("token", c.Token, c.TokenFile))
+	if c.hasToken() {
+		errs = append(errs, c.token().Validate())
 	}
-	if c.BasicAuth.Username != "" && (c.Token != "" || c.TokenFile != "") {
+	if c.BasicAuth.Username != "" && c.hasToken() {
 		errs = append(errs, errors.New("token: given together with basic_auth: want one of the two"))
 	}
 	if c.Priority < 0 || c.Priority > 5 {
@@ -75,19 +74,15 @@ type ntfyMessage struct {
 
 // NewNtfy returns a receiver that publishes to a topic of an ntfy server.
 func NewNtfy(name string, c NtfyConfig, id notify.Identity) (notify.Receiver, error) {
-	if err := c.Validate(); err != nil {
-		return nil, err
-	}
-
 	d := dialect{strong: asIs, name: asIs, text: asIs, size: func(s string) int { return len(s) }, max: maxNtfy}
 	return notify.Posting{
-		Name: name, Kind: "ntfy", HTTP: c.HTTPConfig, Identity: id,
+		Name: name, Kind: "ntfy", Settings: c, HTTP: c.HTTPConfig, Identity: id,
 		Address: c.address,
-		Bodies: func(batch []*notify.Notification) ([]any, error) {
-			return []any{ntfyMessage{
+		Body: func(batch []*notify.Notification) any {
+			return ntfyMessage{
 				Topic: c.Topic, Title: title(batch), Message: d.write(batch),
 				Priority: c.priority(batch), Click: id.URL,
-			}}, nil
+			}
 		},
 	}.Receiver()
 }
@@ -97,13 +92,19 @@ func (c NtfyConfig) address() (notify.Post, error) {
 	p := notify.Post{URL: c.URL, URLKey: "url", BodyKey: "topic and url", Accepted: ntfyAccepted}
 	err := notify.AuthConfig{BasicAuth: c.BasicAuth}.Apply(&p)
 	p.AuthKey = "token_file or basic_auth, and topic"
-	if c.Token == "" && c.TokenFile == "" {
+	if !c.hasToken() {
 		return p, err
 	}
 
-	token, err := c.Token.Reveal("token", c.TokenFile)
+	_, token, err := c.token().Reveal()
 	p.SetBearer(token)
 	return p, err
+}
+
+func (c NtfyConfig) hasToken() bool { return c.Token != "" || c.TokenFile != "" }
+
+func (c NtfyConfig) token() notify.Secret {
+	return notify.Secret{Key: "token", Value: c.Token, File: c.TokenFile}
 }
 
 // title is what a locked screen shows.

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -34,16 +35,15 @@ type SlackConfig struct {
 // WithDefaults fills in what is not set.
 func (c SlackConfig) WithDefaults() SlackConfig {
 	c.HTTPConfig = c.HTTPConfig.WithDefaults()
-	if c.MaxLength == 0 {
-		c.MaxLength = defaultSlack
-	}
+	c.MaxLength = cmp.Or(c.MaxLength, defaultSlack)
 	return c
 }
 
 // Validate reports everything that is wrong, a line for each key.
 func (c SlackConfig) Validate() error {
 	errs := []error{
-		validateHook(c.URL, c.URLFile), singleLine("channel", c.Channel), singleLine("username", c.Username),
+		notify.SecretURL(c.URL, c.URLFile).Validate(),
+		singleLine("channel", c.Channel), singleLine("username", c.Username),
 	}
 	// Below, a single line could be too long.
 	if c.MaxLength < defaultSlack || c.MaxLength > maxSlack {
@@ -64,10 +64,6 @@ type slackMessage struct {
 
 // NewSlack returns a receiver that posts to an incoming webhook.
 func NewSlack(name string, c SlackConfig, id notify.Identity) (notify.Receiver, error) {
-	if err := c.Validate(); err != nil {
-		return nil, err
-	}
-
 	// There is no escape for markup but these three, which Mattermost and Rocket.Chat know
 	// too; in code nothing is markup.
 	escape := strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace
@@ -78,10 +74,10 @@ func NewSlack(name string, c SlackConfig, id notify.Identity) (notify.Receiver, 
 	}
 
 	return notify.Posting{
-		Name: name, Kind: "slack", HTTP: c.HTTPConfig, Identity: id,
-		Address: func() (notify.Post, error) { return hook(c.URL, c.URLFile, slackAccepted) },
-		Bodies: func(batch []*notify.Notification) ([]any, error) {
-			return []any{slackMessage{Text: d.write(batch), Channel: c.Channel, Username: c.Username}}, nil
+		Name: name, Kind: "slack", Settings: c, HTTP: c.HTTPConfig, Identity: id,
+		Address: func() (notify.Post, error) { return hook(notify.SecretURL(c.URL, c.URLFile), slackAccepted) },
+		Body: func(batch []*notify.Notification) any {
+			return slackMessage{Text: d.write(batch), Channel: c.Channel, Username: c.Username}
 		},
 	}.Receiver()
 }

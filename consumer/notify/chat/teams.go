@@ -30,7 +30,7 @@ func (c TeamsConfig) WithDefaults() TeamsConfig {
 
 // Validate reports everything that is wrong, a line for each key.
 func (c TeamsConfig) Validate() error {
-	return errors.Join(validateHook(c.URL, c.URLFile), c.HTTPConfig.Validate())
+	return errors.Join(notify.SecretURL(c.URL, c.URLFile).Validate(), c.HTTPConfig.Validate())
 }
 
 type teamsMessage struct {
@@ -77,14 +77,11 @@ var statusColors = map[string]string{"FIRING": "attention", "UPDATE": "warning",
 
 // NewTeams returns a receiver that posts an Adaptive Card to a workflow.
 func NewTeams(name string, c TeamsConfig, id notify.Identity) (notify.Receiver, error) {
-	if err := c.Validate(); err != nil {
-		return nil, err
-	}
 	return notify.Posting{
-		Name: name, Kind: "teams", HTTP: c.HTTPConfig, Identity: id,
-		Address: func() (notify.Post, error) { return hook(c.URL, c.URLFile, teamsAccepted) },
-		Bodies: func(batch []*notify.Notification) ([]any, error) {
-			return []any{card(batch)}, nil
+		Name: name, Kind: "teams", Settings: c, HTTP: c.HTTPConfig, Identity: id,
+		Address: func() (notify.Post, error) { return hook(notify.SecretURL(c.URL, c.URLFile), teamsAccepted) },
+		Body: func(batch []*notify.Notification) any {
+			return card(batch)
 		},
 	}.Receiver()
 }

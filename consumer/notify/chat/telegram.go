@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,9 +37,7 @@ type TelegramConfig struct {
 // WithDefaults fills in what is not set.
 func (c TelegramConfig) WithDefaults() TelegramConfig {
 	c.HTTPConfig = c.HTTPConfig.WithDefaults()
-	if c.APIURL == "" {
-		c.APIURL = defaultAPIHost
-	}
+	c.APIURL = cmp.Or(c.APIURL, defaultAPIHost)
 	return c
 }
 
@@ -49,10 +48,7 @@ var (
 
 // Validate reports everything that is wrong, a line for each key.
 func (c TelegramConfig) Validate() error {
-	errs := []error{notify.ValidateOne("token", c.Token, c.TokenFile)}
-	if c.Token != "" {
-		errs = append(errs, checkToken("token", string(c.Token)))
-	}
+	errs := []error{c.token().Validate()}
 	if !chatID.MatchString(c.ChatID) {
 		errs = append(errs, fmt.Errorf(
 			"chat_id: invalid value %q: want a number, -1001234567890 for a group, or the @name of a channel",
@@ -62,6 +58,10 @@ func (c TelegramConfig) Validate() error {
 		errs = append(errs, fmt.Errorf("message_thread_id: invalid value %d: want a number above zero", c.Thread))
 	}
 	return errors.Join(append(errs, notify.ValidateURL("api_url", c.APIURL), c.HTTPConfig.Validate())...)
+}
+
+func (c TelegramConfig) token() notify.Secret {
+	return notify.Secret{Key: "token", Value: c.Token, File: c.TokenFile, Check: checkToken}
 }
 
 // checkToken keeps a wrong one from becoming another path. The token is not shown.
@@ -84,10 +84,6 @@ type telegramMessage struct {
 
 // NewTelegram returns a receiver that has a bot send a message.
 func NewTelegram(name string, c TelegramConfig, id notify.Identity) (notify.Receiver, error) {
-	if err := c.Validate(); err != nil {
-		return nil, err
-	}
-
 	escape := strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace
 	code := func(s string) string { return "<code>" + escape(s) + "</code>" }
 	d := dialect{
@@ -99,27 +95,19 @@ func NewTelegram(name string, c TelegramConfig, id notify.Identity) (notify.Rece
 	}
 
 	return notify.Posting{
-		Name: name, Kind: "telegram", HTTP: c.HTTPConfig, Identity: id,
+		Name: name, Kind: "telegram", Settings: c, HTTP: c.HTTPConfig, Identity: id,
 		Address: c.address,
-		Bodies: func(batch []*notify.Notification) ([]any, error) {
+		Body: func(batch []*notify.Notification) any {
 			m := telegramMessage{ChatID: c.ChatID, Thread: c.Thread, Text: d.write(batch), ParseMode: "HTML"}
 			m.Preview.Disabled = true
-			return []any{m}, nil
+			return m
 		},
 	}.Receiver()
 }
 
 // address is the request to the bot, without a body.
 func (c TelegramConfig) address() (notify.Post, error) {
-	key := "token"
-	if c.TokenFile != "" {
-		key = "token_file"
-	}
-	token, err := c.Token.Reveal("token", c.TokenFile)
-	if err == nil {
-		err = checkToken(key, token)
-	}
-
+	key, token, err := c.token().Reveal()
 	return notify.Post{
 		URL: strings.TrimSuffix(c.APIURL, "/") + "/bot" + token + "/sendMessage",
 		// 404 is the answer to a token of the wrong form.

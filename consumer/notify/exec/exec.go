@@ -185,7 +185,7 @@ func (r *Receiver) Notify(ctx context.Context, batch []*notify.Notification) err
 		return notify.Outage(fmt.Errorf("%s: start %s: %s; check command", who, r.program(), why))
 	}
 	err = r.wait(ctx, cmd)
-	return r.judge(ctx, who, err, output)
+	return r.judgeEnd(ctx, who, err, output)
 }
 
 // wait waits for the end of the command, and makes one when ctx ends.
@@ -225,8 +225,8 @@ func (e *stoppedError) Error() string { return e.why.Error() + ": " + fmt.Sprint
 
 func (e *stoppedError) Unwrap() error { return e.why }
 
-// judge decides what the end of a command means.
-func (r *Receiver) judge(ctx context.Context, who string, err error, output *tail) error {
+// judgeEnd decides what the end of a command means.
+func (r *Receiver) judgeEnd(ctx context.Context, who string, err error, output *tail) error {
 	var (
 		stopped *stoppedError
 		exit    *osexec.ExitError

@@ -282,18 +282,7 @@ func TestConfig(t *testing.T) {
 		{cfg: Config{Command: []string{"no-such-program-at-all"}}.WithDefaults(), want: []string{"command: "}},
 	} {
 		_, err := New("page", c.cfg, id)
-		if err == nil {
-			t.Fatal("no error")
-		}
-		lines := strings.Split(err.Error(), "\n")
-		if len(lines) != len(c.want) {
-			t.Fatalf("lines are %q, want %q", lines, c.want)
-		}
-		for i, want := range c.want {
-			if !strings.HasPrefix(lines[i], want) || strings.Contains(lines[i], "s3cret") {
-				t.Errorf("line is %q, want %q and no secret", lines[i], want)
-			}
-		}
+		notifytest.Invalid(t, err, "s3cret", c.want...)
 	}
 }
 

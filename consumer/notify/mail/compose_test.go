@@ -14,6 +14,7 @@ import (
 
 	"supernats/consumer/notify"
 	"supernats/consumer/notify/mail/letter"
+	"supernats/consumer/notify/mail/letter/custom"
 	"supernats/consumer/notify/mail/lettertest"
 	"supernats/consumer/notify/mail/smtptest"
 	"supernats/consumer/wording"
@@ -23,23 +24,21 @@ import (
 // TestGolden sends whole mails and compares their headers with those of testdata. The
 // boundary between the parts is random and not among it.
 func TestGolden(t *testing.T) {
-	for _, s := range lettertest.Samples() {
-		t.Run(s.Name, func(t *testing.T) {
-			m := deliverAll(t, s.Batch, func(r *Receiver) {
-				r.now = func() time.Time { return happened.Add(10 * time.Minute) }
-			})
-			var header strings.Builder
-			for _, k := range sortedFields(m.Header) {
-				if k != "Content-Type" {
-					fmt.Fprintf(&header, "%s: %s\n", k, m.Decoded(k))
-				}
-			}
-			golden(t, s.Name+".header", header.String())
-			if m.Text == "" || m.HTML == "" {
-				t.Errorf("a body is missing:\n%s", m.Data)
-			}
+	lettertest.RunSamples(t, func(t *testing.T, name string, batch []*notification) {
+		m := deliverAll(t, batch, func(r *Receiver) {
+			r.now = func() time.Time { return lettertest.Happened.Add(10 * time.Minute) }
 		})
-	}
+		var header strings.Builder
+		for _, k := range sortedFields(m.Header) {
+			if k != "Content-Type" {
+				fmt.Fprintf(&header, "%s: %s\n", k, m.Decoded(k))
+			}
+		}
+		lettertest.Golden(t, name+".header", header.String())
+		if m.Text == "" || m.HTML == "" {
+			t.Errorf("a body is missing:\n%s", m.Data)
+		}
+	})
 }
 
 func sortedFields(h netmail.Header) []string {
@@ -57,15 +56,15 @@ func sortedFields(h netmail.Header) []string {
 func TestInjection(t *testing.T) {
 	single := sortedFields(deliver(t, firing()).Header)
 	update := sortedFields(deliver(t, lettertest.Alert(
-		schema.TypeAlertUpdate, "unexpected-exit", "web1", "", "a", lettertest.Exit(time.Minute, code(3)))).Header)
-	digest := sortedFields(deliverAll(t, storm(2)).Header)
+		schema.TypeAlertUpdate, "unexpected-exit", "web1", "", "a", lettertest.Exit(time.Minute, lettertest.Code(3)))).Header)
+	digest := sortedFields(deliverAll(t, lettertest.Storm(2)).Header)
 	for _, evil := range lettertest.Evil() {
 		t.Run(wording.Clip(evil, 20), func(t *testing.T) {
 			for i, fields := range [][]string{single, update, single, digest} {
 				batch := lettertest.Hostile(evil)[i]
 				m := deliverAll(t, batch, func(r *Receiver) {
 					who := notify.Identity{Instance: evil, Version: evil}
-					r.composer.version, r.composer.writer = evil, letter.NewWriter(&letter.Templates{}, who, time.UTC)
+					r.composer.version, r.composer.writer = evil, letter.NewWriter(&custom.Templates{}, who, time.UTC)
 				})
 				harmless(t, m, fields)
 			}
@@ -88,7 +87,7 @@ func harmless(t reporter, m smtptest.Mail, fields []string) {
 	}
 	for line := range strings.SplitSeq(string(m.Data), "\r\n") {
 		if len(line) > 998 || strings.ContainsAny(line, "\r\n\x00") {
-			t.Errorf("line is no legal one: %.120q", line)
+			t.Errorf("illegal line: %.120q", line)
 		}
 	}
 	header, _, _ := strings.Cut(string(m.Data), "\r\n\r\n")
@@ -111,7 +110,7 @@ func harmless(t reporter, m smtptest.Mail, fields []string) {
 func TestProperty(t *testing.T) {
 	s := serve(t, smtptest.Options{})
 	r := receiver(t, config(t, s, TLSNone))
-	always := sortedFields(deliverAll(t, storm(2)).Header)
+	always := sortedFields(deliverAll(t, lettertest.Storm(2)).Header)
 	sometimes := []string{
 		"References", "X-Supernats-Alert", "X-Supernats-Process", "X-Supernats-Rule", "X-Supernats-Severity",
 		"X-Supernats-Host", "X-Supernats-Notifications", "X-Supernats-Events",
@@ -163,7 +162,7 @@ func TestSize(t *testing.T) {
 // room in a mail.
 func TestHostileSize(t *testing.T) {
 	long := strings.Repeat("\x00进", 100)
-	batch := storm(100)
+	batch := lettertest.Storm(100)
 	for _, n := range batch {
 		n.Data.Incident += long
 		n.Data.Host, n.Data.Group, n.Data.Process = long, long, long
@@ -270,15 +269,15 @@ func TestBatchID(t *testing.T) {
 	// And it is in the mail, the same at every try.
 	s := serve(t, smtptest.Options{Behaviour: smtptest.Behaviour{Data: smtptest.Answer{Code: 451, Text: "later"}}})
 	r = receiver(t, config(t, s, TLSNone))
-	retryable(t, r.Notify(t.Context(), storm(3)), "451")
+	retryable(t, r.Notify(t.Context(), lettertest.Storm(3)), "451")
 	s.Behave(smtptest.Behaviour{})
 	for range 2 {
-		if err := r.Notify(t.Context(), storm(3)); err != nil {
+		if err := r.Notify(t.Context(), lettertest.Storm(3)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, m := range s.Mails() {
-		if got, want := m.Header.Get("Message-ID"), "<"+r.composer.batchID(storm(3))+">"; got != want {
+		if got, want := m.Header.Get("Message-ID"), "<"+r.composer.batchID(lettertest.Storm(3))+">"; got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}
@@ -286,14 +285,14 @@ func TestBatchID(t *testing.T) {
 
 // TestThread: a digest belongs to a thread if it is about one alert.
 func TestThread(t *testing.T) {
-	one := deliverAll(t, batch(crash("web1", "a", "a", 0, nil), recovered("web1", "a", "a", time.Second, 1)))
-	if got, want := one.Header.Get("References"), deliver(t, crash("web1", "a", "a", 0, nil)).Header.Get("References"); got != want || got == "" {
+	one := deliverAll(t, batch(lettertest.Crash("web1", "a", "a", 0, nil), lettertest.Recovered("web1", "a", "a", time.Second, 1)))
+	if got, want := one.Header.Get("References"), deliver(t, lettertest.Crash("web1", "a", "a", 0, nil)).Header.Get("References"); got != want || got == "" {
 		t.Errorf("of one alert: %q, want %q", got, want)
 	}
 	if got := one.Header.Get("X-Supernats-Notification"); got != "firing, resolved" {
 		t.Errorf("X-Supernats-Notification %q", got)
 	}
-	if got := deliverAll(t, storm(2)).Header.Get("References"); got != "" {
+	if got := deliverAll(t, lettertest.Storm(2)).Header.Get("References"); got != "" {
 		t.Errorf("of two: %q", got)
 	}
 }
@@ -303,12 +302,12 @@ func TestThread(t *testing.T) {
 func TestTooBig(t *testing.T) {
 	s := serve(t, smtptest.Options{MaxBytes: 100_000})
 	r := receiver(t, config(t, s, TLSNone))
-	err := r.Notify(t.Context(), storm(1000))
+	err := r.Notify(t.Context(), lettertest.Storm(1000))
 	if !notify.IsPermanent(err) {
 		t.Errorf("not permanent: %v", err)
 	}
 	mustContain(t, fmt.Sprint(err), "bigger than the 100000 bytes", s.Addr(), ops)
-	for part := range slices.Chunk(storm(1000), 250) {
+	for part := range slices.Chunk(lettertest.Storm(1000), 250) {
 		if err := r.Notify(t.Context(), part); err != nil {
 			t.Fatal(err)
 		}
@@ -319,7 +318,7 @@ func TestTooBig(t *testing.T) {
 		}
 	}
 	s = serve(t, smtptest.Options{Behaviour: smtptest.Behaviour{Data: smtptest.Answer{Code: 552, Text: "message too big"}}})
-	err = receiver(t, config(t, s, TLSNone)).Notify(t.Context(), storm(3))
+	err = receiver(t, config(t, s, TLSNone)).Notify(t.Context(), lettertest.Storm(3))
 	if !notify.IsPermanent(err) {
 		t.Errorf("not permanent: %v", err)
 	}
@@ -342,7 +341,7 @@ func TestNoData(t *testing.T) {
 func BenchmarkMessage(b *testing.B) {
 	r := receiver(b, Config{Smarthost: "mail.example.com:25", From: from, To: []string{ops}}.WithDefaults())
 	loops := func(n int) []*notification {
-		list := storm(n / 500)
+		list := lettertest.Storm(n / 500)
 		for _, l := range list {
 			l.Data.Count, l.Data.Events = 500, slices.Repeat(l.Data.Events, 500)
 		}
@@ -352,8 +351,8 @@ func BenchmarkMessage(b *testing.B) {
 		name  string
 		batch []*notification
 	}{
-		{name: "alerts=1000/events=1000", batch: storm(1000)},
-		{name: "alerts=10000/events=10000", batch: storm(10_000)},
+		{name: "alerts=1000/events=1000", batch: lettertest.Storm(1000)},
+		{name: "alerts=10000/events=10000", batch: lettertest.Storm(10_000)},
 		{name: "alerts=2/events=1000", batch: loops(1000)},
 		{name: "alerts=20/events=10000", batch: loops(10_000)},
 	} {

@@ -63,7 +63,7 @@ func (d *delivery) dialogue(ctx context.Context) (another bool, err error) {
 
 	client, err := gomail.NewClient(d.server.host, d.options(ctx)...)
 	if err != nil {
-		return false, notify.Outage(d.faults.fail(err.Error(), "smarthost", err))
+		return false, notify.Outage(d.faults.deliveryFailure(err.Error(), "smarthost", err))
 	}
 	session, err := client.DialToSMTPClientWithContext(ctx)
 	if err != nil {
@@ -148,14 +148,14 @@ func (d *delivery) checkLimits(session *smtp.Client) error {
 		for _, a := range []struct{ key, address string }{{"from", d.sender}, {"to", d.recipient}} {
 			if !isASCII(a.address) {
 				what := "the server takes no address beyond ASCII before the @ (no SMTPUTF8): " + a.address
-				return notify.Outage(notify.Permanent(d.faults.fail(what, a.key, nil)))
+				return notify.Outage(notify.Permanent(d.faults.deliveryFailure(what, a.key, nil)))
 			}
 		}
 	}
 
 	if _, limit := session.Extension("SIZE"); isTooBig(d.size, limit) {
 		what := "mail is bigger than the " + wording.Clip(limit, wording.MaxName) + " bytes that the server takes"
-		return notify.Permanent(d.faults.fail(what, "how big a mail may be there", nil))
+		return notify.Permanent(d.faults.deliveryFailure(what, "how big a mail may be there", nil))
 	}
 	return nil
 }
@@ -211,12 +211,12 @@ func (d *delivery) explain(ctx context.Context, err error) error {
 	case isSend && refused.ErrorCode() >= 400:
 		return d.faults.refusal(refused, answer, cause)
 	case errors.Is(ctx.Err(), context.Canceled):
-		return d.faults.fail("cancelled while waiting for the server", "", ctx.Err())
+		return d.faults.deliveryFailure("cancelled while waiting for the server", "", ctx.Err())
 	case ctx.Err() != nil || !time.Now().Before(deadline), d.conn != nil && d.conn.stalled:
 		// The context's end and the connection's deadline are one instant, and either may
 		// be seen first.
 		what, check := d.faults.timedOut(d.conn, answer, d.size)
-		return d.faults.fail(what, check, context.DeadlineExceeded)
+		return d.faults.deliveryFailure(what, check, context.DeadlineExceeded)
 	}
-	return d.faults.fail(answer, d.faults.advice(err, answer, d.conn), cause)
+	return d.faults.deliveryFailure(answer, d.faults.advice(err, answer, d.conn), cause)
 }

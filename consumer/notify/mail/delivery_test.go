@@ -13,14 +13,11 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
 
 	"supernats/consumer/notify"
 	"supernats/consumer/notify/mail/smtptest"
 	"supernats/schema"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestSecurity(t *testing.T) {
 	for _, tc := range []struct {
@@ -152,7 +149,7 @@ func TestAuthRefused(t *testing.T) {
 	s := serve(t, smtptest.Options{Security: smtptest.Implicit, Username: ops, Password: "another"})
 	c := config(t, s, TLSImplicit)
 
-	// A login that is missing altogether can be mended by an operator.
+	// A login that is missing altogether can be fixed by an operator.
 	retryable(t, receiver(t, c).Notify(t.Context(), batch(firing())), "530", "Authentication required", "username")
 
 	// What an error quotes is not always what was sent.

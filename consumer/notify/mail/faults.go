@@ -45,8 +45,8 @@ type faults struct {
 	server *server
 }
 
-// fail is the error of a delivery; check names the keys.
-func (f *faults) fail(what, check string, cause error) error {
+// deliveryFailure is the error of a delivery; check names the keys.
+func (f *faults) deliveryFailure(what, check string, cause error) error {
 	text := fmt.Sprintf("mail to %s through %s: %s", f.to, f.cfg.Smarthost, what)
 	if check != "" {
 		text += "; check " + check
@@ -56,8 +56,8 @@ func (f *faults) fail(what, check string, cause error) error {
 
 // refusal is the error of a MAIL, RCPT or DATA that the server has refused with answer.
 func (f *faults) refusal(refused *gomail.SendError, answer string, cause error) error {
-	what, check, permanent, every := f.judge(refused, answer)
-	err := f.fail(what+": "+answer, check, cause)
+	what, check, permanent, every := f.judgeRefusal(refused, answer)
+	err := f.deliveryFailure(what+": "+answer, check, cause)
 	if permanent {
 		err = notify.Permanent(err)
 	}
@@ -67,12 +67,12 @@ func (f *faults) refusal(refused *gomail.SendError, answer string, cause error) 
 	return err
 }
 
-// judge words a refusal. It is permanent if the server says so and means this mail; that
+// judgeRefusal words a refusal. It is permanent if the server says so and means this mail; that
 // it wants TLS, a login or another name in EHLO means every mail, and an operator can fix
 // it (RFC 4954: 530, 534, 535, 538). every says that it would be the same with any other
 // mail: all of ours go to one recipient, and when that is refused, or RCPT is greylisted,
 // the server has not seen a text. A MAIL may be refused for the size that it announces.
-func (f *faults) judge(refused *gomail.SendError, answer string) (what, check string, permanent, every bool) {
+func (f *faults) judgeRefusal(refused *gomail.SendError, answer string) (what, check string, permanent, every bool) {
 	switch code := refused.ErrorCode(); {
 	case refusesHello(answer):
 		return "server refuses the name in EHLO (" + f.server.hello + ")", checkHello, false, true

@@ -2,22 +2,17 @@ package mail
 
 import (
 	"context"
-	"flag"
-	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
 
 	"supernats/consumer/notify"
 	"supernats/consumer/notify/mail/lettertest"
 	"supernats/consumer/notify/mail/smtptest"
 	"supernats/schema"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 const (
 	from    = "Supervisor <supervisor@example.com>"
@@ -37,29 +32,12 @@ var identity = notify.Identity{Instance: "mon1", Version: "1.2.3"}
 type notification = lettertest.Notification
 
 var (
-	firing    = lettertest.Firing
-	crash     = lettertest.Crash
-	recovered = lettertest.Recovered
-	storm     = lettertest.Storm
-	batch     = lettertest.Batch
-	code      = lettertest.Code
-	happened  = lettertest.Happened
+	firing, batch      = lettertest.Firing, lettertest.Batch
+	serve, mustContain = smtptest.Serve, lettertest.MustContain
 )
 
-// serve starts a server that lives as long as the test.
-func serve(t testing.TB, o smtptest.Options) *smtptest.Server {
-	t.Helper()
-	s, err := smtptest.Start(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
-}
+// TestMain finds what still runs after a delivery.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // config is that of receivers that get on with the server.
 func config(t testing.TB, s *smtptest.Server, mode string) Config {
@@ -82,7 +60,7 @@ func receivers(t testing.TB, c Config) []*Receiver {
 		t.Fatal(err)
 	}
 	for _, r := range rs {
-		r.now = func() time.Time { return happened.Add(time.Second) }
+		r.now = func() time.Time { return lettertest.Happened.Add(time.Second) }
 	}
 	return rs
 }
@@ -129,32 +107,4 @@ func one(t testing.TB, s *smtptest.Server) smtptest.Mail {
 		t.Fatalf("%v in:\n%s", mails[0].Err, mails[0].Data)
 	}
 	return mails[0]
-}
-
-// golden compares with a file of testdata.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatalf("%v (go test -update writes it)", err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", name, diff)
-	}
-}
-
-// mustContain checks that an error's text names all it should.
-func mustContain(t *testing.T, text string, want ...string) {
-	t.Helper()
-	for _, w := range want {
-		if !strings.Contains(text, w) {
-			t.Errorf("%q does not hold %q", text, w)
-		}
-	}
 }

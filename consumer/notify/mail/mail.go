@@ -129,11 +129,11 @@ func (r *Receiver) Notify(ctx context.Context, batch []*notify.Notification) err
 
 	has, err := r.cfg.credentials(ctx)
 	if err != nil {
-		return notify.Outage(r.faults.fail(err.Error(), "", err))
+		return notify.Outage(r.faults.deliveryFailure(err.Error(), "", err))
 	}
 	tlsConfig, err := r.cfg.tlsConfig(r.server.host)
 	if err != nil {
-		return notify.Outage(r.faults.fail(err.Error(), "", err))
+		return notify.Outage(r.faults.deliveryFailure(err.Error(), "", err))
 	}
 	d := &delivery{
 		server: r.server, login: r.login, faults: r.faults, tls: tlsConfig, has: has,

@@ -37,6 +37,21 @@ var modes = []struct {
 	offer smtptest.Security
 }{{mode: TLSNone, offer: smtptest.None}, {mode: TLSStartTLS, offer: smtptest.StartTLS}, {mode: TLSImplicit, offer: smtptest.Implicit}}
 
+// atEachStage runs a test against servers that stall, at every stage of every mode.
+func atEachStage(t *testing.T, test func(t *testing.T, mode string, stalling smtptest.Options)) {
+	for _, m := range modes {
+		for _, st := range stages {
+			if st.plain && m.mode != TLSNone {
+				continue
+			}
+			t.Run(m.mode+"/"+st.name, func(t *testing.T) {
+				t.Parallel()
+				test(t, m.mode, smtptest.Options{Security: m.offer, Behaviour: smtptest.Behaviour{Stall: st.stage}})
+			})
+		}
+	}
+}
+
 // runOut notifies with a short time limit, and again with longer ones until the
 // dialogue has come as far as it should: on a loaded machine 300 ms may be over
 // before the server was asked anything. It checks that each try ends in time.
@@ -69,22 +84,12 @@ func runOut(t *testing.T, c Config, n *notification, far func(error) bool, chang
 // TestStall lets the server stall at every stage. The whole must be over within
 // the time limit, and be worth another try.
 func TestStall(t *testing.T) {
-	for _, m := range modes {
-		for _, st := range stages {
-			if st.plain && m.mode != TLSNone {
-				continue
-			}
-			t.Run(m.mode+"/"+st.name, func(t *testing.T) {
-				t.Parallel()
-				reached := make(chan smtptest.Stage, 10)
-				s := serve(t, smtptest.Options{
-					Security: m.offer, Behaviour: smtptest.Behaviour{Stall: st.stage},
-					OnStall: func(st smtptest.Stage) { reached <- st },
-				})
-				runOut(t, config(t, s, m.mode), firing(), func(error) bool { return len(reached) > 0 })
-			})
-		}
-	}
+	atEachStage(t, func(t *testing.T, mode string, stalling smtptest.Options) {
+		reached := make(chan smtptest.Stage, 10)
+		stalling.OnStall = func(st smtptest.Stage) { reached <- st }
+		s := serve(t, stalling)
+		runOut(t, config(t, s, mode), firing(), func(error) bool { return len(reached) > 0 })
+	})
 }
 
 // TestStallWhileWriting sends a mail that does not fit into the buffers of the
@@ -109,29 +114,19 @@ func TestStallWhileWriting(t *testing.T) {
 // TestCancel ends the context once the server stalls: Notify must not wait for
 // a time limit that is far away.
 func TestCancel(t *testing.T) {
-	for _, m := range modes {
-		for _, st := range stages {
-			if st.plain && m.mode != TLSNone {
-				continue
-			}
-			t.Run(m.mode+"/"+st.name, func(t *testing.T) {
-				t.Parallel()
-				ctx, cancel := context.WithCancel(t.Context())
-				defer cancel()
-				s := serve(t, smtptest.Options{
-					Security: m.offer, Behaviour: smtptest.Behaviour{Stall: st.stage},
-					OnStall: func(smtptest.Stage) { cancel() },
-				})
-				c := config(t, s, m.mode)
-				c.Timeout = schema.Duration(time.Hour)
-				err := receiver(t, c).Notify(ctx, batch(firing()))
-				retryable(t, err, "cancelled", s.Addr(), ops)
-				if !errors.Is(err, context.Canceled) {
-					t.Errorf("no Canceled: %v", err)
-				}
-			})
+	atEachStage(t, func(t *testing.T, mode string, stalling smtptest.Options) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		stalling.OnStall = func(smtptest.Stage) { cancel() }
+		s := serve(t, stalling)
+		c := config(t, s, mode)
+		c.Timeout = schema.Duration(time.Hour)
+		err := receiver(t, c).Notify(ctx, batch(firing()))
+		retryable(t, err, "cancelled", s.Addr(), ops)
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("no Canceled: %v", err)
 		}
-	}
+	})
 }
 
 // TestAcceptedIsSent: the server has the mail and then does not say goodbye. An

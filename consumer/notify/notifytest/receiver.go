@@ -31,19 +31,19 @@ func RunReceiver(t *testing.T, m Make) {
 		name string
 		run  func(*testing.T)
 	}{
-		{"one", func(t *testing.T) { s.accepted(t, []*notify.Notification{Firing("a/1")}) }},
-		{"many", func(t *testing.T) { s.accepted(t, Many(150)) }},
-		{"hostile", s.hostile},
-		{"unusable", s.unusable},
-		{RefuseForGood.String(), s.refused},
-		{RefuseForNow.String(), s.putOff},
-		{Silent.String(), func(t *testing.T) { s.inTime(t, Silent) }},
-		{Drip.String(), func(t *testing.T) { s.inTime(t, Drip) }},
-		{Flood.String(), func(t *testing.T) { s.inTime(t, Flood) }},
-		{"cancelled", s.cancelled},
-		{"cancelled before", s.cancelledBefore},
-		{"again", s.again},
-		{"at the same time", s.concurrent},
+		{name: "one", run: func(t *testing.T) { s.accepted(t, []*notify.Notification{Firing("a/1")}) }},
+		{name: "many", run: func(t *testing.T) { s.accepted(t, Many(150)) }},
+		{name: "hostile", run: s.hostile},
+		{name: "unusable", run: s.unusable},
+		{name: RefuseForGood.String(), run: s.refused},
+		{name: RefuseForNow.String(), run: s.putOff},
+		{name: Silent.String(), run: func(t *testing.T) { s.inTime(t, Silent) }},
+		{name: Drip.String(), run: func(t *testing.T) { s.inTime(t, Drip) }},
+		{name: Flood.String(), run: func(t *testing.T) { s.inTime(t, Flood) }},
+		{name: "cancelled", run: s.cancelled},
+		{name: "cancelled before", run: s.cancelledBefore},
+		{name: "again", run: s.again},
+		{name: "at the same time", run: s.concurrent},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -78,7 +78,7 @@ func (s suite) notify(
 		return nil
 	}
 	if text := err.Error(); strings.ContainsAny(text, "\n\r") || !utf8.ValidString(text) || text == "" {
-		t.Errorf("error is no line of text: %q", text)
+		t.Errorf("want an error of one line of text: %q", text)
 	}
 	for _, secret := range p.Secrets {
 		if strings.Contains(err.Error(), secret) {
@@ -114,7 +114,7 @@ func (s suite) accepted(t *testing.T, batch []*notify.Notification) Peer {
 	}
 	for _, b := range got {
 		if len(b) == 0 || !utf8.Valid(b) {
-			t.Errorf("what arrived is no text: %.200q", b)
+			t.Errorf("want text, arrived is %.200q", b)
 		}
 	}
 	return p
@@ -175,7 +175,7 @@ func (s suite) inTime(t *testing.T, b Behaviour) {
 		t.Errorf("error is nil or permanent: %v", err)
 	}
 	if b == Silent && !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("error is no DeadlineExceeded: %v", err)
+		t.Errorf("want DeadlineExceeded: %v", err)
 	}
 }
 
@@ -193,7 +193,7 @@ func (s suite) cancelled(t *testing.T) {
 	err := s.notify(ctx, t, p, Many(3), 0)
 	watch.Wait()
 	if !errors.Is(err, context.Canceled) || notify.IsPermanent(err) {
-		t.Errorf("error is no Canceled, or permanent: %v", err)
+		t.Errorf("want Canceled, and not permanent: %v", err)
 	}
 }
 
@@ -202,7 +202,7 @@ func (s suite) cancelledBefore(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := s.notify(ctx, t, p, Many(3), 0); !errors.Is(err, context.Canceled) || notify.IsPermanent(err) {
-		t.Errorf("error is no Canceled, or permanent: %v", err)
+		t.Errorf("want Canceled, and not permanent: %v", err)
 	}
 }
 

@@ -12,6 +12,7 @@
 package pagerduty
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -51,9 +52,7 @@ type Config struct {
 // WithDefaults fills in what is not set.
 func (c Config) WithDefaults() Config {
 	c.HTTPConfig = c.HTTPConfig.WithDefaults()
-	if c.URL == "" {
-		c.URL = defaultURL
-	}
+	c.URL = cmp.Or(c.URL, defaultURL)
 	return c
 }
 
@@ -61,11 +60,7 @@ var routingKey = regexp.MustCompile(`^[A-Za-z0-9_+-]{8,64}$`)
 
 // Validate reports everything that is wrong, a line for each key.
 func (c Config) Validate() error {
-	errs := []error{notify.ValidateOne("routing_key", c.RoutingKey, c.RoutingKeyFile)}
-	if c.RoutingKey != "" {
-		errs = append(errs, checkKey("routing_key", string(c.RoutingKey)))
-	}
-	return errors.Join(append(errs, notify.ValidateURL("url", c.URL), c.HTTPConfig.Validate())...)
+	return errors.Join(c.key().Validate(), notify.ValidateURL("url", c.URL), c.HTTPConfig.Validate())
 }
 
 func checkKey(key, value string) error {
@@ -75,17 +70,9 @@ func checkKey(key, value string) error {
 	return nil
 }
 
-// key is the integration key, with the key of the configuration that names it.
-func (c Config) key() (name, value string, err error) {
-	name = "routing_key"
-	if c.RoutingKeyFile != "" {
-		name = "routing_key_file"
-	}
-	value, err = c.RoutingKey.Reveal("routing_key", c.RoutingKeyFile)
-	if err == nil {
-		err = checkKey(name, value)
-	}
-	return name, value, err
+// key is the integration key.
+func (c Config) key() notify.Secret {
+	return notify.Secret{Key: "routing_key", Value: c.RoutingKey, File: c.RoutingKeyFile, Check: checkKey}
 }
 
 // event is PagerDuty's, as its manual names the fields.
@@ -116,21 +103,17 @@ const (
 
 // New returns the receiver.
 func New(name string, c Config, id notify.Identity) (notify.Receiver, error) {
-	if err := c.Validate(); err != nil {
-		return nil, err
-	}
-
 	return notify.Posting{
-		Name: name, Kind: "pagerduty", HTTP: c.HTTPConfig, Identity: id,
+		Name: name, Kind: "pagerduty", Settings: c, HTTP: c.HTTPConfig, Identity: id,
 		Address: func() (notify.Post, error) {
-			key, value, err := c.key()
+			key, value, err := c.key().Reveal()
 			return notify.Post{
 				URL: c.URL, URLKey: "url", AuthKey: key, BodyKey: key,
 				Secrets: []string{value}, Accepted: accepted,
 			}, err
 		},
 		Parts: func(batch []*notify.Notification) ([]notify.Part, error) {
-			_, value, err := c.key()
+			_, value, err := c.key().Reveal()
 			if err != nil {
 				return nil, err
 			}

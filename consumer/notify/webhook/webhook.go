@@ -54,10 +54,7 @@ func (c Config) WithDefaults() Config {
 
 // Validate reports everything that is wrong, a line for each key.
 func (c Config) Validate() error {
-	errs := []error{notify.ValidateOne("url", c.URL, c.URLFile)}
-	if c.URL != "" {
-		errs = append(errs, notify.ValidateURL("url", string(c.URL)))
-	}
+	errs := []error{notify.SecretURL(c.URL, c.URLFile).Validate()}
 	if c.MaxAlerts < 0 {
 		errs = append(errs, fmt.Errorf(
 			"max_alerts: invalid value %d: want a number above zero, or 0 for no limit", c.MaxAlerts))
@@ -98,15 +95,11 @@ const (
 
 // New returns the receiver.
 func New(name string, c Config, id notify.Identity) (notify.Receiver, error) {
-	if err := c.Validate(); err != nil {
-		return nil, err
-	}
-
 	p := notify.Posting{
-		Name: name, Kind: "webhook", HTTP: c.HTTPConfig, Identity: id,
+		Name: name, Kind: "webhook", Settings: c, HTTP: c.HTTPConfig, Identity: id,
 		Address: c.address,
-		Bodies: func(batch []*notify.Notification) ([]any, error) {
-			return []any{message(name, notify.Incidents(batch), c.MaxAlerts, id)}, nil
+		Body: func(batch []*notify.Notification) any {
+			return message(name, notify.Incidents(batch), c.MaxAlerts, id)
 		},
 	}
 	if c.PerIncident {
@@ -124,15 +117,12 @@ func New(name string, c Config, id notify.Identity) (notify.Receiver, error) {
 
 // address is the request, without a body.
 func (c Config) address() (notify.Post, error) {
-	p := notify.Post{URLKey: "url", BodyKey: "url (does it read webhooks of Alertmanager?)"}
-	if c.URLFile != "" {
-		p.URLKey = "url_file"
+	key, url, err := notify.SecretURL(c.URL, c.URLFile).Reveal()
+	p := notify.Post{URL: url, URLKey: key, BodyKey: "url (does it read webhooks of Alertmanager?)"}
+	if err == nil {
+		err = c.Apply(&p)
 	}
-	var err error
-	if p.URL, err = c.URL.Reveal("url", c.URLFile); err != nil {
-		return p, err
-	}
-	return p, errors.Join(notify.ValidateURL(p.URLKey, p.URL), c.Apply(&p))
+	return p, err
 }
 
 // message is the JSON about some incidents, of which it shows no more than limit, 0 for all.

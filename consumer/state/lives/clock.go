@@ -41,7 +41,7 @@ func (h *Host) sample(l *schema.HostLife, at, sent time.Time) {
 		return
 	}
 
-	if c.Settled && differ(millis(c.Offset), millis(c.Least)) {
+	if c.Settled && differTooMuch(millis(c.Offset), millis(c.Least)) {
 		c.Before = new(c.Offset)
 	}
 	c.Offset = c.Least
@@ -52,12 +52,12 @@ func (h *Host) sample(l *schema.HostLife, at, sent time.Time) {
 
 func millis(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
 
-func differ(a, b time.Duration) bool { return (a - b).Abs() > WrongClock }
+func differTooMuch(a, b time.Duration) bool { return (a - b).Abs() > WrongClock }
 
 // reportClock notes that a host's clock is wrong, or that it is right again.
 func (ts Troubles) reportClock(l *schema.HostLife, stored schema.Time) {
 	offset := millis(l.Clock.Offset)
-	if !differ(offset, 0) {
+	if !differTooMuch(offset, 0) {
 		ts.endOwn(ownTrouble{schema.TroubleClock, l.Boot})
 		return
 	}
@@ -113,7 +113,7 @@ func Shift(c *schema.HostClock, at, sent, t time.Time) time.Duration {
 	var shift time.Duration
 	found := false
 	for _, offset := range offsetsOf(c, stored.Sub(sent).Truncate(time.Microsecond)) {
-		if !differ(offset, 0) {
+		if !differTooMuch(offset, 0) {
 			offset = 0
 		}
 		if t.Add(offset).After(latest) || found && offset <= shift {
@@ -136,7 +136,7 @@ func offsetsOf(c *schema.HostClock, now time.Duration) []time.Duration {
 	}
 
 	offsets := []time.Duration{now}
-	if settled := millis(c.Offset); differ(settled, now) {
+	if settled := millis(c.Offset); differTooMuch(settled, now) {
 		offsets = append(offsets, settled)
 	} else {
 		offsets[0] = settled // one message may have been long on its way

@@ -30,20 +30,20 @@ func isConcurrent(a, b *schema.HostLife) bool {
 // isSame reports whether two lives are of one supervisord, as far as their bridges say.
 func isSame(a, b *schema.HostLife) bool {
 	if areIdentified(a, b) {
-		return share(a.Instances, b.Instances)
+		return haveCommon(a.Instances, b.Instances)
 	}
-	return a.Server == b.Server && (len(a.Pools) == 0 || len(b.Pools) == 0 || share(a.Pools, b.Pools))
+	return a.Server == b.Server && (len(a.Pools) == 0 || len(b.Pools) == 0 || haveCommon(a.Pools, b.Pools))
 }
 
 // areIdentified reports whether the bridges of both say which supervisord is theirs.
 func areIdentified(a, b *schema.HostLife) bool { return len(a.Instances) > 0 && len(b.Instances) > 0 }
 
-func share(a, b []string) bool {
+func haveCommon(a, b []string) bool {
 	return slices.ContainsFunc(a, func(s string) bool { return slices.Contains(b, s) })
 }
 
-// succeeds reports whether a life looks like what came after another one.
-func succeeds(next, l *schema.HostLife) bool {
+// isSuccessor reports whether a life looks like what came after another one.
+func isSuccessor(next, l *schema.HostLife) bool {
 	return next != l && next.Ended == nil && next.Begun.After(l.Begun.Time) &&
 		!isConcurrent(l, next) && (l.Stopping != nil || isSame(l, next))
 }
@@ -75,7 +75,7 @@ func (h *Host) Live(m Message) *schema.HostLife {
 	if at.After(l.Happened.Time) {
 		l.Happened = at
 	}
-	saw(l, stored)
+	noteSeen(l, stored)
 	if l.Ended != nil && h.revives(l, at.Time) {
 		l.Ended = nil
 	}
@@ -87,14 +87,14 @@ func (h *Host) Live(m Message) *schema.HostLife {
 
 // Seen notes a message that was not decoded. Alone says when that is enough.
 func (h *Host) Seen(stored, sent time.Time) {
-	if l := h.alone(); l != nil {
-		saw(l, instant(stored))
+	if l := h.onlyLife(); l != nil {
+		noteSeen(l, instant(stored))
 		h.sample(l, stored, sent)
 	}
 }
 
-// saw notes that a life was seen.
-func saw(l *schema.HostLife, stored schema.Time) {
+// noteSeen notes that a life was seen.
+func noteSeen(l *schema.HostLife, stored schema.Time) {
 	if l.Steady.IsZero() || stored.Sub(l.LastSeen.Time) > schema.SilentAfter {
 		l.Steady = stored
 	}
@@ -179,7 +179,7 @@ func (h *Host) isOver(l *schema.HostLife, stored time.Time) bool {
 		if next != l && next.Ended == nil && h.isSilent(l, stored, forgetAfter) {
 			return true
 		}
-		if !succeeds(next, l) {
+		if !isSuccessor(next, l) {
 			continue
 		}
 		if l.Stopping != nil || areIdentified(l, next) || stored.Sub(next.FirstSeen.Time) >= h.grace(l) {
@@ -262,7 +262,7 @@ func (h *Host) mainLife(stored time.Time) (found *schema.HostLife) {
 
 func (h *Host) isSucceeded(l *schema.HostLife) bool {
 	for i := range h.Record.Lives {
-		if succeeds(&h.Record.Lives[i], l) {
+		if isSuccessor(&h.Record.Lives[i], l) {
 			return true
 		}
 	}
@@ -272,13 +272,13 @@ func (h *Host) isSucceeded(l *schema.HostLife) bool {
 // IsAlone reports whether a boot is all that there is of the host: its messages need not be
 // decoded to know whose they are.
 func (h *Host) IsAlone(boot string) bool {
-	l := h.alone()
+	l := h.onlyLife()
 	return l != nil && l.Boot == boot
 }
 
-// alone returns the only life of a host that has not ended, nil if there are others or
+// onlyLife returns the only life of a host that has not ended, nil if there are others or
 // none.
-func (h *Host) alone() (only *schema.HostLife) {
+func (h *Host) onlyLife() (only *schema.HostLife) {
 	for i := range h.Record.Lives {
 		if h.Record.Lives[i].Ended != nil {
 			continue

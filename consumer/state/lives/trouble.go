@@ -76,17 +76,17 @@ func (ts Troubles) end(isOver func(*schema.HostTrouble) bool) {
 // ownTrouble names a trouble of a boot that was found here.
 type ownTrouble struct{ cause, boot string }
 
-func (o ownTrouble) is(t *schema.HostTrouble) bool {
+func (o ownTrouble) matches(t *schema.HostTrouble) bool {
 	return isFoundHere(t) && t.Cause == o.cause && t.Boot == o.boot
 }
 
 // endOwn drops a trouble that was found here.
-func (ts Troubles) endOwn(o ownTrouble) { ts.end(o.is) }
+func (ts Troubles) endOwn(o ownTrouble) { ts.end(o.matches) }
 
 // repeatOwn notes that a trouble that was found here lasts, and reports whether it is
 // listed.
 func (ts Troubles) repeatOwn(o ownTrouble, stored schema.Time) bool {
-	i := slices.IndexFunc(ts.rec.Troubles, func(t schema.HostTrouble) bool { return o.is(&t) })
+	i := slices.IndexFunc(ts.rec.Troubles, func(t schema.HostTrouble) bool { return o.matches(&t) })
 	if i < 0 {
 		return false
 	}

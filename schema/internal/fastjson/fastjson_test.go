@@ -31,7 +31,9 @@ func marshal(t interface {
 
 func drawText() *rapid.Generator[string] {
 	return rapid.OneOf(
-		rapid.SampledFrom([]string{"", "api", "\x00\x07\b\t\n\f\r\x1b\x7f", `"\/<>&`, "进程\u2028\u2029\ufffd", "\xff\xc3"}),
+		rapid.SampledFrom([]string{
+			"", "api", "\x00\x07\b\t\n\f\r\x1b\x7f", `"\/<>&`, "进程\u2028\u2029\ufffd", "\xff\xc3",
+		}),
 		rapid.String(),
 		rapid.Map(rapid.SliceOfN(rapid.Byte(), 0, 30), func(b []byte) string { return string(b) }),
 	)
@@ -61,7 +63,9 @@ func TestTexts(t *testing.T) {
 func TestFloats(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		f := rapid.OneOf(
-			rapid.SampledFrom([]float64{0, math.Copysign(0, -1), 1e-6, 9.99e-7, 1e21, 9.99e20, 5e-324, -1e-9, 187_442.031}),
+			rapid.SampledFrom([]float64{
+				0, math.Copysign(0, -1), 1e-6, 9.99e-7, 1e21, 9.99e20, 5e-324, -1e-9, 187_442.031,
+			}),
 			rapid.Float64(),
 		).Draw(t, "number")
 		want := marshal(t, f)
@@ -88,9 +92,15 @@ func TestTimes(t *testing.T) {
 		at   time.Time
 		want string
 	}{
-		{name: "microseconds", at: time.Date(2026, 11, 21, 20, 0, 31, 833_512_999, time.FixedZone("", 3600)), want: `"2026-11-21T19:00:31.833512Z"`},
+		{
+			name: "microseconds", at: time.Date(2026, 11, 21, 20, 0, 31, 833_512_999, time.FixedZone("", 3600)),
+			want: `"2026-11-21T19:00:31.833512Z"`,
+		},
 		{name: "before year 0", at: time.Date(-5, 1, 1, 0, 0, 0, 0, time.UTC), want: `"0000-01-01T00:00:00.000000Z"`},
-		{name: "after year 9999", at: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC), want: `"9999-12-31T23:59:59.999999Z"`},
+		{
+			name: "after year 9999", at: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC),
+			want: `"9999-12-31T23:59:59.999999Z"`,
+		},
 	} {
 		got := fastjson.AppendTime(nil, c.at)
 		if string(got) != c.want {

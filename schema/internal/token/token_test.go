@@ -32,7 +32,8 @@ func TestIs(t *testing.T) {
 
 func TestDecode(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		name := rapid.Map(rapid.SliceOfN(rapid.Byte(), 0, 300), func(b []byte) string { return string(b) }).Draw(t, "name")
+		name := rapid.Map(rapid.SliceOfN(rapid.Byte(), 0, 300), func(b []byte) string { return string(b) }).Draw(t,
+			"name")
 		text := token.Encode(name)
 		switch back, err := token.Decode(text); {
 		case errors.Is(err, token.ErrShortened):

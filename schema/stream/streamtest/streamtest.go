@@ -137,14 +137,34 @@ func (s *Server) Restore(backup fs.FS, names ...string) {
 // JetStream connects to the server for the length of the test.
 func (s *Server) JetStream() jetstream.JetStream {
 	s.tb.Helper()
-	nc, err := nats.Connect(s.URL, nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	return Connect(s.tb, s.URL, nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+}
+
+// As connects to the server as a user, who is denied things in silence, for the length of
+// the test.
+func (s *Server) As(user, password string) jetstream.JetStream {
+	s.tb.Helper()
+	quiet := nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})
+	return Connect(s.tb, s.URL, nats.UserInfo(user, password), quiet)
+}
+
+// Connect connects to a server for the length of the test.
+func Connect(tb testing.TB, url string, options ...nats.Option) jetstream.JetStream {
+	tb.Helper()
+	nc, err := nats.Connect(url, options...)
 	if err != nil {
-		s.tb.Fatal(err)
+		tb.Fatal(err)
 	}
-	s.tb.Cleanup(nc.Close)
+	return On(tb, nc)
+}
+
+// On is JetStream over a connection, which it closes at the end of the test.
+func On(tb testing.TB, nc *nats.Conn) jetstream.JetStream {
+	tb.Helper()
+	tb.Cleanup(nc.Close)
 	js, err := jetstream.New(nc)
 	if err != nil {
-		s.tb.Fatal(err)
+		tb.Fatal(err)
 	}
 	return js
 }

@@ -112,8 +112,8 @@ func Failing(queues []*inspect.Queue) *terminal.Table {
 		Flexible: map[string]int{"RECEIVER": terminal.WideName, "ERROR": terminal.WideText},
 	}
 	for _, q := range queues {
-		t.Add(terminal.Red, q.Receiver, fmt.Sprint(q.Waiting()), wording.Date(q.Progress.Since),
-			fmt.Sprint(q.Progress.Tries), q.Progress.Error)
+		t.Add(terminal.Red, q.Receiver, fmt.Sprint(q.Waiting()), wording.Date(q.Position.Since),
+			fmt.Sprint(q.Position.Tries), q.Position.Error)
 	}
 	return t
 }

@@ -5,19 +5,18 @@ import (
 	"testing"
 	"time"
 
+	"supernats/consumer/notify/mail/letter/custom"
 	"supernats/consumer/notify/mail/lettertest"
 	"supernats/schema"
 )
 
 // TestGolden compares the two bodies with those of testdata.
 func TestGolden(t *testing.T) {
-	for _, s := range lettertest.Samples() {
-		t.Run(s.Name, func(t *testing.T) {
-			l := writeAt(t, s.Batch, happened.Add(10*time.Minute))
-			golden(t, s.Name+".txt", l.Text)
-			golden(t, s.Name+".html", l.HTML)
-		})
-	}
+	lettertest.RunSamples(t, func(t *testing.T, name string, batch []*notification) {
+		l := writeAt(t, batch, happened.Add(10*time.Minute))
+		golden(t, name+".txt", l.Text)
+		golden(t, name+".html", l.HTML)
+	})
 }
 
 func BenchmarkBodies(b *testing.B) {
@@ -26,7 +25,7 @@ func BenchmarkBodies(b *testing.B) {
 	})
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := render(batch(n), &Templates{}, identity, happened); err != nil {
+		if _, err := render(batch(n), &custom.Templates{}, identity, happened); err != nil {
 			b.Fatal(err)
 		}
 	}

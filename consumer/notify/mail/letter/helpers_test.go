@@ -2,20 +2,13 @@ package letter
 
 import (
 	"errors"
-	"flag"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"supernats/consumer/notify"
+	"supernats/consumer/notify/mail/letter/custom"
 	"supernats/consumer/notify/mail/lettertest"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // The notifications of the tests.
 type notification = lettertest.Notification
@@ -30,6 +23,9 @@ var (
 	batch     = lettertest.Batch
 	code      = lettertest.Code
 	happened  = lettertest.Happened
+
+	golden      = lettertest.Golden
+	mustContain = lettertest.MustContain
 )
 
 var identity = notify.Identity{Instance: "mon1", Version: "1.2.3"}
@@ -38,12 +34,12 @@ var identity = notify.Identity{Instance: "mon1", Version: "1.2.3"}
 type keys struct{ Subject, Text, HTML, Location string }
 
 // parse is how the templates of a configuration are read.
-func (k keys) parse() (*Templates, error) {
-	own, err := Parse(k.Subject, k.Text, k.HTML)
+func (k keys) parse() (*custom.Templates, error) {
+	own, err := custom.Parse(k.Subject, k.Text, k.HTML)
 	if err != nil {
 		return nil, err
 	}
-	return own, errors.Join(own.Check()...)
+	return own, errors.Join(Check(own)...)
 }
 
 // write words a batch a second after the event.
@@ -54,7 +50,7 @@ func write(t testing.TB, batch []*notification) Letter {
 
 func writeAt(t testing.TB, batch []*notification, now time.Time) Letter {
 	t.Helper()
-	l, err := NewWriter(&Templates{}, identity, time.UTC).Write(batch, now)
+	l, err := NewWriter(&custom.Templates{}, identity, time.UTC).Write(batch, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,32 +75,4 @@ func writeBy(t testing.TB, batch []*notification, change func(*keys)) Letter {
 		t.Fatal(err)
 	}
 	return l
-}
-
-// golden compares with a file of testdata.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatalf("%v (go test -update writes it)", err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", name, diff)
-	}
-}
-
-// mustContain checks that a text holds all it should.
-func mustContain(t *testing.T, text string, want ...string) {
-	t.Helper()
-	for _, w := range want {
-		if !strings.Contains(text, w) {
-			t.Errorf("%q does not hold %q", text, w)
-		}
-	}
 }

@@ -28,20 +28,6 @@ const (
 		"--x\r\nContent-Type: text/html\r\nContent-Transfer-Encoding: base64\r\n\r\nPGI+\r\n--x--\r\n"
 )
 
-func start(t *testing.T, o smtptest.Options) *smtptest.Server {
-	t.Helper()
-	s, err := smtptest.Start(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
-}
-
 // send is a client that shares nothing with the one that the server is for.
 func send(s *smtptest.Server, security smtptest.Security, auth smtp.Auth) error {
 	roots := x509.NewCertPool()
@@ -92,7 +78,7 @@ func TestAccepts(t *testing.T) {
 	for name, security := range map[string]smtptest.Security{"none": smtptest.None, "starttls": smtptest.StartTLS, "implicit": smtptest.Implicit} {
 		t.Run(name, func(t *testing.T) {
 			var seen []smtptest.Mail
-			s := start(t, smtptest.Options{
+			s := smtptest.Serve(t, smtptest.Options{
 				Security: security, Username: "u", Password: "p",
 				OnMail: func(m smtptest.Mail) { seen = append(seen, m) },
 			})
@@ -121,7 +107,7 @@ func TestAccepts(t *testing.T) {
 }
 
 func TestRestart(t *testing.T) {
-	s := start(t, smtptest.Options{Security: smtptest.Implicit})
+	s := smtptest.Serve(t, smtptest.Options{Security: smtptest.Implicit})
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +117,7 @@ func TestRestart(t *testing.T) {
 	if err := send(s, smtptest.Implicit, nil); err == nil {
 		t.Error("a closed server answers")
 	}
-	again := start(t, smtptest.Options{Security: smtptest.Implicit, Addr: s.Addr(), Authority: s.Authority()})
+	again := smtptest.Serve(t, smtptest.Options{Security: smtptest.Implicit, Addr: s.Addr(), Authority: s.Authority()})
 	if again.Addr() != s.Addr() {
 		t.Errorf("address %s, want %s", again.Addr(), s.Addr())
 	}
@@ -146,7 +132,7 @@ func TestRestart(t *testing.T) {
 
 func TestBehave(t *testing.T) {
 	stalled := make(chan smtptest.Stage, 1)
-	s := start(t, smtptest.Options{OnStall: func(at smtptest.Stage) { stalled <- at }})
+	s := smtptest.Serve(t, smtptest.Options{OnStall: func(at smtptest.Stage) { stalled <- at }})
 	s.Behave(smtptest.Behaviour{Recipients: map[string]smtptest.Answer{to: {Code: 451, Text: "later"}}})
 	if err := send(s, smtptest.None, nil); err == nil || !strings.Contains(err.Error(), "later") {
 		t.Errorf("got %v", err)
@@ -170,7 +156,7 @@ func TestBehave(t *testing.T) {
 }
 
 func TestWaitForEnds(t *testing.T) {
-	s := start(t, smtptest.Options{})
+	s := smtptest.Serve(t, smtptest.Options{})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
 	if _, err := s.WaitFor(ctx, 1); !errors.Is(err, context.DeadlineExceeded) {

@@ -86,7 +86,7 @@ func (d *digest) text() string {
 	rest := 0
 	for i, g := range list {
 		if i < topGroups {
-			parts = append(parts, g.text())
+			parts = append(parts, g.text(complete))
 		} else {
 			rest += g.alerts
 		}
@@ -167,14 +167,14 @@ func (in *incident) key() groupKey {
 }
 
 // text says how the incident stands.
-func (in *incident) text() string {
+func (in *incident) text(b brevity) string {
 	if in.last.Type == schema.TypeAlertResolved {
-		return Sentence(in.last)
+		return sentence(in.last, b)
 	}
 
 	p := PartyOf(in.news.Data)
-	if s := recurrence(in.news); s != "" {
+	if s := recurrence(in.news, b); s != "" {
 		return withParty(in.news.Data, p, s)
 	}
-	return withParty(in.news.Data, p, whatHappened(in.news.Data, p.isMany(), false))
+	return withParty(in.news.Data, p, whatHappened(in.news.Data, p.isMany(), max(b, plain)))
 }

@@ -42,16 +42,41 @@ func ending(a *schema.Notification, many bool) string {
 	return one + Details(aside)
 }
 
+// ended says how an alert ended, and how long it was open.
+func ended(n *Notification, many bool, b brevity) string {
+	a := n.Data
+	s := ending(a, many)
+	if a.State != "" && b == complete {
+		s += ", its state is " + Short(a.State)
+	}
+
+	open := OpenFor(a, n.Time.Time)
+	if b >= terse && open != "" {
+		s = wording.Join(", ", s+" after "+open, eventsOf(a))
+	} else {
+		s = wording.Join(": ", s, history(a, n.Time.Time))
+	}
+	if _, ok := wording.OfAlert(a); !ok {
+		s += Details("rule " + Short(a.Rule))
+	}
+	return s
+}
+
 // history says how long an alert is or was open and how many events it had.
 func history(a *schema.Notification, until time.Time) string {
-	open, events := OpenFor(a, until), ""
+	open := OpenFor(a, until)
 	if open != "" {
 		open = "open for " + open
 	}
-	if p, _ := wording.OfAlert(a); a.Count > 0 && p != wording.Silent {
-		events = wording.Count(a.Count, "event", "events")
+	return wording.Join(", ", open, eventsOf(a))
+}
+
+// eventsOf counts the events of an alert, "" of one that has none by its nature.
+func eventsOf(a *schema.Notification) string {
+	if p, _ := wording.OfAlert(a); a.Count == 0 || p == wording.Silent {
+		return ""
 	}
-	return wording.Join(", ", open, events)
+	return wording.Count(a.Count, "event", "events")
 }
 
 // OpenFor is how long an alert was open at a time, "" if that is not known.

@@ -92,9 +92,9 @@ func (g *group) onlyProcess() (o Origin, ok bool) {
 }
 
 // text is "200 processes on 3 hosts exited unexpectedly".
-func (g *group) text() string {
+func (g *group) text(b brevity) string {
 	if g.only != nil {
-		return g.only.text()
+		return g.only.text(b)
 	}
 
 	hosts, on := g.onlyHost(), ""
@@ -112,15 +112,15 @@ func (g *group) text() string {
 	case g.isVague && g.resolved:
 		return alerts + on + " are over"
 	case g.isVague, len(g.processes)+len(g.hosts) == 0:
-		return alerts + on + ": " + g.phrase.One
+		return alerts + on + ": " + b.phrase(g.phrase, false)
 	case len(g.processes) == 0 && len(g.hosts) == 1:
-		return hosts + " " + g.phrase.One
+		return hosts + " " + b.phrase(g.phrase, false)
 	case len(g.processes) == 0:
-		return hosts + " " + g.phrase.Plural()
+		return hosts + " " + b.phrase(g.phrase, true)
 	case isOne:
-		return process.Name() + on + " " + g.phrase.One
+		return process.Name() + on + " " + b.phrase(g.phrase, false)
 	}
-	return strconv.Itoa(len(g.processes)) + " processes" + on + " " + g.phrase.Plural()
+	return strconv.Itoa(len(g.processes)) + " processes" + on + " " + b.phrase(g.phrase, true)
 }
 
 // wordings say what happened to the group, with the names of three processes, of two, of
@@ -132,15 +132,13 @@ func (g *group) wordings() [][]string {
 			all = append(all, g.naming(n))
 		}
 	}
-	return append(all, []string{g.text(), terse(g.text())})
+	return append(all, []string{g.text(complete), g.text(terse)})
 }
 
 // naming are the wordings with the names of n processes.
 func (g *group) naming(n int) []string {
-	words := g.phrase.Plural()
-	if len(g.processes) == 1 {
-		words = g.phrase.One
-	}
+	isMany := len(g.processes) > 1
+	words, brief := complete.phrase(g.phrase, isMany), terse.phrase(g.phrase, isMany)
 	host, on := g.onlyHost(), ""
 	if host != "" {
 		host += " "
@@ -168,11 +166,11 @@ func (g *group) naming(n int) []string {
 		}
 		list = append(list, text+" "+words+on)
 		if !hostsMatter {
-			list = append(list, text+" "+words, text+" "+terse(words))
+			list = append(list, text+" "+words, text+" "+brief)
 		}
-		list = append(list, tersely+" "+terse(words)+on)
+		list = append(list, tersely+" "+brief+on)
 		if !hostsMatter {
-			list = append(list, tersely+" "+terse(words))
+			list = append(list, tersely+" "+brief)
 		}
 	}
 	return list

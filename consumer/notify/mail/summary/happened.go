@@ -11,13 +11,18 @@ import (
 
 // Reason is why a process died, how much was lost or what is wrong, "" if that is not
 // known.
-func Reason(ev *schema.AlertEvent) string {
+func Reason(ev *schema.AlertEvent) string { return complete.reason(ev) }
+
+// reason is Reason in as few words as are left.
+func (b brevity) reason(ev *schema.AlertEvent) string {
 	switch {
 	case ev.Lost > 0:
 		lost := "at least " + wording.Count(ev.Lost, "event was", "events were") + " lost"
 		return wording.Join(": ", lost, wording.LossCause(ev.Cause))
 	case ev.Event == wording.EventTrouble:
 		return wording.Join(": ", ev.Cause, ev.Text)
+	case b >= terse:
+		return wording.ShortReason(ev.Exit)
 	}
 	return wording.Reason(ev.Exit)
 }
@@ -45,8 +50,11 @@ func More(n *Notification) int {
 	return max(events-1, 0)
 }
 
+// outOfMemory is the reason of what the kernel killed for want of memory.
+var outOfMemory = wording.ShortReason(&schema.Exit{Signal: "SIGKILL", OOM: &schema.OOM{}})
+
 // whatHappened says it after the names of those it happened to.
-func whatHappened(a *schema.Notification, many, aside bool) string {
+func whatHappened(a *schema.Notification, many bool, b brevity) string {
 	p, ok := wording.OfAlert(a)
 	rule := Short(a.Rule)
 	if !ok {
@@ -60,17 +68,18 @@ func whatHappened(a *schema.Notification, many, aside bool) string {
 		return "alert " + rule + " by " + ev.Event
 	}
 
-	words, why := p.One, commonReason(a, many)
-	if many {
-		words = p.Plural()
-	}
-	if lost := lostEvents(a); lost > 0 {
+	words, why := b.phrase(p, many), commonReason(a, many, b)
+	switch lost := lostEvents(a); {
+	case lost > 0:
 		verb, _, _ := strings.Cut(words, " ") // has or have
 		words, why = verb+" lost at least "+wording.Count(lost, "event", "events"), commonLossCause(a)
-	} else if aside && !many {
+	case b == complete && !many:
 		words += asideOf(a, p)
 		why = WithRan(wording.LastEvent(a), why)
+	case b == tersest && p == wording.ExitedUnexpectedly && why == outOfMemory:
+		return "ran out of memory"
 	}
+
 	if p.Evident {
 		return words + Details(why)
 	}
@@ -86,7 +95,7 @@ func asideOf(a *schema.Notification, p wording.Phrase) string {
 }
 
 // commonReason is the reason of what happened last; of many only one that all share.
-func commonReason(a *schema.Notification, many bool) string {
+func commonReason(a *schema.Notification, many bool, b brevity) string {
 	ev := wording.LastEvent(a)
 	if ev == nil {
 		return ""
@@ -98,7 +107,7 @@ func commonReason(a *schema.Notification, many bool) string {
 			return ""
 		}
 	}
-	return s
+	return b.reason(ev)
 }
 
 // lostEvents is how many events an alert says are lost.
@@ -122,13 +131,13 @@ func commonLossCause(a *schema.Notification) string {
 
 // recurrence says that one process has done the same again and again, "" if it has not or
 // if the rule's author has put it into words.
-func recurrence(n *Notification) string {
+func recurrence(n *Notification, b brevity) string {
 	s := notify.Recurrence(n)
 	if s == "" || OwnWords(n.Data) != "" {
 		return ""
 	}
 
-	why := commonReason(n.Data, false)
+	why := commonReason(n.Data, false, b)
 	if len(n.Data.Events) > 1 && why != "" {
 		why = "the last time " + why
 	}
@@ -147,7 +156,7 @@ func onceMore(a *schema.Notification) string {
 		}
 	}
 
-	why, rule := commonReason(a, false), ""
+	why, rule := commonReason(a, false, complete), ""
 	if !p.Evident {
 		rule = "rule " + Short(a.Rule)
 	}

@@ -11,16 +11,19 @@ import (
 )
 
 // Sentence says what happened to whom, without a full stop.
-func Sentence(n *Notification) string {
+func Sentence(n *Notification) string { return sentence(n, complete) }
+
+// sentence is Sentence in as few words as are left.
+func sentence(n *Notification, b brevity) string {
 	a := n.Data
 	p := PartyOf(a)
-	said, more := newsOf(n, p.isMany(), true), More(n)
+	said, more := newsOf(n, p.isMany(), b), More(n)
 
 	switch again := onceMore(a); {
 	case n.Type == schema.TypeAlertResolved:
 		who := cmp.Or(p.String(), "alert "+Short(a.Rule))
 		return who + " " + said + notify.RecurredBefore(a)
-	case recurrence(n) != "":
+	case recurrence(n, b) != "":
 		said += ", " + strconv.Itoa(a.Count) + " times since the alert opened"
 	case n.Type == schema.TypeAlertUpdate && again != "":
 		said = again
@@ -47,40 +50,25 @@ func withParty(a *schema.Notification, p Party, said string) string {
 }
 
 // newsOf is what a notification says about its alert, without saying who that is.
-// Without an aside it is shorter.
-func newsOf(n *Notification, many, aside bool) string {
+func newsOf(n *Notification, many bool, b brevity) string {
 	a := n.Data
 	switch {
 	case n.Type == schema.TypeAlertResolved:
-		return ended(n, many, aside)
-	case recurrence(n) != "":
-		return wording.Join(", ", recurrence(n), notify.RecoveredSince(a))
+		return ended(n, many, b)
+	case recurrence(n, b) != "":
+		return wording.Join(", ", recurrence(n, b), notify.RecoveredSince(a))
 	case n.Type == schema.TypeAlertUpdate && len(a.Events) == 0:
-		return whatHappened(a, many, false) + Details("still "+history(a, n.Time.Time))
+		return whatHappened(a, many, max(b, plain)) + Details("still "+history(a, n.Time.Time))
 	}
 
-	s := whatHappened(a, many, aside)
+	s := whatHappened(a, many, b)
 	if r := a.Recurring; r != nil && r.Reopened > 0 && n.Type == schema.TypeAlertFiring {
 		span := wording.Span(n.Time.Sub(r.Since.Time))
-		if aside {
+		if b == complete {
 			s += ", again " + span + " after its recovery was reported"
 		} else {
 			s += ", again after " + briefly.Replace(span)
 		}
 	}
 	return wording.Join(", ", s, notify.RecoveredSince(a))
-}
-
-// ended is what the notification of an end says.
-func ended(n *Notification, many, aside bool) string {
-	a := n.Data
-	s := ending(a, many)
-	if a.State != "" && aside {
-		s += ", its state is " + Short(a.State)
-	}
-	s = wording.Join(": ", s, history(a, n.Time.Time))
-	if _, ok := wording.OfAlert(a); !ok {
-		s += Details("rule " + Short(a.Rule))
-	}
-	return s
 }

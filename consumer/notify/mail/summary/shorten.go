@@ -1,10 +1,11 @@
 package summary
 
 import (
-	"regexp"
 	"strings"
 
 	"github.com/clipperhouse/displaywidth"
+
+	"supernats/consumer/wording"
 )
 
 // briefly shortens how often something happened: "crashed 22x in 15m, runs 40s each".
@@ -13,22 +14,30 @@ var briefly = strings.NewReplacer(
 	" days", "d", " day", "d", " s each", "s each", " m each", "m each", " h each", "h each",
 )
 
-// crashed says the same with fewer letters.
-var crashed = strings.NewReplacer(
-	"exit code ", "exit ", " (and ", " (", ": open for ", " after ", "exited unexpectedly", "crashed",
+// brevity is how few words are left for what happened. Each says it in fewer letters than the
+// one before it.
+type brevity int
+
+const (
+	// complete is for sentences.
+	complete brevity = iota
+	// plain leaves out asides.
+	plain
+	// terse says "crashed", "exit 3", and no amounts of memory.
+	terse
+	// tersest says "ran out of memory" of what crashed for that reason.
+	tersest
 )
 
-// memoryAmount is what schema.OOM says of amounts.
-var memoryAmount = regexp.MustCompile(
-	`(out of memory) at (?:a limit of )?[0-9.]+(?: (?:[KMGTPE]i)?B)?(?: of [0-9.]+ (?:[KMGTPE]i)?B)?`)
-
-// terse is crashed, and leaves out at how much memory ran out.
-func terse(s string) string { return memoryAmount.ReplaceAllString(crashed.Replace(s), "$1") }
-
-// tersest is terse, and leaves out the signal by which the kernel ends what it has no
-// memory for.
-func tersest(s string) string {
-	return strings.Replace(terse(s), "crashed (SIGKILL, out of memory)", "ran out of memory", 1)
+// phrase is what happened, to one or to many.
+func (b brevity) phrase(p wording.Phrase, many bool) string {
+	switch {
+	case b >= terse:
+		return p.Brief(many)
+	case many:
+		return p.Plural()
+	}
+	return p.One
 }
 
 // cutMark stands for what is cut off. It is ASCII, so that a subject need not be encoded

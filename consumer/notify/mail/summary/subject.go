@@ -57,15 +57,12 @@ func subjectOfOne(n *Notification) string {
 	head := subjectHead(batch, over, kind, lateWord(batch))
 
 	p := PartyOf(a)
-	whos, said, short := p.subjects(), newsOf(n, p.isMany(), true), newsOf(n, p.isMany(), false)
-	if recurrence(n) != "" {
-		short = briefly.Replace(notify.Recurrence(n))
-	}
+	whos, said := p.subjects(), subjectTexts(n, p.isMany())
 	who := &whos[len(whos)-1]
 	if over {
 		*who = cmp.Or(*who, "alert "+Short(a.Rule))
 	}
-	if said == OwnWords(a) && !over {
+	if said[0] == OwnWords(a) && !over {
 		for i := range whos {
 			whos[i] = strings.TrimPrefix(whos[i]+":", ":")
 		}
@@ -75,30 +72,45 @@ func subjectOfOne(n *Notification) string {
 	for i := range whos {
 		whos[i] = HeaderValue(whos[i])
 	}
-	said, short = HeaderValue(said), HeaderValue(short)
-	tail := subjectTail(n, p)
+	for i := range said {
+		said[i] = HeaderValue(said[i])
+	}
+	tails := subjectTails(n, p)
 	for _, who := range whos {
-		for _, text := range []string{said, short, crashed.Replace(short), terse(short), tersest(short)} {
-			for _, t := range []string{tail, terse(tail)} {
-				if s := wording.Join(" ", head, who, text) + t; displaywidth.String(s) <= MaxWidth {
+		for _, text := range said {
+			for _, tail := range tails {
+				if s := wording.Join(" ", head, who, text) + tail; displaywidth.String(s) <= MaxWidth {
 					return s
 				}
 			}
 		}
 	}
-	return cutSubject(head, *who, tersest(short), terse(tail))
+	return cutSubject(head, *who, said[len(said)-1], tails[len(tails)-1])
 }
 
-// subjectTail is how many more events there are, where nothing else says so.
-func subjectTail(n *Notification, p Party) string {
+// subjectTexts are what a notification says about its alert, the longest first.
+func subjectTexts(n *Notification, many bool) []string {
+	if recurrence(n, complete) != "" {
+		return []string{newsOf(n, many, complete), briefly.Replace(notify.Recurrence(n))}
+	}
+	var texts []string
+	for b := complete; b <= tersest; b++ {
+		texts = append(texts, newsOf(n, many, b))
+	}
+	return texts
+}
+
+// subjectTails are how many more events there are, the longest first, where nothing else
+// says so.
+func subjectTails(n *Notification, p Party) []string {
 	over := n.Type == schema.TypeAlertResolved
 	switch more := More(n); {
-	case over || recurrence(n) != "" || more == 0:
-		return ""
+	case over || recurrence(n, complete) != "" || more == 0:
+		return []string{""}
 	case p.isMany():
-		return p.moreEvents(more)
+		return []string{p.moreEvents(more)}
 	default:
-		return " (and " + strconv.Itoa(more) + " more)"
+		return []string{" (and " + strconv.Itoa(more) + " more)", " (" + strconv.Itoa(more) + " more)"}
 	}
 }
 
@@ -140,7 +152,7 @@ func subjectOfMany(batch []*Notification, d *digest) string {
 
 	tail := rests[len(rests)-1] + d.shortTail()
 	room := MaxWidth - displaywidth.String(head) - displaywidth.String(tail) - 1
-	return head + " " + cutEnd(HeaderValue(terse(list[0].text())), room) + tail
+	return head + " " + cutEnd(HeaderValue(list[0].text(terse)), room) + tail
 }
 
 // restsOf say what follows the worst group, from the longest to the shortest.
@@ -153,7 +165,7 @@ func restsOf(list []*group) []string {
 	for _, g := range list[1:] {
 		alerts += g.alerts
 	}
-	text := ", " + list[1].text()
+	text := ", " + list[1].text(complete)
 	if more := alerts - list[1].alerts; more > 0 {
 		text += ", and " + wording.Count(more, "other alert", "other alerts")
 	}

@@ -51,6 +51,17 @@ func TestSubject(t *testing.T) {
 			n:    firing(event(schema.ProcessStateFatal, &schema.Exit{SpawnErr: "can't find command '/opt/api'"})),
 			want: "[supervisor] CRITICAL web1 api:api_00 is FATAL (spawn error: can't find...",
 		},
+		// A subject is shortened in our own words: those of others, and names, are cut.
+		{
+			n:    firing(event(schema.ProcessStateFatal, &schema.Exit{SpawnErr: "exit code 3 of exec: ENOEXEC"})),
+			want: "[supervisor] CRITICAL web1 api:api_00 is FATAL (spawn error: exit code 3 of...",
+		},
+		{
+			n: firing(rule("odd"), event("", nil), func(a *schema.Notification) {
+				a.Annotations = map[string]string{"summary": "import exited unexpectedly (exit code 3)"}
+			}),
+			want: "[supervisor] CRITICAL web1 api:api_00: import exited unexpectedly (exit...",
+		},
 		{n: firing(event(schema.ProcessStateFatal, code(1))), want: "[supervisor] CRITICAL web1 api:api_00 is FATAL (exit code 1)"},
 		{n: firing(event(schema.ProcessLogStderr, nil), rule("oom")), want: "[supervisor] CRITICAL web1 api:api_00 wrote to stderr (rule oom)"},
 		{n: firing(event("PROCESS_SPLIT", nil), rule("odd")), want: "[supervisor] CRITICAL web1 api:api_00 alert odd by PROCESS_SPLIT"},

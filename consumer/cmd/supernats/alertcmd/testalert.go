@@ -1,0 +1,107 @@
+package alertcmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"supernats/consumer/cmd/supernats/frame"
+
+	"supernats/consumer/cmd/supernats/tables"
+	"supernats/consumer/inspect"
+	"supernats/consumer/terminal"
+	"supernats/consumer/testalert"
+	"supernats/consumer/wording"
+	"supernats/schema"
+)
+
+// TestAlert is the command test-alert.
+type TestAlert struct {
+	Receiver string          `arg:"" optional:"" help:"${help_receiver}"`
+	Timeout  schema.Duration `env:"-" default:"60s" help:"How long to wait for the receivers."`
+	Resolve  bool            `env:"-" help:"Also send that it is over, for receivers that keep incidents."`
+	frame.OutputFlag
+}
+
+// Examples are shown below the help.
+func (*TestAlert) Examples() []string {
+	return []string{
+		"supernats test-alert",
+		"supernats test-alert mail/ops@example.com --timeout 2m",
+		"supernats test-alert pager --resolve",
+	}
+}
+
+// Run sends a notification the whole way, and waits for what becomes of it.
+func (t *TestAlert) Run(ctx context.Context, c *frame.Flags) error {
+	if t.Timeout <= 0 {
+		return frame.UsageError{Err: errors.New("--timeout: invalid value 0: want a duration above zero")}
+	}
+	cfg, err := c.Load()
+	if err != nil {
+		return err
+	}
+
+	return c.WithReader(ctx, func(ctx context.Context, r *inspect.Reader) error {
+		queues, err := r.Queues(ctx)
+		if err != nil {
+			return err
+		}
+		chosen, notify, err := testalert.Choose(queues, t.Receiver, cfg.ReceiverNames())
+		if err != nil {
+			return err
+		}
+		outcomes, err := t.send(ctx, &testalert.Test{Reader: r, Queues: chosen, Notify: notify})
+		if err != nil {
+			return err
+		}
+		return t.print(outcomes)
+	})
+}
+
+// send runs the test, with a line of progress on a terminal.
+func (t *TestAlert) send(ctx context.Context, test *testalert.Test) ([]testalert.Outcome, error) {
+	timeout := time.Duration(t.Timeout)
+	clearLine := func() {
+		if terminal.Is(os.Stderr) {
+			fmt.Fprint(os.Stderr, "\r\x1b[K")
+		}
+	}
+
+	test.Author, test.Timeout, test.Resolve = frame.Author(), timeout, t.Resolve
+	test.OnFailure = func(receiver, failure string) {
+		clearLine()
+		terminal.Say("supernats: %s does not take it: %s", receiver, failure)
+	}
+	test.OnWait = func(receivers []string, waited time.Duration) {
+		if terminal.Is(os.Stderr) {
+			clearLine()
+			fmt.Fprintf(os.Stderr, "waiting for %s (%s of %s)",
+				terminal.Clean(strings.Join(receivers, ", ")), wording.Compact(waited), wording.Compact(timeout))
+		}
+	}
+	test.OnWaited = clearLine
+	return test.Run(ctx)
+}
+
+// print prints the outcomes. It is an error if a receiver did not get the test.
+func (t *TestAlert) print(outcomes []testalert.Outcome) error {
+	if err := frame.Print(&t.OutputFlag, outcomes, tables.Outcomes(outcomes).Print); err != nil {
+		return err
+	}
+
+	missed := 0
+	for _, o := range outcomes {
+		if o.Result != testalert.Delivered {
+			missed++
+		}
+	}
+	if missed > 0 {
+		return fmt.Errorf("%d of %s did not get the test alert", missed,
+			wording.Count(len(outcomes), "receiver", "receivers"))
+	}
+	return nil
+}

@@ -1,0 +1,117 @@
+package setupcmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"supernats/consumer/cmd/supernats/frame"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"supernats/consumer/inspect"
+	"supernats/consumer/terminal"
+	"supernats/consumer/wording"
+	"supernats/schema"
+	"supernats/schema/stream"
+)
+
+// Init is the command init.
+type Init struct {
+	Replicas int `placeholder:"N" env:"-" help:"${help_replicas}"`
+	frame.OutputFlag
+}
+
+// madeStream is a stream or bucket after init.
+type madeStream struct {
+	Name     string `json:"name"`
+	Created  bool   `json:"created"`
+	MaxBytes int64  `json:"max_bytes"`
+	Bytes    uint64 `json:"bytes"`
+	Messages uint64 `json:"messages"`
+	Replicas int    `json:"replicas"`
+}
+
+// Examples are shown below the help.
+func (*Init) Examples() []string {
+	return []string{"supernats init", "supernats init --replicas 3 -c /etc/supernats/supernats.yaml"}
+}
+
+// Run creates the streams and buckets that are missing, and prints all of them.
+func (i *Init) Run(ctx context.Context, c *frame.Flags) error {
+	cfg, err := c.Load()
+	if err != nil {
+		return err
+	}
+	if i.Replicas != 0 {
+		cfg.NATS.Replicas = i.Replicas
+	}
+	if n := cfg.NATS.Replicas; n < 1 || n > 5 {
+		return frame.UsageError{Err: fmt.Errorf("--replicas: invalid value %d: want 1 to 5", n)}
+	}
+	limits := cfg.StreamLimits()
+	limits.Report = func(text string) { terminal.Say("supernats: %s", text) }
+
+	return c.WithReader(ctx, func(ctx context.Context, r *inspect.Reader) error {
+		before, err := lookUpStreams(ctx, r.JS)
+		if err != nil {
+			return err
+		}
+		if err := stream.EnsureAll(ctx, r.JS, limits); err != nil {
+			return err
+		}
+		after, err := lookUpStreams(ctx, r.JS)
+		if err != nil {
+			return err
+		}
+		return i.print(before, after)
+	})
+}
+
+// lookUpStreams returns the streams that exist, by name.
+func lookUpStreams(ctx context.Context, js jetstream.JetStream) (map[string]*jetstream.StreamInfo, error) {
+	infos := map[string]*jetstream.StreamInfo{}
+	for _, name := range stream.Names() {
+		s, err := js.Stream(ctx, name)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("look up stream %s: %w", name, err)
+		}
+		infos[name] = s.CachedInfo()
+	}
+	return infos, nil
+}
+
+func (i *Init) print(before, after map[string]*jetstream.StreamInfo) error {
+	var list []madeStream
+	t := terminal.Table{Columns: []string{"STREAM OR BUCKET", "", "MAX SIZE", "USED", "REPLICAS"}}
+	for _, name := range stream.Names() {
+		info := after[name]
+		if info == nil {
+			continue // deleted meanwhile
+		}
+		shown := name
+		if bucket, ok := stream.BucketOf(name); ok {
+			shown = bucket
+		}
+		s := madeStream{
+			Name: shown, Created: before[name] == nil, MaxBytes: info.Config.MaxBytes,
+			Bytes: info.State.Bytes, Messages: info.State.Msgs, Replicas: info.Config.Replicas,
+		}
+		list = append(list, s)
+
+		what, size := "was there", "no limit"
+		if s.Created {
+			what = "created"
+		}
+		if s.MaxBytes > 0 {
+			size = schema.Size(s.MaxBytes).String()
+		}
+		t.Add(terminal.Grey, s.Name, what, size, wording.Mebibytes(s.Bytes), strconv.Itoa(s.Replicas))
+	}
+
+	return frame.Print(&i.OutputFlag, list, t.Print)
+}
