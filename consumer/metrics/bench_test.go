@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -61,4 +62,35 @@ func seenAgain(s *fleet.Snapshot) *fleet.Snapshot {
 		next.Hosts[i] = &other
 	}
 	return &next
+}
+
+// BenchmarkScrapeOverHTTP measures the same from the request to the last byte at a client.
+func BenchmarkScrapeOverHTTP(b *testing.B) {
+	d := newDaemon(crowd(10_000)...)
+	mux := http.NewServeMux()
+	d.Register(mux)
+	server := httptest.NewServer(mux)
+	defer server.Close()
+	client := http.Client{Transport: &http.Transport{DisableCompression: true}}
+
+	for _, encoding := range []string{"identity", "gzip"} {
+		b.Run(encoding, func(b *testing.B) {
+			for b.Loop() {
+				r, err := http.NewRequest(http.MethodGet, server.URL+"/metrics", nil)
+				if err != nil {
+					b.Fatal(err)
+				}
+				r.Header.Set("Accept", openMetrics)
+				r.Header.Set("Accept-Encoding", encoding)
+				answer, err := client.Do(r)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if _, err := io.Copy(io.Discard, answer.Body); err != nil {
+					b.Fatal(err)
+				}
+				_ = answer.Body.Close()
+			}
+		})
+	}
 }
