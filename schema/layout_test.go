@@ -62,11 +62,11 @@ var arrows = []arrow{
 	{`bridge/[^/]*`, `schema.*`, ``}, // siblings never import each other
 
 	{`consumer`, `schema(/codec|/stream|/repeat)?`, ``},
-	{`consumer/rules`, `schema|consumer/wording`, ``},
-	{`consumer/state(/lives)?`, `schema|consumer/state/lives`, `-`},
-	{`consumer/alerts(/.*)?`, `schema|consumer/rules|consumer/alerts(/.*)?`, ``},
-	{`consumer/wording`, `schema`, `-`},
-	{`consumer/notify(/.*)?`, `schema(/secretfile)?|consumer/wording|consumer/notify(/mail/(letter|summary))?`, ``},
+	{`consumer/rules`, `schema|consumer/(wording|templating)`, ``},
+	{`consumer/state(/lives)?`, `schema|consumer/(crashes|state/lives)`, `-`},
+	{`consumer/alerts(/.*)?`, `schema|consumer/(rules|crashes)|consumer/alerts(/.*)?`, ``},
+	{`consumer/(wording|templating|crashes)`, `schema`, `-`},
+	{`consumer/notify(/.*)?`, `schema(/secretfile)?|consumer/(wording|templating)|consumer/notify(/mail/(letter(/custom)?|summary))?`, ``},
 	{`consumer/health`, `schema/repeat`, ``},
 	{`consumer/service`, `consumer/health`, ``},
 	{`consumer/web`, `schema/httplimit|consumer/health`, ``},

@@ -55,6 +55,10 @@ type ProcessRecord struct {
 	Fatals          uint64 `json:"fatals"`
 	// LastExit is when the process last left RUNNING or STARTING by itself.
 	LastExit *Time `json:"last_exit,omitempty"`
+	// Recorded is since when there is a record of it: the zero time where an earlier version
+	// made that. Crashes are those of the last day, nil before the first one.
+	Recorded Time     `json:"recorded,omitzero"`
+	Crashes  *Crashes `json:"crashes,omitempty"`
 	// Gone is since when the host's supervisord does not have the process any more.
 	Gone *Time `json:"gone,omitempty"`
 

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"supernats/consumer/crashes"
 	"supernats/schema"
 )
 
@@ -39,7 +40,7 @@ func applyEvent(
 	if m.Seq <= r.Seq || boot == r.Boot && e.Serial <= r.Serial {
 		return false
 	}
-	countEvent(r, e)
+	countEvent(r, m, ce)
 	noteDeath(r, ce)
 	if isShown(r, boot, ce, canFollow(r, e, to)) {
 		r.Serial = e.Serial
@@ -66,18 +67,34 @@ func applyEvent(
 }
 
 // countEvent counts what happened, whatever is known of the state by now.
-func countEvent(r *schema.ProcessRecord, e *schema.Event) {
-	switch e.Event {
+func countEvent(r *schema.ProcessRecord, m Meta, ce *schema.CloudEvent[*schema.Event]) {
+	switch ce.Data.Event {
 	case schema.ProcessStateStarting:
 		r.Starts++
 	case schema.ProcessStateExited:
 		r.Exits++
-		if e.UnexpectedExit() {
+		if ce.Data.UnexpectedExit() {
 			r.UnexpectedExits++
 		}
 	case schema.ProcessStateFatal:
 		r.Fatals++
 	}
+	if ce.Data.IsCrash() {
+		countCrash(r, m, ce.Time)
+	}
+}
+
+// countCrash counts one of the last day. A clock may be a little ahead.
+func countCrash(r *schema.ProcessRecord, m Meta, happened schema.Time) {
+	stored := schema.Instant(m.Stored)
+	at, since := happened.Time, r.Recorded.Time
+	if at.After(stored) {
+		at = stored
+	}
+	if r.Crashes == nil && since.IsZero() {
+		since = stored // an earlier version did not count those before
+	}
+	r.Crashes = crashes.Add(r.Crashes, at, since)
 }
 
 // noteDeath records an end that nobody asked for.

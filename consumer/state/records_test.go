@@ -88,6 +88,7 @@ func TestARow(t *testing.T) {
 			f := history(table(5, c.row))
 			c.want.Host, c.want.Group, c.want.Process, c.want.Boot = "web1", "api", "api_00", "a"
 			c.want.Seq, c.want.Updated, c.want.Snapshot = 1, schema.Time{Time: meta(1).Stored}, &schema.SnapshotMark{Serial: 5, Time: at(1)}
+			c.want.Recorded = c.want.Updated
 			got := f.State("web1", "api", "api_00")
 			if d := cmp.Diff(&c.want, got); d != "" {
 				t.Error(d)

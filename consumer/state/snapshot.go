@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"supernats/consumer/crashes"
 	"supernats/schema"
 )
 
@@ -190,6 +191,20 @@ func noteGap(r *schema.ProcessRecord, m Meta) (changed bool) {
 	markGap(r)
 	r.Seq = m.Seq
 	return true
+}
+
+// noteLoss is noteGap of events that were reported as lost: some may have been crashes.
+func noteLoss(r *schema.ProcessRecord, m Meta) (changed bool) {
+	if m.Seq <= r.Seq {
+		return false
+	}
+	changed = noteGap(r, m)
+	if crashes.Recent(r.Crashes, m.Stored) != nil {
+		r.Crashes = crashes.MissedUpTo(r.Crashes, schema.Instant(m.Stored))
+		r.Seq = m.Seq
+		changed = true
+	}
+	return changed
 }
 
 // markGap notes in a record that events since its snapshot are missing.
