@@ -70,8 +70,8 @@ func checkEvents(ctx context.Context, in *Installation, r *report) error {
 		r.warn("if it does not get less, the log of `supernats consume` says why",
 			"`supernats consume` is %s behind, the oldest waits for %s", waiting, wording.Compact(wait))
 	case q.Info.NumPending == 0 && q.Waiting() > 0:
-		// Ticks come every few seconds, and what was read is acknowledged when it is stored.
-		r.ok("`supernats consume` has read everything, and is storing %s", waiting)
+		// What changes no record, such as a tick, is acknowledged every ten seconds.
+		r.ok("`supernats consume` has read all events, and acknowledges %s within seconds", waiting)
 	default:
 		r.ok("`supernats consume` is %s behind", waiting)
 	}

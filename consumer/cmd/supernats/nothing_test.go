@@ -3,12 +3,14 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"supernats/schema"
 	"supernats/schema/program"
+	"supernats/schema/stream"
 )
 
 // A table without a row says why it has none.
@@ -70,5 +72,23 @@ func TestDoctorWithURLOnTheDaemonsMachine(t *testing.T) {
 	out, errs, _ := supernats(t, "doctor", "-c", dir+"/c.yaml", "-o", "table", "--nats-url", i.url)
 	if strings.Contains(out+errs, "is not used") || !strings.Contains(out, "config") {
 		t.Error(out, errs)
+	}
+}
+
+// On an idle system the daemon is not behind: what changes no record is acknowledged later.
+func TestDoctorOfReadEvents(t *testing.T) {
+	i := well(t)
+	i.event(schema.Event{Host: "web1"}, func(e *schema.Event) { e.Event, e.When = schema.Tick5, new(int64(1201063880)) })
+	c, err := i.js.Consumer(t.Context(), stream.Events, "supernats")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Next(); err != nil {
+		t.Fatal(err)
+	}
+
+	const want = "ok events: `supernats consume` has read all events, and acknowledges 1 message within seconds"
+	if lines := i.doctor(program.ExitDone); !slices.Contains(lines, want) {
+		t.Errorf("%q", lines)
 	}
 }

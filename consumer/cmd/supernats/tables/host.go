@@ -59,7 +59,9 @@ func bridgeVersions(h *schema.HostRecord) string {
 	var versions []string
 	for i := range h.Bridges {
 		b := &h.Bridges[i]
-		ended := slices.ContainsFunc(h.Lives, func(l schema.HostLife) bool { return l.Boot == b.Boot && l.Ended != nil })
+		ended := slices.ContainsFunc(h.Lives, func(l schema.HostLife) bool {
+			return l.Boot == b.Boot && l.Ended != nil
+		})
 		if v := cmp.Or(b.Version, h.BridgeVersion); b.Stopped == nil && !ended && !slices.Contains(versions, v) {
 			versions = append(versions, v)
 		}
