@@ -23,7 +23,7 @@ import (
 // readyz returns what /readyz answers.
 func (in *installation) readyz() (code int, text string) {
 	w := httptest.NewRecorder()
-	in.webServer(in.pages()).Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+	in.webServer().Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
 	return w.Code, w.Body.String()
 }
 

@@ -26,6 +26,7 @@ import (
 	"supernats/consumer/fleet"
 	"supernats/consumer/health"
 	"supernats/consumer/intake"
+	"supernats/consumer/metrics"
 	"supernats/consumer/rules"
 	"supernats/consumer/service"
 	"supernats/consumer/watchdog"
@@ -46,9 +47,11 @@ type App struct {
 	service *service.Service
 	store   *embedded.StoreWatch
 	// fleet is what the HTTP address shows, jetStream where it reads what is not in there:
-	// nil while there is no connection.
+	// nil while there is no connection. metrics is what Prometheus sees, pages what people do.
 	fleet     *fleet.Fleet
 	jetStream atomic.Pointer[jetstream.JetStream]
+	metrics   *metrics.Metrics
+	pages     *page.Pages
 	watchdogs []*watchdog.Watchdog
 	// server is set by Run; nil: it is somebody else's.
 	server atomic.Pointer[embedded.Server]
@@ -123,22 +126,21 @@ func New(valid *config.Plan, o Options) (*App, error) {
 		reloaded: make(chan struct{}, 1),
 		changed:  make(chan struct{}, 1),
 	}
+	a.metrics, a.pages = a.newMetrics(), a.newPages()
 	a.store = embedded.NewStoreWatch(a.health, log)
 	a.service = service.New(service.Options{
 		Health: a.health, Ready: a.ready, Log: log,
 		Summary: func() string { return a.plan.Load().cfg.Summary() },
 	})
 
-	for _, s := range a.cfg.Watchdog {
-		a.watchdogs = append(a.watchdogs,
-			watchdog.New(s.WithDefaults(), a.identity(), a.verdict, a.health, log))
+	if a.watchdogs, err = a.makeWatchdogs(); err != nil {
+		return nil, err
 	}
-
 	p, err := a.prepare(valid)
 	if err != nil {
 		return nil, err
 	}
-	a.plan.Store(p)
+	a.usePlan(p)
 	return a, nil
 }
 
@@ -192,7 +194,7 @@ func (a *App) replacePlan() error {
 			return err
 		}
 	}
-	a.plan.Store(p)
+	a.usePlan(p)
 	return nil
 }
 
@@ -215,9 +217,8 @@ func (a *App) Run(ctx context.Context) error {
 		a.log.Warn().Str("fix", fix).Msg(text)
 	}
 	if a.cfg.Listen != "" {
-		pages := a.pages()
-		g.Go(func() error { return pages.Run(ctx) })
-		g.Go(func() error { return a.webServer(pages).Run(ctx) })
+		g.Go(func() error { return a.pages.Run(ctx) })
+		g.Go(func() error { return a.webServer().Run(ctx) })
 	}
 	for _, w := range a.watchdogs {
 		g.Go(func() error { return w.Run(ctx) })
@@ -263,21 +264,22 @@ func (a *App) startServer(c *connector) (stop func(), err error) {
 	}, nil
 }
 
-// pages are what people see at the HTTP address.
-func (a *App) pages() *page.Pages {
+// newPages are what people see at the HTTP address.
+func (a *App) newPages() *page.Pages {
 	return page.New(page.Options{
 		Site: a.cfg.Site(), Fleet: a.fleet, JetStream: a.currentJetStream, Version: a.options.Version, Log: a.log,
 	})
 }
 
-func (a *App) webServer(pages *page.Pages) *web.Server {
-	where := pages.Site
+func (a *App) webServer() *web.Server {
+	where := a.pages.Site
 	return &web.Server{
 		Listen: a.cfg.Listen, WebConfig: a.cfg.WebConfig, MaxConnections: embedded.PageConnections(),
 		Ready: a.ready, Health: a.health, Reload: a.Reload, Site: where, Log: a.log,
 		Rooms: []web.Room{
-			pages,
+			a.pages,
 			api.New(api.API{Site: where, Fleet: a.fleet, JetStream: a.currentJetStream, Log: a.log}),
+			a.metrics,
 		},
 	}
 }
