@@ -155,7 +155,8 @@ func TestNobodyRecordsEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	tab.untilText("stale since")
-	tab.untilText("no `supernats consume` is recording events")
+	tab.untilText("no supernats consume is recording events")
+	tab.until("it is grey", `document.body.classList.contains("stale")`)
 	h.isActive()
 	tab.isLive()
 	tab.isQuiet()

@@ -16,8 +16,10 @@ import (
 	"context"
 	"embed"
 	"errors"
+	"fmt"
 	"html/template"
 	"net/http"
+	"runtime/debug"
 	"strings"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -70,15 +72,26 @@ func New(o Options) *Pages {
 		if err != nil {
 			return nil, err
 		}
-		return func(s *fleet.Snapshot) (*live.Frame, error) {
-			shown, err := v.show(s, look.Clock{})
-			if err != nil {
-				return nil, err
-			}
-			return &shown.Frame, nil
-		}, nil
+		return func(s *fleet.Snapshot) (*live.Frame, error) { return p.frameOf(v, s) }, nil
 	})
 	return p
+}
+
+// frameOf returns what a view shows live. A mistake of ours in it must not end the daemon: it
+// ends the view, as in a handler of net/http.
+func (p *Pages) frameOf(v view, s *fleet.Snapshot) (frame *live.Frame, err error) {
+	defer func() {
+		if broken := recover(); broken != nil {
+			err = fmt.Errorf("%T is broken: %v", v, broken)
+			p.Log.Error().Err(err).Bytes("stack", debug.Stack()).Msg("page cannot be kept up to date")
+		}
+	}()
+
+	shown, err := v.show(s, look.Clock{})
+	if err != nil {
+		return nil, err
+	}
+	return &shown.Frame, nil
 }
 
 // Run keeps open pages up to date until ctx ends.

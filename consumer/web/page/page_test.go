@@ -45,7 +45,7 @@ func TestProblemsComeFirst(t *testing.T) {
 // Every page says what it is about, and none of them needs a script.
 func TestPages(t *testing.T) {
 	h := newHouse(t)
-	h.hasHost("web3")
+	h.hasHost("web3", func(r *schema.HostRecord) { r.Lost = 3 }) // an old record has no time
 	h.hasProcess("web3", "api", "api_02", schema.StateFatal)
 	a := h.hasAlert("fatal", "critical", "web3", "api", "api_02")
 	h.Publish(h.Crash(func(e *schema.Event) {
@@ -59,7 +59,7 @@ func TestPages(t *testing.T) {
 		status int
 		want   []string
 	}{
-		{path: "/hosts/web3", want: []string{"api:api_02", "supervisord", "4.3.0, RUNNING"}},
+		{path: "/hosts/web3", want: []string{"api:api_02", "supervisord", "4.3.0, RUNNING", "3 events lost"}},
 		{path: "/processes/web3/api/api_02", want: []string{"exited unexpectedly", "pid 815", "out of luck"}},
 		{path: "/alerts", want: []string{"web3 · api:api_02", "exit code 3"}},
 		{path: "/alerts?show=past", want: []string{"No alert has closed recently"}},
@@ -103,7 +103,7 @@ func TestStalePages(t *testing.T) {
 	h.sees("/", "Nothing needs attention", "as of")
 
 	h.Server.Stop()
-	text := h.sees("/", "stale since", "NATS cannot be reached")
+	text := h.sees("/", "stale since", "NATS cannot be reached", `<body class="stale"`)
 	if strings.Contains(text, "Nothing needs attention") {
 		t.Error("it says that all is well")
 	}
@@ -197,6 +197,9 @@ func TestListsComeInPages(t *testing.T) {
 		want := []int{100, 100, 50}
 		if path == "/?sort=name" {
 			want[0] += 25 // what needs attention
+		}
+		if path == "/?q=web" {
+			want[0] += 10 // the hosts of that name
 		}
 		if !slices.Equal(pages, want) {
 			t.Errorf("%s: pages of %v, want %v", path, pages, want)

@@ -149,10 +149,11 @@ type layout struct {
 	Title, Nav, Search string
 	// View and ID are for the script: what to follow, and from when on.
 	View, ID string
-	Retry    bool
-	Status   template.HTML
-	Summary  string
-	Version  string
+	// Stale says that the fleet is not up to date, Retry that the page has to be got again.
+	Stale, Retry bool
+	Status       template.HTML
+	Summary      string
+	Version      string
 	// MayMute and MayAck say what the visitor may change.
 	MayMute, MayAck bool
 	Visitor         site.Visitor
@@ -172,6 +173,7 @@ func (p *Pages) render(b *bytes.Buffer, r *http.Request, a *answer) error {
 	if s == nil {
 		s = p.Fleet.Snapshot()
 	}
+	l.Stale = !s.Status.Live
 	status, err := p.fragment("status", statusOf(s, look.ClockOf(s)))
 	if err != nil {
 		return err

@@ -76,8 +76,11 @@ func (t Thing) Row(now Clock) Row {
 
 // LossCause says why a host lost events last.
 func LossCause(h *fleet.Host) string {
+	if h.LastLoss == nil {
+		return "at a time that is not known"
+	}
 	for i := range h.Bridges {
-		if b := &h.Bridges[i]; b.LastLoss != nil && h.LastLoss != nil && b.LastLoss.Equal(h.LastLoss.Time) {
+		if b := &h.Bridges[i]; b.LastLoss != nil && b.LastLoss.Equal(h.LastLoss.Time) {
 			return "because " + wording.LossCause(b.LossCause)
 		}
 	}
