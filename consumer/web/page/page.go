@@ -21,6 +21,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
@@ -56,11 +57,16 @@ type Pages struct {
 	hub       *live.Hub
 	crashes   *history.CrashLog
 	reads     sharedReads
+	// few logs what each request and each snapshot may repeat.
+	few zerolog.Logger
 }
 
 // New returns the pages.
 func New(o Options) *Pages {
-	p := &Pages{Options: o, crashes: &history.CrashLog{}}
+	p := &Pages{
+		Options: o, crashes: &history.CrashLog{},
+		few: o.Log.Sample(&zerolog.BurstSampler{Burst: 10, Period: time.Hour}),
+	}
 	funcs := template.FuncMap{
 		"code":  code,
 		"path":  o.Site.Path,
@@ -83,7 +89,7 @@ func (p *Pages) frameOf(v view, s *fleet.Snapshot) (frame *live.Frame, err error
 	defer func() {
 		if broken := recover(); broken != nil {
 			err = fmt.Errorf("%T is broken: %v", v, broken)
-			p.Log.Error().Err(err).Bytes("stack", debug.Stack()).Msg("page cannot be kept up to date")
+			p.few.Error().Err(err).Bytes("stack", debug.Stack()).Msg("page cannot be kept up to date")
 		}
 	}()
 
@@ -173,7 +179,7 @@ func (p *Pages) page(handle handler) http.Handler {
 		}
 		var b bytes.Buffer
 		if err := p.render(&b, r, a); err != nil {
-			p.Log.Error().Err(err).Str("path", r.URL.Path).Msg("page could not be rendered")
+			p.few.Error().Err(err).Str("path", r.URL.Path).Msg("page could not be rendered")
 			http.Error(w, "this page could not be rendered, the log says why", http.StatusInternalServerError)
 			return
 		}
