@@ -3,6 +3,7 @@ package history
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -73,13 +74,20 @@ func (r *Reader) Newest(ctx context.Context, q NewestQuery) (*Newest, error) {
 		end = min(end, q.Before)
 	}
 
-	found := &Newest{}
+	found, searchedTo := &Newest{}, state.LastTime
 	deadline := time.Now().Add(newestTimeout)
 	for size := uint64(firstWindow); end > state.FirstSeq && state.Msgs > 0; size *= windowGrowth {
 		begin := max(state.FirstSeq, end-min(end, size))
-		window, oldest, err := r.readWindow(ctx, &q, begin, end)
+		window, oldest, err := r.readWindow(ctx, &q, begin, end, deadline)
+		if errors.Is(err, errLate) { // what was read of it is not next to what was found
+			found.More, found.Next, found.SearchedTo = true, end, searchedTo
+			return found, nil
+		}
 		if err != nil {
 			return nil, err
+		}
+		if !oldest.IsZero() {
+			searchedTo = oldest
 		}
 		found.Events = append(found.Events, window...)
 		end = begin
@@ -93,22 +101,28 @@ func (r *Reader) Newest(ctx context.Context, q NewestQuery) (*Newest, error) {
 		case passedSince:
 			return found, nil
 		case time.Now().After(deadline):
-			found.More, found.Next, found.SearchedTo = end > state.FirstSeq, end, oldest
+			found.More, found.Next, found.SearchedTo = end > state.FirstSeq, end, searchedTo
 			return found, nil
 		}
 	}
 	return found, nil
 }
 
+// errLate says that a window could not be read in time.
+var errLate = errors.New("reading takes too long")
+
 // readWindow returns the events of a part of the stream, the newest first, and when the
-// stream got the first message of it.
+// stream got the first message of it; errLate if that takes until the deadline.
 func (r *Reader) readWindow(
-	ctx context.Context, q *NewestQuery, begin, end uint64,
+	ctx context.Context, q *NewestQuery, begin, end uint64, deadline time.Time,
 ) (list []StoredEvent, oldest time.Time, err error) {
 	for _, subject := range q.Filter.Subjects() {
 		err := r.Scan(ctx, stream.Events, Position{Seq: begin, Subject: subject}, func(m *Message) error {
 			if m.Seq >= end {
 				return ErrEnough
+			}
+			if time.Now().After(deadline) {
+				return errLate
 			}
 			if oldest.IsZero() || m.Stored.Before(oldest) {
 				oldest = m.Stored
