@@ -17,7 +17,7 @@ func checkEvents(_ context.Context, h *host) {
 	main := h.mainBridge()
 
 	var missing, output []string
-	for _, family := range schema.Families()[1:] {
+	for _, family := range families() {
 		names := h.unheard(family)
 		switch {
 		case len(names) == 0, family == "TICK":
@@ -58,6 +58,9 @@ func (h *host) mainBridge() *bridgeSection {
 	return h.bridges[0]
 }
 
+// families are the abstract names but EVENT, and the event that belongs to none.
+func families() []string { return append(schema.Families()[1:], schema.RemoteCommunication) }
+
 // isDeath reports whether a name, or a family, is that of how a process ends.
 func isDeath(name string) bool {
 	return slices.ContainsFunc(
@@ -82,7 +85,7 @@ func nameMissing(family string, missing []string) []string {
 // is missing or no event at all.
 func (h *host) setEvents(b *bridgeSection) string {
 	var list []string
-	for _, family := range schema.Families()[1:] {
+	for _, family := range families() {
 		isOutput := family == "PROCESS_LOG" || family == "PROCESS_COMMUNICATION"
 		if !isOutput && family != "TICK" && len(h.unheard(family)) > 0 {
 			list = append(list, family)

@@ -16,6 +16,9 @@ func (h *host) set(s *supervisordconf.Section, option, value string) string {
 func (h *host) setOnly(s *supervisordconf.Section, option, value string) string {
 	line := option + "=" + value
 	if at, written := s.Place(option); written {
+		if n := strings.Count(s.Options[option], "\n"); n > 0 {
+			return fmt.Sprintf("write %s at %v in place of %d lines", line, at, n+1)
+		}
 		return fmt.Sprintf("write %s at %v", line, at)
 	}
 	return h.append(s, line)
