@@ -16,12 +16,15 @@ import (
 // doctorCmd examines this machine's supervisord and its sections of the bridge.
 type doctorCmd struct {
 	SupervisordConf string `placeholder:"FILE" help:"${help_supervisord_conf}"`
+	OnlyWithSection bool   `hidden:"" env:"-" help:"Examine nothing if no section runs the bridge."`
 	Output          string `short:"o" enum:"table,json,jsonl,auto" default:"auto" env:"SUPERNATS_OUTPUT" help:"${help_output}"`
 }
 
 // show prints what is wrong. The error says how much fails.
 func (c doctorCmd) show(out *os.File) error {
-	findings := doctor.Examine(context.Background(), doctor.Options{Conf: c.SupervisordConf, ReadFlags: readFlags})
+	findings := doctor.Examine(context.Background(), doctor.Options{
+		Conf: c.SupervisordConf, OnlyWithSection: c.OnlyWithSection, ReadFlags: readFlags,
+	})
 	form := c.Output
 	if form == "auto" {
 		form = doctor.FormJSONL

@@ -189,7 +189,6 @@ func (in *installation) play(fix string) {
 // writeAsTold edits the files that a fix names.
 func (in *installation) writeAsTold(fix string) {
 	in.Helper()
-	in.T.Helper()
 	if m := addLines.FindStringSubmatch(fix); m != nil {
 		text, _ := os.ReadFile(m[2])
 		lines := strings.NewReplacer(", ", "\n", " and ", "\n").Replace(m[1])
@@ -226,33 +225,46 @@ func (in *installation) replaceLines(file, line string, n int, with ...string) {
 // On an installation as the manual says nothing is found; each mistake is found where it
 // stands, with what fixes it, and after that nothing is found again.
 func TestDoctorOfHost(t *testing.T) {
-	in := install(t)
-	supervisordtest.Wait(t, 20*time.Second, in.isRunning, "the bridge to run")
-	if found, code := in.examine(); len(found) > 0 || code != program.ExitDone {
-		t.Fatalf("exit code %d on a good installation: %+v", code, found)
-	}
+	const machines = 4
+	for n := range machines {
+		t.Run("machine "+strconv.Itoa(n+1), func(t *testing.T) {
+			t.Parallel()
+			in := install(t)
+			supervisordtest.Wait(t, 20*time.Second, in.isRunning, "the bridge to run")
+			if found, code := in.examine(); len(found) > 0 || code != program.ExitDone {
+				t.Fatalf("exit code %d on a good installation: %+v", code, found)
+			}
 
-	for _, m := range mistakes {
-		t.Run(m.name, func(t *testing.T) {
+			for i := n; i < len(mistakes); i += machines {
+				t.Run(mistakes[i].name, func(t *testing.T) { in.try(t, mistakes[i]) })
+			}
 			in.T = t
-			if m.needsRoot && os.Geteuid() != 0 {
-				t.Skip("supervisord changes users as root only")
-			}
-			defer func() {
-				in.restore()
-				_, _ = in.server.Ctl("reload")
-				supervisordtest.Wait(t, 20*time.Second, in.isRunning, "the bridge to run again")
-			}()
-
-			m.make(in)
-			before, err := in.server.Ctl("update")
-			if refused := err != nil || strings.Contains(before, "CANT_REREAD"); refused != m.refused {
-				t.Errorf("supervisord refuses it: %v; %s", refused, before)
-			}
-			in.find(m)
 		})
 	}
+}
+
+// try makes a mistake, finds and fixes it, and leaves the installation as it was.
+func (in *installation) try(t *testing.T, m mistake) {
 	in.T = t
+	if m.needsRoot && os.Geteuid() != 0 {
+		t.Skip("supervisord changes users as root only")
+	}
+	defer func() {
+		again := "update"
+		if text, _ := os.ReadFile(in.dir + "/supervisord.conf"); string(text) != in.good[in.dir+"/supervisord.conf"] {
+			again = "reload"
+		}
+		in.restore()
+		_, _ = in.server.Ctl(again)
+		supervisordtest.Wait(t, 20*time.Second, in.isRunning, "the bridge to run again")
+	}()
+
+	m.make(in)
+	out, err := in.server.Ctl("update")
+	if refused := err != nil || strings.Contains(out, "CANT_REREAD"); refused != m.refused {
+		t.Errorf("supervisord refuses it: %v; %s", refused, out)
+	}
+	in.find(m)
 }
 
 // find examines an installation with a mistake, and fixes it.
