@@ -3,6 +3,7 @@ package doctor
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -17,7 +18,12 @@ const (
 )
 
 // Print writes findings as a table, an array in JSON or a line of JSON each.
-func Print(w io.Writer, findings []Finding, form string) error {
+func Print(w io.Writer, found []Finding, form string) error {
+	findings := slices.Clone(found)
+	for i := range findings {
+		f := &findings[i]
+		f.Message, f.Fix, f.File, f.Section = clean(f.Message), clean(f.Fix), clean(f.File), clean(f.Section)
+	}
 	if form == FormTable {
 		return printTable(w, findings)
 	}
@@ -41,13 +47,13 @@ func Print(w io.Writer, findings []Finding, form string) error {
 // printTable writes a line for each finding, and one with what to do about it.
 func printTable(w io.Writer, findings []Finding) error {
 	for _, f := range findings {
-		if _, err := fmt.Fprintf(w, "%-4s  %-11s  %s\n", f.Status, f.Check, clean(f.Message)); err != nil {
+		if _, err := fmt.Fprintf(w, "%-4s  %-11s  %s\n", f.Status, f.Check, f.Message); err != nil {
 			return err
 		}
 		if f.Fix == "" {
 			continue
 		}
-		if _, err := fmt.Fprintf(w, "%19s%s\n", "-> ", clean(f.Fix)); err != nil {
+		if _, err := fmt.Fprintf(w, "%19s%s\n", "-> ", f.Fix); err != nil {
 			return err
 		}
 	}
