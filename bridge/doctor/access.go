@@ -102,6 +102,9 @@ func (a account) mayKeep(dir string) bool {
 		if errors.Is(err, fs.ErrNotExist) && at != "/" {
 			continue
 		}
-		return err != nil && !errors.Is(err, syscall.ENOTDIR) || err == nil && info.IsDir() && a.denied(at, toWrite|toEnter) == ""
+		if err != nil {
+			return !errors.Is(err, syscall.ENOTDIR) // we may not see it: not known
+		}
+		return info.IsDir() && a.denied(at, toWrite|toEnter) == ""
 	}
 }

@@ -18,8 +18,9 @@ func checkCommands(_ context.Context, h *host) {
 		h.checkProgram(b)
 		h.checkDirectory(b)
 		if b.flagsErr != nil {
-			h.report.fail(b.Section, "command", "correct command=, then run: "+h.apply(b.Section)+
-				"; supernats-bridge --help lists the flags", "the bridge refuses its flags and does not start: %v", b.flagsErr)
+			h.report.fail(b.Section, "command", "correct command=, then run: "+h.fix.apply(b.Section)+
+				"; supernats-bridge --help lists the flags",
+				"the bridge refuses its flags and does not start: %v", b.flagsErr)
 			continue
 		}
 		for _, flag := range slices.Sorted(maps.Keys(b.flags.Files)) {
@@ -47,26 +48,19 @@ func (h *host) checkProgram(b *bridgeSection) {
 		case path == "" || errors.Is(err, fs.ErrNotExist):
 			self, _ := os.Executable()
 			command := strings.Replace(b.Options["command"], word, self, 1)
-			h.report.fail(b.Section, "command", h.set(b.Section, "command", strings.ReplaceAll(command, "\n", " ")),
+			h.report.fail(b.Section, "command", h.fix.set(b.Section, "command", strings.ReplaceAll(command, "\n", " ")),
 				"there is no program %s: supervisord cannot start the bridge", word)
 		case err != nil:
 		case info.IsDir(), info.Mode()&0o111 == 0:
-			h.report.fail(b.Section, "command", "chmod 0755 "+quote(path)+" && "+h.startBridge(b),
+			h.report.fail(b.Section, "command", "chmod 0755 "+quote(path)+" && "+h.fix.startBridge(b.pool),
 				"%s is not executable: supervisord cannot start the bridge", path)
 		default:
 			if at := b.account.denied(path, toEnter); b.accountErr == nil && at != "" {
-				h.report.fail(b.Section, "command", "chmod o+x "+quote(at)+" && "+h.startBridge(b),
+				h.report.fail(b.Section, "command", "chmod o+x "+quote(at)+" && "+h.fix.startBridge(b.pool),
 					"%s may not run %s, because of %s: supervisord cannot start the bridge", b.account.name, path, at)
 			}
 		}
 	}
-}
-
-func (h *host) startBridge(b *bridgeSection) string {
-	if h.daemon.pid == 0 {
-		return h.startCommand()
-	}
-	return h.ctl("restart " + quote(b.pool+":*"))
 }
 
 // lookPath finds a program as supervisord does: in the PATH of its own environment.
@@ -97,11 +91,11 @@ func (h *host) checkDirectory(b *bridgeSection) {
 	info, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), err == nil && !info.IsDir():
-		h.report.fail(b.Section, "directory", h.remove(b.Section, "directory"),
+		h.report.fail(b.Section, "directory", h.fix.remove(b.Section, "directory"),
 			"directory=%s does not exist: the bridge ends before it begins", dir)
 	case b.accountErr == nil:
 		if at := b.account.denied(filepath.Join(dir, "."), toEnter); at != "" {
-			h.report.fail(b.Section, "directory", h.remove(b.Section, "directory"),
+			h.report.fail(b.Section, "directory", h.fix.remove(b.Section, "directory"),
 				"%s may not enter directory=%s: the bridge ends before it begins", b.account.name, dir)
 		}
 	}
@@ -116,27 +110,31 @@ func (h *host) checkFile(b *bridgeSection, flag, path string) {
 		}
 		path = filepath.Join(directory, path)
 	}
+	why := "the bridge cannot connect to NATS, and events wait in its spool"
+	if flag == "web-config" {
+		why = "the bridge does not start"
+	}
+
 	_, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		h.report.fail(b.Section, "command", "put the file there, or correct --"+flag+" and run: "+h.apply(b.Section),
-			"--%s %s: there is no such file: the bridge cannot log in to NATS, and events wait in its spool", flag, path)
+		h.report.fail(b.Section, "command",
+			"put the file there, or correct --"+flag+" and run: "+h.fix.apply(b.Section),
+			"--%s %s: there is no such file: %s", flag, path, why)
 		return
 	}
 	if b.accountErr != nil || err != nil {
 		return
 	}
 
-	at := b.account.denied(path, toRead)
-	switch at {
+	again := " && " + h.fix.startBridge(b.pool)
+	switch at := b.account.denied(path, toRead); at {
 	case "":
 	case path:
-		h.report.fail(b.Section, "command", "chown "+quote(b.account.name)+" "+quote(path)+" && "+h.startBridge(b),
-			"--%s %s: %s may not read it: the bridge cannot log in to NATS, and events wait in its spool",
-			flag, path, b.account.name)
+		h.report.fail(b.Section, "command", "chown "+quote(b.account.name)+" "+quote(path)+again,
+			"--%s %s: %s may not read it: %s", flag, path, b.account.name, why)
 	default:
-		h.report.fail(b.Section, "command", "chmod o+x "+quote(at)+" && "+h.startBridge(b),
-			"--%s %s: %s may not enter %s: the bridge cannot log in to NATS, and events wait in its spool",
-			flag, path, b.account.name, at)
+		h.report.fail(b.Section, "command", "chmod o+x "+quote(at)+again,
+			"--%s %s: %s may not enter %s: %s", flag, path, b.account.name, at, why)
 	}
 }
 
@@ -148,5 +146,6 @@ func mentionsBridge(file string) bool {
 		return false
 	}
 	text, err := os.ReadFile(file)
-	return err == nil && strings.Contains(string(text), "[eventlistener:") && strings.Contains(string(text), programName)
+	hasListener := err == nil && strings.Contains(string(text), "[eventlistener:")
+	return hasListener && strings.Contains(string(text), programName)
 }

@@ -43,7 +43,7 @@ func checkEvents(_ context.Context, h *host) {
 	}
 	if len(output) > 0 && section.HasOutput(h.conf) {
 		h.report.warn(main.Section, "events", "add the section supernats-logs to "+main.File+
-			" as supernats-bridge conf prints it, then run: "+h.apply(main.Section),
+			" as supernats-bridge conf prints it, then run: "+h.fix.apply(main.Section),
 			"no section has %s, and a program has its output published: it goes nowhere", strings.Join(output, ", "))
 	}
 }
@@ -108,7 +108,7 @@ func (h *host) setEvents(b *bridgeSection) string {
 	if ticks := h.unheard("TICK"); slices.Contains(ticks, schema.Tick5) && slices.Contains(ticks, schema.Tick60) {
 		add("TICK")
 	}
-	return h.set(b.Section, "events", strings.Join(list, ","))
+	return h.fix.set(b.Section, "events", strings.Join(list, ","))
 }
 
 // isEvent reports whether supervisor has an event, or a family of them, of a name.

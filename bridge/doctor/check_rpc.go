@@ -20,12 +20,13 @@ func checkServers(_ context.Context, h *host) {
 	own := h.conf.Section("supervisord")
 	if unix == nil && inet == nil {
 		h.report.fail(own, "", "add the lines [unix_http_server], file=/var/run/supervisor.sock and chmod=0700 to "+
-			h.Conf+", then run: "+h.apply(own), "there is neither [unix_http_server] nor [inet_http_server]: %s", blind)
+			h.Conf+", then run: "+h.fix.apply(own),
+			"there is neither [unix_http_server] nor [inet_http_server]: %s", blind)
 		return
 	}
 	if h.conf.Section("rpcinterface:supervisor") == nil {
 		h.report.fail(own, "", "add the lines [rpcinterface:supervisor] and supervisor.rpcinterface_factory="+
-			"supervisor.rpcinterface:make_main_rpcinterface to "+h.Conf+", then run: "+h.apply(own),
+			"supervisor.rpcinterface:make_main_rpcinterface to "+h.Conf+", then run: "+h.fix.apply(own),
 			"there is no [rpcinterface:supervisor]: %s, and supervisorctl does not work", blind)
 	}
 
@@ -65,7 +66,7 @@ func (h *host) checkSocket(b *bridgeSection, s *supervisordconf.Section) {
 			"[%s] runs as %s, which may not enter %s: %s", b.Name, b.account.name, dir, blind)
 		return
 	}
-	if h.opensTo(b.account, s) {
+	if opensTo(b.account, s, h.daemon.uid) {
 		return
 	}
 
@@ -77,20 +78,20 @@ func (h *host) checkSocket(b *bridgeSection, s *supervisordconf.Section) {
 		}
 	}
 	owner := accountOf(h.daemon.uid).name
-	h.report.warn(s, "chmod", h.setOnly(s, "chmod", "0770")+" and "+h.set(s, "chown", owner+":"+group),
+	h.report.warn(s, "chmod", h.fix.setOnly(s, "chmod", "0770")+" and "+h.fix.set(s, "chown", owner+":"+group),
 		"[%s] runs as %s, which may not connect to %s: %s", b.Name, b.account.name, path, blind)
 }
 
 // opensTo reports whether chmod= and chown= let an account connect (options.py
 // server_configs_from_parser).
-func (h *host) opensTo(a account, s *supervisordconf.Section) bool {
+func opensTo(a account, s *supervisordconf.Section, daemonUID int) bool {
 	text, _ := s.Value("chmod", "0700")
 	mode, err := strconv.ParseUint(text, 8, 32)
 	if err != nil {
 		return true // not known
 	}
 
-	owner, group := h.daemon.uid, -1
+	owner, group := daemonUID, -1
 	if chown, _ := s.Value("chown", ""); chown != "" {
 		name, groupName, _ := strings.Cut(chown, ":")
 		if u, err := findAccount(name); err == nil {
@@ -115,7 +116,7 @@ func (h *host) checkPassword(b *bridgeSection, s *supervisordconf.Section) {
 	if name, _ := s.Value("username", ""); name == "" || b.environ["SUPERVISOR_USERNAME"] != "" || b.environErr != nil {
 		return
 	}
-	h.report.warn(b.Section, "environment", h.set(b.Section, "environment",
+	h.report.warn(b.Section, "environment", h.fix.set(b.Section, "environment",
 		joinPairs(b.Options["environment"], `SUPERVISOR_USERNAME="NAME",SUPERVISOR_PASSWORD="PASSWORD"`))+
 		", with those of ["+s.Name+"]",
 		"[%s] asks for a password, which supervisord does not hand on: %s", s.Name, blind)

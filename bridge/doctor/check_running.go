@@ -40,7 +40,8 @@ func checkRunning(ctx context.Context, h *host) {
 
 	table, err := client.Processes(ctx)
 	if err != nil {
-		h.report.warn(s, "file", "run it as root; or, if supervisord does not answer anybody: "+h.apply(h.conf.Section("supervisord")),
+		again := h.fix.apply(h.conf.Section("supervisord"))
+		h.report.warn(s, "file", "run this as root; or, if supervisord does not answer anybody: "+again,
 			"cannot ask supervisord whether it runs the sections: %v", err)
 		return
 	}
@@ -49,11 +50,12 @@ func checkRunning(ctx context.Context, h *host) {
 		i := slices.IndexFunc(table, func(p schema.SnapshotProcess) bool { return p.Group == b.pool })
 		switch {
 		case i < 0:
-			h.report.fail(b.Section, "", h.ctl("update"), "supervisord does not have this section: it was not updated since")
+			h.report.fail(b.Section, "", h.fix.ctl("update"),
+				"supervisord does not have this section: it was not updated since")
 		case b.isForOutput() && !hasOutput: // it runs when it is needed
 		case table[i].State != schema.StateRunning && table[i].State != schema.StateStarting:
-			h.report.fail(b.Section, "", h.ctl("start "+quote(b.pool+":*"))+"; its log says why: "+
-				h.ctl("tail -4000 "+quote(b.pool+":"+table[i].Process)+" stderr"),
+			h.report.fail(b.Section, "", h.fix.ctl("start "+quote(b.pool+":*"))+"; its log says why: "+
+				h.fix.ctl("tail -4000 "+quote(b.pool+":"+table[i].Process)+" stderr"),
 				"it is %s: nobody listens", table[i].State)
 		}
 	}
@@ -75,7 +77,7 @@ func checkNATS(ctx context.Context, h *host) {
 // tryNATS connects once, and looks for the stream of events.
 func (h *host) tryNATS(ctx context.Context, b *bridgeSection, settings natsconn.Settings) {
 	const why = "events wait in the spool"
-	fix := "correct the --nats- flags in command= if they are wrong, then run: " + h.apply(b.Section)
+	fix := "correct the --nats- flags in command= if they are wrong, then run: " + h.fix.apply(b.Section)
 	nc, err := settings.Connect("supernats-bridge doctor", nats.RetryOnFailedConnect(false),
 		nats.MaxReconnects(0), nats.Timeout(answerTimeout))
 	var file *natsconn.FileError

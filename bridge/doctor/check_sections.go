@@ -26,13 +26,13 @@ func checkSections(_ context.Context, h *host) {
 			if p.Option == "events" {
 				continue // checkEvents
 			}
-			h.report.warn(b.Section, p.Option, h.set(b.Section, p.Option, p.Value), "%s", p.Text)
+			h.report.warn(b.Section, p.Option, h.fix.set(b.Section, p.Option, p.Value), "%s", p.Text)
 		}
 		h.checkTwice(b)
 		h.checkRestarts(b)
 		h.checkStops(b)
 		if v, _ := b.ProcessValue("stderr_events_enabled", "false"); isTrue(v) {
-			h.report.warn(b.Section, "stderr_events_enabled", h.set(b.Section, "stderr_events_enabled", "false"),
+			h.report.warn(b.Section, "stderr_events_enabled", h.fix.set(b.Section, "stderr_events_enabled", "false"),
 				"stderr_events_enabled is %s: each line of the bridge's log is an event for the bridge", v)
 		}
 	}
@@ -55,7 +55,7 @@ func (h *host) confCommand() string {
 			}
 		}
 	}
-	return "supernats-bridge conf >> " + quote(file) + " && " + h.apply(nil)
+	return "supernats-bridge conf >> " + quote(file) + " && " + h.fix.apply(nil)
 }
 
 // leftOut names files beside those that are included which have such a section.
@@ -84,22 +84,23 @@ func (h *host) checkTwice(b *bridgeSection) {
 	if len(b.Places) > 1 {
 		last := b.Places[len(b.Places)-1]
 		h.report.warn(b.Section, "", fmt.Sprintf("remove the section at %v or give it another name, then run: %s",
-			last, h.apply(b.Section)), "it stands at %v too: supervisord reads both as one, and what comes last wins", last)
+			last, h.fix.apply(b.Section)),
+			"it stands at %v too: supervisord reads both as one, and what comes last wins", last)
 	}
 }
 
 // checkRestarts checks that supervisord starts the bridge, and starts it again.
 func (h *host) checkRestarts(b *bridgeSection) {
 	if v, _ := b.ProcessValue("autorestart", "unexpected"); !isTrue(v) {
-		h.report.warn(b.Section, "autorestart", h.set(b.Section, "autorestart", "true"),
+		h.report.warn(b.Section, "autorestart", h.fix.set(b.Section, "autorestart", "true"),
 			"autorestart is %s: after an exit that counts as expected nobody listens any more", v)
 	}
 	if v, _ := b.ProcessValue("autostart", "true"); !isTrue(v) && !b.isForOutput() {
-		h.report.warn(b.Section, "autostart", h.set(b.Section, "autostart", "true"),
+		h.report.warn(b.Section, "autostart", h.fix.set(b.Section, "autostart", "true"),
 			"autostart is %s: after a start of supervisord nobody listens", v)
 	}
 	if n := intOf(b.Section, "startretries", 3); n < 1 {
-		h.report.warn(b.Section, "startretries", h.set(b.Section, "startretries", "3"),
+		h.report.warn(b.Section, "startretries", h.fix.set(b.Section, "startretries", "3"),
 			"startretries is %d: one start that fails is FATAL for good", n)
 	}
 }
@@ -109,13 +110,14 @@ func (h *host) checkStops(b *bridgeSection) {
 	wait := time.Duration(intOf(b.Section, "stopwaitsecs", 10)) * time.Second
 	if drain := time.Duration(b.flags.Drain); b.flagsErr == nil && wait <= drain {
 		seconds := int(drain.Seconds()) + 5
-		h.report.warn(b.Section, "stopwaitsecs", h.set(b.Section, "stopwaitsecs", fmt.Sprint(seconds)),
-			"stopwaitsecs is %d and --drain %v: supervisord kills the bridge while it publishes", int(wait.Seconds()), drain)
+		h.report.warn(b.Section, "stopwaitsecs", h.fix.set(b.Section, "stopwaitsecs", fmt.Sprint(seconds)),
+			"stopwaitsecs is %d and --drain %v: supervisord kills the bridge while it publishes",
+			int(wait.Seconds()), drain)
 	}
 	signal, _ := b.ProcessValue("stopsignal", "TERM")
 	name := strings.TrimPrefix(strings.ToUpper(signal), "SIG")
 	if !slices.Contains([]string{"TERM", "INT", "15", "2"}, name) {
-		h.report.warn(b.Section, "stopsignal", h.set(b.Section, "stopsignal", "TERM"),
+		h.report.warn(b.Section, "stopsignal", h.fix.set(b.Section, "stopsignal", "TERM"),
 			"stopsignal is %s: the bridge ends at once, without publishing what it has", signal)
 	}
 }
@@ -137,7 +139,7 @@ func (h *host) checkOrder() {
 			}
 		}
 		if first != "" {
-			h.report.warn(b.Section, "priority", h.set(b.Section, "priority", fmt.Sprint(lowest-17)),
+			h.report.warn(b.Section, "priority", h.fix.set(b.Section, "priority", fmt.Sprint(lowest-17)),
 				"priority is %d, and %s has %d: it is stopped after the bridge, so its last events are lost",
 				own, first, lowest)
 		}
@@ -152,7 +154,8 @@ func (h *host) checkNames() {
 				continue
 			}
 			if name := bothPublish(b, other); name != "" {
-				h.report.warn(b.Section, "command", "give both commands the same --host, then run: "+h.apply(b.Section),
+				h.report.warn(b.Section, "command",
+					"give both commands the same --host, then run: "+h.fix.apply(b.Section),
 					"it publishes %s as host %q, and [%s] as host %q: each event and each alert comes twice",
 					name, b.flags.Host, other.Name, other.flags.Host)
 			}
@@ -201,6 +204,6 @@ func (h *host) checkExitCodes(s *supervisordconf.Section) {
 	if len(codes) > many {
 		shown = fmt.Sprintf("%s,… (%d codes)", strings.Join(codes[:3], ","), len(codes))
 	}
-	h.report.warn(s, "exitcodes", h.set(s, "exitcodes", "0"),
+	h.report.warn(s, "exitcodes", h.fix.set(s, "exitcodes", "0"),
 		"exitcodes is %s: a crash with one of these codes counts as expected, and nobody is notified", shown)
 }

@@ -27,21 +27,22 @@ func checkSpools(_ context.Context, h *host) {
 		}
 		dir := b.spoolDir()
 		best := filepath.Join("/var/lib/supernats", filepath.Base(dir))
-		makeBest := "install -d -o " + quote(b.account.name) + " " + quote(best)
+		again := " && " + h.fix.startBridge(b.pool)
+		install := "install -d -o " + quote(b.account.name) + " "
 		switch {
 		case b.flags.SpoolDir != "" && !filepath.IsAbs(dir):
 			continue // it depends on the directory that supervisord is in
 		case b.flags.SpoolDir != "" && !b.account.mayKeep(dir):
-			h.report.fail(b.Section, "command", "install -d -o "+quote(b.account.name)+" "+quote(dir)+" && "+h.startBridge(b),
+			h.report.fail(b.Section, "command", install+quote(dir)+again,
 				"%s may not write to --spool-dir %s: events go through memory, and what NATS does not have is lost "+
 					"when the bridge ends", b.account.name, dir)
 			continue
 		case dir == "":
-			h.report.fail(b.Section, "user", "install -d -o "+quote(b.account.name)+" /var/lib/supernats/HOST && "+h.startBridge(b),
+			h.report.fail(b.Section, "user", install+"/var/lib/supernats/"+quote(b.flags.Host)+again,
 				"%s may not write to any directory for the spool: events go through memory", b.account.name)
 			continue
 		case b.flags.SpoolDir == "" && isPassing(dir):
-			h.report.warn(b.Section, "user", makeBest+" && "+h.startBridge(b),
+			h.report.warn(b.Section, "user", install+quote(best)+again,
 				"the spool of %s is in %s: what NATS does not have is lost when the machine starts again",
 				b.account.name, filepath.Dir(dir))
 			continue
@@ -84,10 +85,11 @@ func (h *host) checkDisk(b *bridgeSection, dir string) {
 
 	if fs.Type == unix.TMPFS_MAGIC || fs.Type == unix.RAMFS_MAGIC {
 		better := "/var/lib/supernats/" + b.flags.Host
-		fix := "give it a directory on a disk: --spool-dir " + quote(better) + " in command=, then run: " + h.apply(b.Section)
+		fix := "give it a directory on a disk: --spool-dir " + quote(better) + " in command=, then run: " +
+			h.fix.apply(b.Section)
 		if command := b.Options["command"]; b.flags.SpoolDir != "" && strings.Contains(command, b.flags.SpoolDir) {
 			command = strings.ReplaceAll(strings.Replace(command, b.flags.SpoolDir, better, 1), "\n", " ")
-			fix = h.set(b.Section, "command", command)
+			fix = h.fix.set(b.Section, "command", command)
 		}
 		h.report.warn(b.Section, "command", fix,
 			"the spool %s is in memory (tmpfs): what NATS does not have is lost when the machine starts again", dir)

@@ -15,7 +15,7 @@ func checkSupervisord(_ context.Context, h *host) {
 	own := h.conf.Section("supervisord")
 	logfile, level := h.conf.Logfile, h.conf.Loglevel
 	if h.daemon.pid == 0 {
-		h.report.warn(nil, "", h.startCommand(),
+		h.report.warn(nil, "", h.fix.startCommand(),
 			"no supervisord runs with %s (%s names none): nothing is started and nothing is published",
 			h.Conf, pidFile(h.conf))
 	} else if running, err := supervisordconf.ReadRunning(h.daemon.pid); err == nil {
@@ -30,11 +30,11 @@ func checkSupervisord(_ context.Context, h *host) {
 	}
 	switch {
 	case slices.Contains([]string{"debug", "trace", "blather"}, level):
-		h.report.warn(own, "loglevel", h.set(own, "loglevel", "info"),
+		h.report.warn(own, "loglevel", h.fix.set(own, "loglevel", "info"),
 			"loglevel is %s: supervisord logs all that programs print, which fills the disk and "+
 				"can look like its own lines", level)
 	case slices.Contains([]string{"warn", "error", "critical"}, level):
-		h.report.warn(own, "loglevel", h.set(own, "loglevel", "info"),
+		h.report.warn(own, "loglevel", h.fix.set(own, "loglevel", "info"),
 			"loglevel is %s: supervisord does not log %s", level, lost)
 	}
 	h.checkLogfile(own, logfile, lost)
@@ -46,12 +46,12 @@ func (h *host) checkLogfile(own *supervisordconf.Section, logfile, lost string) 
 	name := strings.ToLower(filepath.Base(logfile))
 	switch {
 	case logfile == "/dev/null", name == "none", name == "off", logfile == "syslog":
-		h.report.warn(own, "logfile", h.set(own, "logfile", usual),
+		h.report.warn(own, "logfile", h.fix.set(own, "logfile", usual),
 			"logfile is %s: nobody can read %s", logfile, lost)
 	case strings.HasPrefix(logfile, "/dev/"), strings.HasPrefix(logfile, "/proc/"):
 		// A container's; the runtime collects it.
 	case isZero(own, "logfile_maxbytes") && !isRotated(logfile):
-		h.report.warn(own, "logfile_maxbytes", h.set(own, "logfile_maxbytes", "50MB"),
+		h.report.warn(own, "logfile_maxbytes", h.fix.set(own, "logfile_maxbytes", "50MB"),
 			"logfile_maxbytes is 0: %s grows until the disk is full", logfile)
 	}
 }

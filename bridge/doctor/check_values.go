@@ -25,7 +25,7 @@ func checkValues(h *host) {
 		h.checkExpansions(s)
 		h.checkDirectories(s)
 		if _, err := h.accountFor(s); err != nil {
-			h.report.fail(s, "user", h.set(s, "user", "NAME")+", with the name of a user of this machine",
+			h.report.fail(s, "user", h.fix.set(s, "user", "NAME")+", with the name of a user of this machine",
 				"user=%s: %v: %s", s.Options["user"], err, refusal)
 		}
 	}
@@ -42,13 +42,13 @@ func (h *host) checkExpansions(s *supervisordconf.Section) {
 		}
 		if _, err := s.ProcessValue(option, ""); err != nil {
 			value := strings.ReplaceAll(strings.ReplaceAll(s.Options[option], "%%", "%"), "%", "%%")
-			h.report.fail(s, option, h.set(s, option, value)+" (%% is a percent sign)",
+			h.report.fail(s, option, h.fix.set(s, option, value)+" (%% is a percent sign)",
 				"%s= cannot be expanded: %s", option, refusal)
 		}
 	}
 
 	if _, err := s.Environment(); err != nil {
-		h.report.fail(s, "environment", h.set(s, "environment", quotePairs(s.Options["environment"])),
+		h.report.fail(s, "environment", h.fix.set(s, "environment", quotePairs(s.Options["environment"])),
 			"environment= cannot be read: %v: %s", err, refusal)
 	}
 }
@@ -82,7 +82,7 @@ func (h *host) checkDirectories(s *supervisordconf.Section) {
 		}
 		dir := filepath.Dir(path)
 		if info, err := os.Stat(dir); os.IsNotExist(err) || err == nil && !info.IsDir() {
-			h.report.fail(s, option, "mkdir -p "+quote(dir)+" && "+h.apply(s),
+			h.report.fail(s, option, "mkdir -p "+quote(dir)+" && "+h.fix.apply(s),
 				"the directory of %s=%s does not exist: %s", option, path, refusal)
 		}
 	}
@@ -101,7 +101,7 @@ func (h *host) checkListener(b *bridgeSection) {
 		}
 	}
 	if v, _ := b.ProcessValue("redirect_stderr", "false"); isTrue(v) {
-		h.report.fail(b.Section, "redirect_stderr", h.set(b.Section, "redirect_stderr", "false"),
+		h.report.fail(b.Section, "redirect_stderr", h.fix.set(b.Section, "redirect_stderr", "false"),
 			"redirect_stderr is %s, which would mix the bridge's log into the protocol: %s", v, refusal)
 	}
 }

@@ -86,6 +86,7 @@ type host struct {
 	conf    *supervisordconf.Configuration
 	bridges []*bridgeSection
 	daemon  daemon
+	fix     fixer
 	report  report
 }
 
@@ -112,6 +113,7 @@ func Examine(ctx context.Context, o Options) []Finding {
 	if h.Conf == "" {
 		h.Conf = UsualConf()
 	}
+	h.fix.conf = h.Conf
 	h.report.check = "config"
 	if h.Conf == "" {
 		if o.OnlyWithSection {
@@ -124,12 +126,13 @@ func Examine(ctx context.Context, o Options) []Finding {
 
 	conf, err := supervisordconf.Read(h.Conf)
 	if err != nil {
-		h.report.fail(nil, "", "correct that line, then run: "+h.ctl("update"),
+		h.report.fail(nil, "", "correct that line, then run: "+h.fix.ctl("update"),
 			"supervisord refuses the whole configuration: %v", err)
 		return h.report.findings
 	}
 	h.conf = conf
 	h.daemon = findDaemon(conf)
+	h.fix.pid = h.daemon.pid
 	h.bridges = h.findBridges()
 	if o.OnlyWithSection && len(h.bridges) == 0 {
 		return nil

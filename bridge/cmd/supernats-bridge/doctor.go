@@ -17,7 +17,7 @@ import (
 type doctorCmd struct {
 	SupervisordConf string `placeholder:"FILE" help:"${help_supervisord_conf}"`
 	OnlyWithSection bool   `hidden:"" env:"-" help:"Examine nothing if no section runs the bridge."`
-	Output          string `short:"o" enum:"table,json,jsonl,auto" default:"auto" env:"SUPERNATS_OUTPUT" help:"${help_output}"`
+	Output          string `short:"o" enum:"table,json,jsonl,auto" default:"auto" help:"${help_output}"`
 }
 
 // show prints what is wrong. The error says how much fails.

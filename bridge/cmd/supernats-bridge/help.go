@@ -43,7 +43,7 @@ var helpTexts = kong.Vars{
 		"what is wrong, where it stands, and the command that fixes it.",
 	"help_supervisord_conf": "supervisord's configuration " +
 		"(default: /etc/supervisord.conf or /etc/supervisor/supervisord.conf).",
-	"help_output": "Form of the output: table, json, jsonl or auto, which is a table on a terminal, else a line of JSON each.",
+	"help_output": "Output form: table, json or jsonl (default: table on a terminal, jsonl elsewhere).",
 	"help_one_section": "Print one section, " +
 		"in which the output of programs shares supervisord's buffer with all other events.",
 	"help_stderr_logfile": "Where the bridge's log goes, as it is to stand in supervisord's configuration " +

@@ -53,7 +53,8 @@ func hostUnexamined(conf, why, fix string) []doctor.Finding {
 	if conf == "" {
 		return nil
 	}
-	return []doctor.Finding{{Status: doctor.Fail, Check: "host", Message: "cannot examine " + conf + ": " + why, Fix: fix}}
+	message := "cannot examine " + conf + ": " + why
+	return []doctor.Finding{{Status: doctor.Fail, Check: "host", Message: message, Fix: fix}}
 }
 
 // findBridge finds the bridge's program beside ours, else in $PATH; "" without one.
