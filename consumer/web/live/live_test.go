@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -97,12 +98,16 @@ func (f *fakeFleet) shows(hosts ...string) {
 	}
 }
 
+// rendered counts what listHosts has rendered.
+var rendered atomic.Int64
+
 // listHosts is the view "/".
 func listHosts(view string) (Render, error) {
 	if view == "/bad" {
 		return nil, errors.New("there is no such page")
 	}
 	return func(s *fleet.Snapshot) (*Frame, error) {
+		rendered.Add(1)
 		frame := &Frame{}
 		for _, h := range s.Hosts {
 			frame.Rows = append(frame.Rows, Row{List: view, ID: h.Name(), HTML: strings.Repeat("x", 64<<10)})
@@ -293,5 +298,28 @@ func TestASlowViewer(t *testing.T) {
 	}
 	if len(events) == 2*300 {
 		t.Error("it has got everything")
+	}
+}
+
+// A view is rendered once for all who look at it.
+func TestRenderedOnceForAll(t *testing.T) {
+	f, h, address := newHub(t, 10)
+	_, id := h.Snapshot()
+	var viewers []*viewer
+	for range 5 {
+		v := watch(t, address, url.Values{"view": {"/"}, "after": {id}})
+		v.next() // a ping: nothing has changed
+		viewers = append(viewers, v)
+	}
+
+	before := rendered.Load()
+	f.shows("a")
+	for _, v := range viewers {
+		if got := v.next(); got != `new {"view":"/","list":"/","id":"a"` {
+			t.Errorf("a viewer gets %s", got)
+		}
+	}
+	if n := rendered.Load() - before; n != 1 {
+		t.Errorf("rendered %d times", n)
 	}
 }

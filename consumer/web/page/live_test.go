@@ -1,8 +1,10 @@
 package page_test
 
 import (
+	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"supernats/consumer/web/page"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -142,6 +145,30 @@ func TestTheServerIsGoneAndComesBack(t *testing.T) {
 	h.serve()
 	tab.isLive()
 	tab.untilText("web1 · api:api_07")
+}
+
+// Where no more streams are served, the page says that it is refreshed instead; and it is
+// live as soon as there is room.
+func TestNoRoomForAnotherStream(t *testing.T) {
+	h := newHouse(t, func(o *page.Options) { o.Site.Settings.MaxStreams = 1 })
+	h.hasHost("web1")
+	h.sees("/", "web1")
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, h.url("/api/v1/stream?view=/"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Body.Close()
+
+	tab := h.open("/")
+	tab.untilText("refreshed every 30 s, last")
+	leave()
+	tab.isLive()
 }
 
 // When nobody records events any more, open pages say so.

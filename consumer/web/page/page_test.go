@@ -163,6 +163,12 @@ func TestBelowAPrefix(t *testing.T) {
 			}
 		}
 	}
+
+	tab := h.open("/sn/hosts/web1")
+	tab.isLive()
+	h.hasProcess("web1", "api", "api_00", schema.StateFatal)
+	tab.untilText("api:api_00")
+	tab.isQuiet()
 }
 
 // Lists come in pages of 100, and the token of the next page leads on.
