@@ -153,8 +153,9 @@ func withLinks(body []richText, links []link.Links) []richText {
 	linked := slices.Clone(body)
 	for i := range linked {
 		for _, open := range buttons(firstLinks(links[i], 1)) {
-			run := textRun{Type: "TextRun", Text: open.Title, SelectAction: &open}
-			linked[i] = paragraph(slices.Concat(body[i].Inlines, []textRun{{Type: "TextRun", Text: betweenLinks}, run})...)
+			between := textRun{Type: "TextRun", Text: betweenLinks}
+			name := textRun{Type: "TextRun", Text: open.Title, SelectAction: &open}
+			linked[i] = paragraph(slices.Concat(body[i].Inlines, []textRun{between, name})...)
 		}
 	}
 	return linked
