@@ -31,7 +31,7 @@ var arrows = []arrow{
 	{`schema/program`, `schema/natsconn`, ``},
 
 	{`bridge`, `schema.*|bridge/.*`, ``},
-	{`bridge/cmd/.*`, `schema(/program)?|bridge(/eventlistener|/spool(/queue)?|/record|/section)?`, ``},
+	{`bridge/cmd/.*`, `schema(/program)?|bridge(/eventlistener|/doctor|/spool(/queue)?|/record|/section)?`, ``},
 	{`bridge/eventlistener`, ``, `golang.org/x/sys/unix`},
 	{`bridge/spool`, `bridge/spool/(files|marks|segment)`, `-`},
 	{`bridge/spool/segment`, `bridge/spool/files`, `-`},
@@ -58,6 +58,8 @@ var arrows = []arrow{
 	{`bridge/deathreason/ownlog`, `schema`, `-`},
 	{`bridge/deathreason/replay`, `schema|bridge/deathreason/ownlog`, `-`},
 	{`bridge/deathreason/programlog`, `schema(/codec)?|bridge/deathreason/ownlog`, `github.com/prometheus/procfs`},
+	// The doctor knows what a section should be, and asks supervisord and the kernel.
+	{`bridge/doctor`, `schema.*|bridge/(deathwatch|section|spooldir|supervisord|supervisordconf)`, ``},
 	{`bridge/supervisordconf`, ``, `-`},
 	{`bridge/[^/]*`, `schema.*`, ``}, // siblings never import each other
 

@@ -131,11 +131,9 @@ func New(valid *config.Plan, o Options) (*App, error) {
 		Summary: func() string { return a.plan.Load().cfg.Summary() },
 	})
 
-	for _, s := range a.cfg.Watchdog {
-		a.watchdogs = append(a.watchdogs,
-			watchdog.New(s.WithDefaults(), a.identity(), a.verdict, a.health, log))
+	if a.watchdogs, err = a.makeWatchdogs(); err != nil {
+		return nil, err
 	}
-
 	p, err := a.prepare(valid)
 	if err != nil {
 		return nil, err

@@ -35,11 +35,16 @@ func (p *problems) checkSite(c *Config) {
 
 func (p *problems) checkWatchdogs(c *Config) {
 	names := map[string]bool{}
+	for _, r := range c.AllReceivers() {
+		if r.Alertmanager != nil && r.Alertmanager.Watchdog {
+			names[r.Name] = true
+		}
+	}
 	for i, w := range c.Watchdog {
 		at := fmt.Sprintf("watchdog[%d]", i)
 		p.addSection(at, w.WithDefaults().Validate())
 		if names[w.Name] {
-			p.add(at+".name", "duplicate name %q", w.Name)
+			p.add(at+".name", "duplicate name %q: another watchdog, or a receiver with one, has it", w.Name)
 		}
 		names[w.Name] = true
 	}
