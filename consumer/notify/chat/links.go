@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 
-	"supernats/consumer/notify"
 	"supernats/consumer/notify/link"
 )
 
@@ -45,14 +44,4 @@ const allAlerts = "All alerts"
 func firstLinks(l link.Links, most int) []link.Link {
 	list := l.List()
 	return list[:min(most, len(list))]
-}
-
-// oneIncident returns the links of the incident that all of a batch is about.
-func oneIncident(batch []*notify.Notification, from notify.Identity) (l link.Links, ok bool) {
-	for _, n := range batch {
-		if n.Data.Incident != batch[0].Data.Incident {
-			return l, false
-		}
-	}
-	return link.Of(from, batch[len(batch)-1]), true
 }

@@ -102,7 +102,7 @@ func NewNtfy(name string, c NtfyConfig, id notify.Identity) (notify.Receiver, er
 // addText adds what happened. One incident is what a tap opens, and its other links are
 // buttons; of several, each line ends with the address of its own.
 func (m *ntfyMessage) addText(d dialect, batch []*notify.Notification, from notify.Identity) {
-	links, ok := oneIncident(batch, from)
+	links, ok := link.OfOneIncident(from, batch)
 	if !ok {
 		m.Message, m.Click = d.write(batch, from), link.Alerts(from)
 		return

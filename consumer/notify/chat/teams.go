@@ -110,7 +110,7 @@ func card(batch []*notify.Notification, from notify.Identity) teamsMessage {
 		body[i] = paragraph(status, textRun{Type: "TextRun", Text: " " + l.String()})
 	}
 
-	links, isOne := oneIncident(batch, from)
+	links, isOne := link.OfOneIncident(from, batch)
 	actions, max := buttons(links.List()), maxTeams
 	if all := link.Alerts(from); !isOne && all != "" {
 		actions = buttons([]link.Link{{Name: allAlerts, URL: all}})

@@ -28,14 +28,7 @@ func withLinks(batch []*notify.Notification, from notify.Identity) []linked {
 // linkVariables are the variables with the address of the web page and, if a batch is about
 // one incident, with its links. There is none for what has no address.
 func linkVariables(batch []*notify.Notification, from notify.Identity) []string {
-	last := batch[len(batch)-1]
-	l := link.Of(from, last)
-	for _, n := range batch {
-		if n.Data.Incident != last.Data.Incident {
-			l = link.Links{}
-		}
-	}
-
+	l, _ := link.OfOneIncident(from, batch)
 	var env []string
 	for _, v := range []struct{ name, value string }{
 		{"SUPERNATS_URL", from.URL},

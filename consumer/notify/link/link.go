@@ -86,6 +86,18 @@ func OfEach(from notify.Identity, batch []*notify.Notification) []Links {
 	return all
 }
 
+// OfOneIncident returns the links of the incident that all of a batch is about; ok says
+// whether there is only one.
+func OfOneIncident(from notify.Identity, batch []*notify.Notification) (l Links, ok bool) {
+	last := batch[len(batch)-1]
+	for _, n := range batch {
+		if n.Data.Incident != last.Data.Incident {
+			return Links{}, false
+		}
+	}
+	return Of(from, last), true
+}
+
 // OfIncident returns the links of all that a batch says of one alert.
 func OfIncident(from notify.Identity, i *notify.Incident) Links {
 	return Of(from, &notify.Notification{Type: i.Type, Data: i.Alert})

@@ -99,6 +99,12 @@ func TestLast(t *testing.T) {
 	if OfIncident(from, notify.Incidents(batch)[1]) != got[2] {
 		t.Error("an incident has other links than its last notification")
 	}
+	if l, ok := OfOneIncident(from, batch); ok || l != (Links{}) {
+		t.Errorf("two incidents have the links %+v", l)
+	}
+	if l, ok := OfOneIncident(from, []*notify.Notification{batch[0], batch[2]}); !ok || l != got[2] {
+		t.Errorf("one incident has the links %+v, want %+v", l, got[2])
+	}
 }
 
 // visit opens an address as a browser does, and returns what the page gets.
