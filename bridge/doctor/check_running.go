@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -11,6 +12,7 @@ import (
 
 	"supernats/bridge/section"
 	"supernats/bridge/supervisord"
+	"supernats/bridge/supervisordconf"
 	"supernats/schema"
 	"supernats/schema/natsconn"
 	"supernats/schema/stream"
@@ -21,30 +23,19 @@ const answerTimeout = 5 * time.Second
 
 // checkRunning asks supervisord for its bridges. That it does not run was reported before.
 func checkRunning(ctx context.Context, h *host) {
-	s := h.server("unix_http_server")
-	if h.daemon.pid == 0 || s == nil {
-		return
-	}
-	path, err := s.Value("file", "")
-	if err != nil || path == "" {
-		return
-	}
-	user, _ := s.Value("username", "")
-	password, _ := s.Value("password", "")
-	client, err := supervisord.New(supervisord.Config{
-		URL: "unix://" + path, Username: user, Password: password, Timeout: answerTimeout,
-	})
-	if err != nil {
+	client, s, key := h.client()
+	if h.daemon.pid == 0 || client == nil {
 		return
 	}
 
 	table, err := client.Processes(ctx)
 	if err != nil {
 		again := h.fix.apply(h.conf.Section("supervisord"))
-		h.report.warn(s, "file", "run this as root; or, if supervisord does not answer anybody: "+again,
+		h.report.warn(s, key, "run this as root; or, if supervisord does not answer anybody: "+again,
 			"cannot ask supervisord whether it runs the sections: %v", err)
 		return
 	}
+	h.hasAsked = true
 	hasOutput := section.HasOutput(h.conf)
 	for _, b := range h.bridges {
 		i := slices.IndexFunc(table, func(p schema.SnapshotProcess) bool { return p.Group == b.pool })
@@ -59,6 +50,47 @@ func checkRunning(ctx context.Context, h *host) {
 				"it is %s: nobody listens", table[i].State)
 		}
 	}
+}
+
+// client returns one for supervisord's XML-RPC, and the section and the key that say where
+// it is; nil if nothing does.
+func (h *host) client() (client *supervisord.Client, s *supervisordconf.Section, key string) {
+	for _, way := range []struct{ section, key, scheme string }{
+		{section: "unix_http_server", key: "file", scheme: "unix://"},
+		{section: "inet_http_server", key: "port", scheme: "http://"},
+	} {
+		s := h.server(way.section)
+		if s == nil {
+			continue
+		}
+		address, err := s.Value(way.key, "")
+		if err != nil || address == "" {
+			continue
+		}
+		if way.key == "port" {
+			address = localAddress(address)
+		}
+
+		user, _ := s.Value("username", "")
+		password, _ := s.Value("password", "")
+		client, err := supervisord.New(supervisord.Config{
+			URL: way.scheme + address, Username: user, Password: password, Timeout: answerTimeout,
+		})
+		if err == nil {
+			return client, s, way.key
+		}
+	}
+	return nil, nil, ""
+}
+
+// localAddress is that of a port that may be one of all addresses (datatypes.py
+// inet_address): "9001", "*:9001" or "127.0.0.1:9001".
+func localAddress(port string) string {
+	i := strings.LastIndex(port, ":")
+	if host := port[:max(i, 0)]; host != "" && host != "*" {
+		return port
+	}
+	return "127.0.0.1:" + port[i+1:]
 }
 
 // checkNATS connects as each bridge does.

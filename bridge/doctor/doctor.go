@@ -86,8 +86,10 @@ type host struct {
 	conf    *supervisordconf.Configuration
 	bridges []*bridgeSection
 	daemon  daemon
-	fix     fixer
-	report  report
+	// hasAsked is set when supervisord has said what it runs.
+	hasAsked bool
+	fix      fixer
+	report   report
 }
 
 // checks are made in this order; each has at least one finding.
@@ -147,7 +149,7 @@ func Examine(ctx context.Context, o Options) []Finding {
 		c.run(ctx, h)
 		examined := len(h.bridges) > 0 || c.name == "supervisord"
 		if c.name == "running" {
-			examined = examined && h.daemon.pid != 0
+			examined = examined && h.hasAsked
 		}
 		if examined && len(h.report.findings) == before {
 			h.report.add(Finding{Status: OK, Message: c.fine})

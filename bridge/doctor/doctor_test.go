@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"supernats/bridge/supervisordconf"
 	"supernats/schema"
 )
 
@@ -212,6 +213,48 @@ func TestSetEventsKeepsAll(t *testing.T) {
 	for _, want := range []string{"PROCESS_STATE", "PROCESS_LOG", "TICK", schema.RemoteCommunication, "PROCESS_GROUP"} {
 		if !strings.Contains(fixes[0], want) {
 			t.Errorf("no %s in %s", want, fixes[0])
+		}
+	}
+}
+
+func TestAddressesOfPorts(t *testing.T) {
+	for port, want := range map[string]string{
+		"9001": "127.0.0.1:9001", "*:9001": "127.0.0.1:9001", ":9001": "127.0.0.1:9001",
+		"10.0.0.1:9001": "10.0.0.1:9001", "localhost:9001": "localhost:9001",
+	} {
+		if got := localAddress(port); got != want {
+			t.Errorf("%s: %s, want %s", port, got, want)
+		}
+	}
+}
+
+// supervisord is asked over whichever server it has; where it cannot be asked, nothing is
+// said about what it runs.
+func TestAsksOverWhatThereIs(t *testing.T) {
+	for _, c := range []struct{ name, text, key string }{
+		{name: "a socket", text: "[unix_http_server]\nfile=/run/supervisor.sock\n", key: "file"},
+		{name: "a port", text: "[inet_http_server]\nport=*:9001\n", key: "port"},
+		{name: "both", text: "[inet_http_server]\nport=9001\n[unix_http_server]\nfile=/run/supervisor.sock\n", key: "file"},
+		{name: "neither", text: ""},
+	} {
+		path := filepath.Join(t.TempDir(), "supervisord.conf")
+		if err := os.WriteFile(path, []byte("[supervisord]\n"+c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		conf, err := supervisordconf.Read(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := &host{conf: conf}
+		h.daemon.pid = os.Getpid()
+		client, _, key := h.client()
+		if key != c.key || (client == nil) != (c.key == "") {
+			t.Errorf("%s: asks by %q", c.name, key)
+		}
+		if c.key == "" {
+			if checkRunning(t.Context(), h); h.hasAsked {
+				t.Error("nobody was asked")
+			}
 		}
 	}
 }

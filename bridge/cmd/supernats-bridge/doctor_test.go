@@ -96,7 +96,7 @@ func diskDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/var/tmp", "supernats")
 	if err != nil {
-		t.Skipf("no directory that outlives a restart of the machine: %v", err)
+		t.Fatalf("no directory that outlives a restart of the machine: %v", err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	return dir
