@@ -68,7 +68,11 @@ var arrows = []arrow{
 	{`consumer/state(/lives)?`, `schema|consumer/(crashes|state/lives)`, `-`},
 	{`consumer/alerts(/.*)?`, `schema|consumer/(rules|crashes)|consumer/alerts(/.*)?`, ``},
 	{`consumer/(wording|templating|crashes)`, `schema`, `-`},
-	{`consumer/notify(/.*)?`, `schema(/secretfile)?|consumer/(wording|templating)|consumer/notify(/mail/(letter(/custom)?|summary))?`, ``},
+	{`consumer/notify/link`, `schema|consumer/(notify|web/site)`, `-`},
+	{
+		`consumer/notify(/.*)?`,
+		`schema(/secretfile)?|consumer/(wording|templating)|consumer/notify(/link|/mail/(letter(/custom)?|summary))?`, ``,
+	},
 	{`consumer/health`, `schema/repeat`, ``},
 	{`consumer/service`, `consumer/health`, ``},
 	{`consumer/fleet`, `schema(/stream)?|consumer/(health|inspect|state)`, ``},
