@@ -101,11 +101,11 @@ var arrows = []arrow{
 	{`consumer/cmd/supernats/frame`, `schema(/natsconn)?|consumer|consumer/(config|history|inspect|terminal)`, ``},
 	{
 		`consumer/cmd/supernats/[a-z]+cmd`,
-		`schema(/program|/stream)?|consumer(/config|/doctor|/history|/inspect|/intake|/silences|/terminal|/testalert|/wording|` +
-			`/cmd/supernats/(frame|tables|trial))?`,
+		`schema(/program|/stream)?|consumer(/config|/doctor|/fleet|/history|/inspect|/intake|/silences|/terminal|/testalert|` +
+			`/timeline|/wording|/cmd/supernats/(frame|tables|trial))?`,
 		``,
 	},
-	{`consumer/cmd/.*`, `schema.*|consumer|consumer/(app|config|doctor|history|inspect|intake|state|terminal|testalert|wording|cmd/.*)`, ``},
+	{`consumer/cmd/.*`, `schema.*|consumer|consumer/(app|config|doctor|history|inspect|intake|state|terminal|testalert|timeline|wording|cmd/.*)`, ``},
 	{`consumer/chaos`, ``, ``}, // nothing but tests
 	{`examples/.*`, `.*`, ``},
 }

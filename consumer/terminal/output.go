@@ -50,11 +50,23 @@ func PrintJSON[T any](w io.Writer, form string, records []T) error {
 	return nil
 }
 
+// PrintRecord writes one record as one document: indented, or on one line.
+func PrintRecord(w io.Writer, form string, record any) error {
+	if form == FormJSONL {
+		return PrintJSON(w, form, []any{record})
+	}
+	return printIndented(w, record)
+}
+
 func printArray[T any](w io.Writer, records []T) error {
 	if records == nil {
 		records = []T{}
 	}
-	b, err := schema.Marshal(records)
+	return printIndented(w, records)
+}
+
+func printIndented(w io.Writer, document any) error {
+	b, err := schema.Marshal(document)
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,15 @@ func Clean(s string) string {
 	}, s)
 }
 
+// CleanLines is Clean for a text of several lines.
+func CleanLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i := range lines {
+		lines[i] = Clean(lines[i])
+	}
+	return strings.Join(lines, "\n")
+}
+
 // textWidth returns how many columns of a terminal s takes: two for a Chinese letter or an
 // emoji, none for a combining mark.
 func textWidth(s string) int { return displaywidth.String(s) }

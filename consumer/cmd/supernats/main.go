@@ -33,7 +33,7 @@ type cli struct {
 	Hosts     fleetcmd.Hosts     `cmd:"" help:"Show every host, or forget one that is gone for good."`
 	Tail      eventcmd.Tail      `cmd:"" help:"Print events as they happen."`
 	Replay    eventcmd.Replay    `cmd:"" help:"Print events from the stream, oldest first."`
-	Alerts    alertcmd.Alerts    `cmd:"" help:"Show alerts, open ones first, and what was not delivered."`
+	Alerts    alertcmd.Alerts    `cmd:"" help:"Show alerts, or the whole story of one."`
 	Mute      alertcmd.Mute      `cmd:"" help:"Silence alerts for a while."`
 	Mutes     alertcmd.Mutes     `cmd:"" help:"Show the silences in force."`
 	Unmute    alertcmd.Unmute    `cmd:"" help:"End silences."`
