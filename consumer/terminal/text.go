@@ -56,7 +56,7 @@ var together = regexp.MustCompile("\\b\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d|" +
 // emoji is left to the terminal (variation selectors are removed), since terminals do not
 // agree on how wide it is then.
 func cellText(s string) string {
-	s = strings.NewReplacer("\ufe0e", "", "\ufe0f", "").Replace(Clean(s))
+	s = Clean(strings.NewReplacer("\ufe0e", "", "\ufe0f", "").Replace(s))
 
 	return together.ReplaceAllStringFunc(s, func(words string) string {
 		return strings.ReplaceAll(words, " ", noBreak)

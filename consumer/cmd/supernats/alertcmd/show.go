@@ -17,7 +17,7 @@ import (
 const formMarkdown = "md"
 
 type alertsShow struct {
-	Alert string `arg:"" optional:"" help:"${help_alert}"`
+	Alert  string `arg:"" optional:"" help:"${help_alert}"`
 	Output string `short:"o" enum:"table,json,jsonl,md,auto" default:"auto" env:"SUPERNATS_OUTPUT" help:"${help_show_output}"`
 }
 
