@@ -101,7 +101,7 @@ var arrows = []arrow{
 	{`consumer/cmd/supernats/frame`, `schema(/natsconn)?|consumer|consumer/(config|history|inspect|terminal)`, ``},
 	{
 		`consumer/cmd/supernats/[a-z]+cmd`,
-		`schema(/program|/stream)?|consumer(/config|/doctor|/fleet|/history|/inspect|/intake|/silences|/terminal|/testalert|` +
+		`schema(/program|/stream)?|consumer(/config|/doctor|/fleet|/history|/inspect|/intake|/silences|/state|/terminal|/testalert|` +
 			`/timeline|/wording|/cmd/supernats/(frame|tables|trial))?`,
 		``,
 	},
