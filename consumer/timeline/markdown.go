@@ -56,7 +56,8 @@ func (f *Fact) Who() string { return wording.Join(" ", f.Host, f.Process) }
 // writeLogs writes what the processes wrote last.
 func (t *Timeline) writeLogs(b *strings.Builder) {
 	for _, o := range t.LastOutput() {
-		fmt.Fprintf(b, "\n## Last output of %s on %s, %s\n\n", escapeMarkdown(o.Who), o.Channel, o.Time.UTC().Format(stamp))
+		fmt.Fprintf(b, "\n## Last output of %s on %s, %s\n\n",
+			escapeMarkdown(o.Who), o.Channel, o.Time.UTC().Format(stamp))
 		for _, line := range o.Lines {
 			b.WriteString("    " + line + "\n")
 		}

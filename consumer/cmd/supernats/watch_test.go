@@ -200,7 +200,7 @@ func TestPsWatchWithoutColors(t *testing.T) {
 	}{{want: true}, {env: []string{"NO_COLOR=1"}}} {
 		w := i.watch(80, c.env, "ps", "--watch")
 		w.shows("FATAL")
-		if colored := strings.Contains(w.terminal.Render(), "mFATAL"); colored != c.want {
+		if colored := strings.Contains(w.terminal.Render(), "mFATAL\x1b[m"); colored != c.want {
 			t.Errorf("%q: colored: %v\n%q", c.env, colored, w.terminal.Render())
 		}
 		w.press("q")

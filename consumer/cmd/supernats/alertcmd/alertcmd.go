@@ -11,7 +11,7 @@ func HelpTexts() kong.Vars {
 			"what happened, who was notified and when, and what people did.",
 		"help_alert": "The alert's id, or as much of its beginning as is unique, with or without the rule; " +
 			"a mail has it in the header X-Supernats-Alert. Without one, the ids are listed.",
-		"help_show_output": "Output form: table, json, jsonl or md, Markdown for a post-mortem " +
+		"help_form": "Output form: table, json, jsonl or md, Markdown for a post-mortem " +
 			"(default: table on a terminal, jsonl elsewhere).",
 		"help_receiver": "Only this receiver (default: all of the configuration file, or all there are).",
 	}

@@ -18,7 +18,7 @@ const formMarkdown = "md"
 
 type alertsShow struct {
 	Alert  string `arg:"" optional:"" help:"${help_alert}"`
-	Output string `short:"o" enum:"table,json,jsonl,md,auto" default:"auto" env:"SUPERNATS_OUTPUT" help:"${help_show_output}"`
+	Output string `short:"o" enum:"table,json,jsonl,md,auto" default:"auto" env:"SUPERNATS_OUTPUT" help:"${help_form}"`
 }
 
 // Examples are shown below the help.
