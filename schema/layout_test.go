@@ -28,10 +28,11 @@ var arrows = []arrow{
 	{`schema/(stream|natsconn)`, `schema(/stream|/natsconn|/secretfile)?`, `github.com/(nats-io|synadia-io)/.*`},
 	{`schema/(httplimit|secretfile)`, ``, `-`},
 	{`schema/repeat`, ``, `github.com/rs/zerolog`},
-	{`schema/program`, `schema/natsconn`, ``},
+	{`schema/program`, `schema/natsconn|schema/program/manpage`, ``},
+	{`schema/program/manpage`, ``, `github.com/alecthomas/kong`},
 
 	{`bridge`, `schema.*|bridge/.*`, ``},
-	{`bridge/cmd/.*`, `schema(/program)?|bridge(/eventlistener|/spool(/queue)?|/record|/section)?`, ``},
+	{`bridge/cmd/.*`, `schema(/program(/manpage)?)?|bridge(/eventlistener|/spool(/queue)?|/record|/section)?`, ``},
 	{`bridge/eventlistener`, ``, `golang.org/x/sys/unix`},
 	{`bridge/spool`, `bridge/spool/(files|marks|segment)`, `-`},
 	{`bridge/spool/segment`, `bridge/spool/files`, `-`},

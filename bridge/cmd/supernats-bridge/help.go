@@ -24,6 +24,10 @@ var examples = map[string][]string{
 		"supernats-bridge spool",
 		"supernats-bridge spool --spool-dir /var/lib/supernats/web1 --dump",
 	},
+	"man": {
+		"supernats-bridge man --dir /usr/local/share/man/man1",
+		"supernats-bridge man > supernats-bridge.1",
+	},
 	"version": {
 		"supernats-bridge version",
 		"supernats-bridge --version",

@@ -28,6 +28,7 @@ type cli struct {
 	Run     struct{} `cmd:"" default:"1" hidden:"" help:"${help_run}"`
 	Conf    confCmd  `cmd:"" help:"${help_conf}"`
 	Spool   spoolCmd `cmd:"" help:"Show what the spool holds; a bridge may be running on it."`
+	Man     manCmd   `cmd:"" help:"Print the manual page, or write those of all commands."`
 	Version struct{} `cmd:"" help:"Print the version."`
 
 	PrintVersion kong.VersionFlag `name:"version" env:"-" help:"Print the version."`
@@ -64,6 +65,12 @@ func run(args []string) int {
 		return c.Conf.print(k.Model, args)
 	case "spool":
 		if err := c.Spool.show(os.Stdout, c.Config); err != nil {
+			fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+			return program.ExitFailed
+		}
+		return program.ExitDone
+	case "man":
+		if err := program.WriteManual(manual(k.Model), c.Man.Dir); err != nil {
 			fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 			return program.ExitFailed
 		}

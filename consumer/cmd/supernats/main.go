@@ -43,6 +43,7 @@ type cli struct {
 	Init      setupcmd.Init      `cmd:"" help:"${help_init}"`
 
 	Completion completionCmd `cmd:"" help:"Print shell completion for commands, flags and names."`
+	Man        manCmd        `cmd:"" help:"Print the manual page, or write those of all commands."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 
 	PrintVersion kong.VersionFlag `name:"version" env:"-" help:"Print the version."`
