@@ -57,6 +57,21 @@ func TestAlertsShowByID(t *testing.T) {
 	}
 }
 
+// The name of a host is that host, and not those whose names begin with it.
+func TestAlertsShowByWholeName(t *testing.T) {
+	i := newInstallation(t)
+	for _, host := range []string{"web1", "web10", "web11"} {
+		i.alert(schema.Alert{
+			Incident: "host-silent/" + host + "/1", Rule: "host-silent", Host: host, Phase: schema.PhaseFiring, Opened: at(0),
+		})
+	}
+	for _, given := range []string{"host-silent/web1", "web1", "web1/"} {
+		if out := i.run("alerts", "show", given, "-o", "jsonl"); !strings.Contains(out, `"alert":"host-silent/web1/1"`) {
+			t.Errorf("%q: %s", given, out)
+		}
+	}
+}
+
 // A wrong id says which exist.
 func TestAlertsShowWrongID(t *testing.T) {
 	i := newInstallation(t)

@@ -37,6 +37,9 @@ func findAlert(ctx context.Context, r *inspect.Reader, given string) (id string,
 	if i := slices.IndexFunc(found, func(a inspect.Alert) bool { return a.Incident == given }); i >= 0 {
 		return given, nil
 	}
+	if whole := endingIn(given, found); len(whole) > 0 { // web1, and not web10
+		found = whole
+	}
 	switch len(found) {
 	case 1:
 		return found[0].Incident, nil
@@ -49,6 +52,13 @@ func findAlert(ctx context.Context, r *inspect.Reader, given string) (id string,
 // isMeant reports whether an id is the given one, or begins with it.
 func isMeant(given, rule, id string) bool {
 	return strings.HasPrefix(id, given) || strings.HasPrefix(strings.TrimPrefix(id, rule+"/"), given)
+}
+
+// endingIn returns the alerts in whose ids the given beginning ends with a whole name.
+func endingIn(given string, alerts []inspect.Alert) []inspect.Alert {
+	return slices.DeleteFunc(slices.Clone(alerts), func(a inspect.Alert) bool {
+		return !isMeant(strings.TrimSuffix(given, "/")+"/", a.Rule, a.Incident)
+	})
 }
 
 // findPast looks for an alert whose record has expired among the notifications.
