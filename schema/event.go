@@ -80,6 +80,10 @@ func (e *Event) Subject() string {
 	return Subject{Host: e.Host, Group: e.Group, Process: e.Process, Event: e.Event, Type: e.Type}.String()
 }
 
+// IsCrash reports whether a process has ended by itself and should not have: it exited
+// unexpectedly, or before its startsecs, of which supervisord says BACKOFF alone.
+func (e *Event) IsCrash() bool { return e.Event == ProcessStateBackoff || e.UnexpectedExit() }
+
 // UnexpectedExit reports whether the event is the one that supernats exists for: a process
 // exited with a code that its exitcodes do not list, or was killed by a signal.
 func (e *Event) UnexpectedExit() bool {

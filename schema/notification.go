@@ -16,11 +16,14 @@ type Notification struct {
 	Process  string `json:"process,omitempty"`
 	Opened   Time   `json:"opened"`
 	Closed   *Time  `json:"closed,omitempty"`
-	// Ended is why the alert closed, one of the Ended… constants, and State that of its
-	// process at that time: in the notification that reports the end only. State is left
-	// out if the alert is about several processes or supervisord does not have it.
+	// Ended is why the alert closed, one of the Ended… constants: in the notification that
+	// reports the end only.
 	Ended string `json:"ended,omitempty"`
-	State string `json:"state,omitempty"`
+	// State is that of its process when the notification was made, by its record, StateSince
+	// when it entered it. Both are left out if the alert is about several processes, or
+	// supervisord does not have the process, or nothing is recorded of it.
+	State      string `json:"state,omitempty"`
+	StateSince *Time  `json:"state_since,omitempty"`
 	// WellSince is set if everything reported is late, and the process had recovered
 	// before it became known.
 	WellSince *Time `json:"well_since,omitempty"`
@@ -28,6 +31,9 @@ type Notification struct {
 	Count int `json:"count"`
 	// Recurring is set if one process has matched repeatedly.
 	Recurring *Recurring `json:"recurring,omitempty"`
+	// Crashes is how often its process crashed lately, whatever the rule is about; nil if it
+	// did not within a day, or the alert is about several.
+	Crashes *RecentCrashes `json:"crashes,omitempty"`
 	// Events are those that matched since the last notification.
 	Events      []AlertEvent      `json:"events"`
 	Labels      map[string]string `json:"labels,omitempty"`

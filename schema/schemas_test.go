@@ -159,12 +159,12 @@ func TestSchemasMatchStructs(t *testing.T) {
 			f := reflect.TypeOf(c.of).Field(i)
 			key, option, _ := strings.Cut(f.Tag.Get("json"), ",")
 			fields[key] = f.Type
-			if option != "omitempty" {
+			if option != "omitempty" && option != "omitzero" {
 				always = append(always, key)
 			}
 		}
 		if diff := cmp.Diff(always, required); diff != "" {
-			t.Errorf("%s: required (-fields without omitempty +schema):\n%s", name, diff)
+			t.Errorf("%s: required (-fields that are never left out +schema):\n%s", name, diff)
 		}
 		for key, typ := range fields {
 			p, ok := properties[key].(map[string]any)
@@ -310,7 +310,7 @@ func TestRecordsAreValid(t *testing.T) {
 		},
 		{id: schemaAlert, record: (&Notification{"1", "fatal", KindEvent, "critical", "web1", "api", "api_00", Time{
 			at,
-		}, &Time{at}, EndedStopped, "STOPPED", &Time{at}, 2, &Recurring{2, Time{at}, 40_000, 1, 1}, []AlertEvent{
+		}, &Time{at}, EndedStopped, "STOPPED", &Time{at}, &Time{at}, 2, &Recurring{2, Time{at}, 40_000, 1, 1}, &RecentCrashes{1, 2, &Time{at}}, []AlertEvent{
 			{ID: "web1/" + boot + "/1", Time: Time{at}, Event: ProcessStateFatal},
 			{
 				"web1/" + boot + "/2",
@@ -329,8 +329,11 @@ func TestRecordsAreValid(t *testing.T) {
 			record: ProcessRecord{
 				"web1", "api", "api_00", "FATAL",
 				Time{at},
-				7, new(false), &Exit{SpawnErr: "no such file"}, new(0.0),
-				&Look{Time: Time{at}}, 1, 2, 3, 4, &Time{at}, &Time{at}, boot, 5, 6,
+				7, &Time{at}, new(-1), new(false), &Exit{SpawnErr: "no such file"}, new(0.0),
+				&Look{Time: Time{at}}, 1, 2, 3, 4, &Time{at},
+				Time{at},
+				&Crashes{Time{at}, []CrashSlot{{29921460, 2}}, []CrashSlot{{29921400, 1}}},
+				&Time{at}, boot, 5, 6,
 				Time{at},
 				&SnapshotMark{4, Time{at}, true},
 			},

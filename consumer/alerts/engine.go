@@ -66,7 +66,7 @@ func (g *Engine) Apply(m Message) (tooOld bool) {
 	// again by the time that its exit is reported.
 	switch {
 	case m.Event != nil:
-		tooOld = g.applyEvent(m.Meta, m.Event, m.Horizon)
+		tooOld = g.applyEvent(&m)
 	case m.Loss != nil:
 		g.applyLoss(m.Meta, m.Loss, m.Horizon)
 	case m.Forgotten != "":
@@ -90,11 +90,11 @@ func (g *Engine) advanceTo(m *Message) {
 		g.catchUp()
 	}
 	g.book.Clock.RunBefore(m.Meta.Stored)
-	g.book.Journal.Read(m.Meta)
+	g.book.Journal.Read(m.Meta.Seq, m.Meta.Stored)
 	g.last = clock.Later(g.last, m.Meta.Stored)
 
 	if m.Host != "" {
-		g.hosts.noteSeen(m.Meta, m.Host)
+		g.hosts.noteSeen(m)
 	}
 }
 
@@ -113,28 +113,25 @@ func (g *Engine) afterOutage(m *Message) {
 }
 
 // applyEvent takes an event.
-func (g *Engine) applyEvent(m Meta, ce *schema.CloudEvent[*schema.Event], horizon time.Time) (tooOld bool) {
-	e := ce.Data
-	g.book.Gate.Horizon(horizon)
+func (g *Engine) applyEvent(m *Message) (tooOld bool) {
+	e := m.Event.Data
+	g.book.Gate.Horizon(m.Horizon)
 	if g.book.Gate.MutesRestarts() {
-		g.hosts.noteRestart(m, e)
-	}
-	if g.restored.knows(m) {
-		return false
+		g.hosts.noteRestart(m.Meta, e)
 	}
 
 	about := g.set.ForEvent(e.Event)
-	if len(about) == 0 || e.Group != "" && !g.set.AdmitsGroup(e.Group) {
+	if len(about) == 0 || e.Group != "" && !g.set.AdmitsGroup(e.Group) || g.restored.knows(m.Meta) {
 		return false
 	}
 
-	g.evaluator.Load(ce)
+	g.evaluator.Load(m.Event)
 	for _, r := range about {
 		ok, err := g.evaluator.Matches(r)
 		if err != nil {
 			g.book.Counts[r.Index].Errors++
 		}
-		if ok && g.matchEvent(r, m, ce, horizon) {
+		if ok && g.matchEvent(r, m) {
 			tooOld = true
 		}
 	}
@@ -142,23 +139,24 @@ func (g *Engine) applyEvent(m Meta, ce *schema.CloudEvent[*schema.Event], horizo
 }
 
 // matchEvent takes a match of a rule over events.
-func (g *Engine) matchEvent(
-	r *rules.Rule, m Meta, ce *schema.CloudEvent[*schema.Event], horizon time.Time,
-) (tooOld bool) {
-	e := ce.Data
+func (g *Engine) matchEvent(r *rules.Rule, m *Message) (tooOld bool) {
+	e := m.Event.Data
 	n := member.Name{Host: e.Host, Group: e.Group, Process: e.Process}
 	register := &g.book.Register
 	k := register.KeyOf(r, r.Key(e.Host, e.Group, e.Process), register.Roster.Lookup(n))
-	if inc := register.Lookup(k); inc != nil && inc.Knows(m) {
+	if inc := register.Lookup(k); inc != nil && inc.Knows(m.Meta) {
 		return false
 	}
-	if ce.Time.Before(horizon) {
+	if m.Event.Time.Before(m.Horizon) {
 		g.book.Counts[r.Index].TooOld++
 		return true
 	}
 
 	p := register.Roster.Process(n)
-	g.book.Match(g.book.Incident(r, k), p, EventOf(m, ce), m, p.WellAfter(e, m))
+	if s := m.recordOf(n); s != nil {
+		p.Now = member.ReportOf(s)
+	}
+	g.book.Match(g.book.Incident(r, k), p, EventOf(m.Meta, m.Event), m.Meta, p.WellAfter(e, m.Meta))
 	return false
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"supernats/consumer/alerts"
+	"supernats/consumer/crashes"
 	"supernats/consumer/rules"
 	"supernats/schema"
 )
@@ -182,11 +183,12 @@ func (w *world) deliver(m alerts.Meta, ce *schema.CloudEvent[*schema.Event]) uin
 	w.events[m.Seq] = alerts.EventOf(m, ce)
 	w.hostSeen(e.Host)
 	w.restarting(e)
-	w.applyEvent(m, ce, w.horizon)
+	msg := alerts.Message{Meta: m, Host: e.Host, Event: ce, Horizon: w.horizon}
 	if state, ok := strings.CutPrefix(e.Event, "PROCESS_STATE_"); ok {
 		w.serial = e.Serial
-		w.state(m, e.Host, e.Group, e.Process, state, e.Expected)
+		msg.Processes = []*schema.ProcessRecord{w.processRecord(m, e.Host, e.Group, e.Process, state, e.Expected, ce)}
 	}
+	w.Apply(msg)
 	w.take()
 	return m.Seq
 }
@@ -200,6 +202,14 @@ func (w *world) applyProcess(m alerts.Meta, s *schema.ProcessRecord) {
 }
 
 func (w *world) state(m alerts.Meta, host, group, process, state string, expected *bool) {
+	w.applyProcess(m, w.processRecord(m, host, group, process, state, expected, nil))
+}
+
+// processRecord is that of a process after a message, which may be an event.
+func (w *world) processRecord(
+	m alerts.Meta, host, group, process, state string, expected *bool, ce *schema.CloudEvent[*schema.Event],
+) *schema.ProcessRecord {
+	old := w.states[host+"/"+group+"/"+process]
 	s := schema.ProcessRecord{
 		Host: host, Group: group, Process: process, State: state, Since: schema.Time{Time: m.Stored}, Expected: expected,
 		Seq: m.Seq, Updated: schema.Time{Time: m.Stored}, Boot: "4f0c6d1e2a90b7c3", Serial: w.serial, Snapshot: w.shown,
@@ -207,8 +217,12 @@ func (w *world) state(m alerts.Meta, host, group, process, state string, expecte
 	if state == "GONE" {
 		s.State, s.Gone = "RUNNING", &schema.Time{Time: m.Stored}
 	}
+	s.Crashes = old.Crashes
+	if ce != nil && ce.Data.IsCrash() {
+		s.Crashes = crashes.Add(s.Crashes, ce.Time.Time, t0.Add(-48*time.Hour))
+	}
 	w.states[host+"/"+group+"/"+process] = s
-	w.applyProcess(m, &s)
+	return &s
 }
 
 // snapshot hands in a state that no event has shown.

@@ -53,7 +53,7 @@ type watch struct {
 }
 
 // cause is the part of an id that says which silence it is.
-func (w *watch) cause() string { return idOf(w.host.seen, w.host.name) }
+func (w *watch) cause() string { return w.host.name + "/" + timeID(w.host.seen) }
 
 // host returns what is known of a host, and begins to watch it.
 func (hs *hosts) host(name string, at time.Time) *host {
@@ -80,18 +80,19 @@ func (hs *hosts) schedule(w *watch, at time.Time) {
 	hs.book.Clock.Set(&w.timer, clock.Later(at, hs.book.Clock.Now()))
 }
 
-// noteSeen takes a sign of life of a host.
-func (hs *hosts) noteSeen(m Meta, name string) {
-	h := hs.host(name, m.Stored)
+// noteSeen takes a sign of life of the host that has sent a message.
+func (hs *hosts) noteSeen(m *Message) {
+	stored := m.Meta.Stored
+	h := hs.host(m.Host, stored)
 	if h.several {
 		return // its record says when each supervisord was seen, see followMostSilent
 	}
-	h.seen = clock.Later(h.seen, m.Stored)
+	h.seen = clock.Later(h.seen, stored)
 	for _, w := range h.watches {
-		if w.inc == nil || w.inc.Knows(m) || hs.restored.knows(m) {
+		if w.inc == nil || w.inc.Knows(m.Meta) || hs.restored.knows(m.Meta) {
 			continue
 		}
-		hs.endSilence(w, m.Stored)
+		hs.endSilence(w, stored)
 	}
 }
 

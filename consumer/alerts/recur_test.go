@@ -93,12 +93,12 @@ func TestFlapping(t *testing.T) {
 			n.Alert.Process, n.Alert.Count, r.Times, max(0, r.Since.Sub(t0)), time.Duration(r.RunMS)*time.Millisecond, n.Alert.Opened.Sub(t0), n.Alert.Ended, n.Alert.State))
 	}
 	want := []string{
-		"39s firing api_00 count 1: 0 times since 0s, runs 0s, opened 39s  ",
+		"39s firing api_00 count 1: 0 times since 0s, runs 0s, opened 39s  EXITED",
 		"1m10s resolved api_00 count 1: 0 times since 0s, runs 0s, opened 39s recovered RUNNING",
-		"1m19s firing api_00 count 2: 1 times since 1m10s, runs 0s, opened 39s  ",
-		"16m19s update api_00 count 24: 22 times since 1m19s, runs 40s, opened 39s  ",
-		"4h16m19s update api_00 count 384: 360 times since 16m19s, runs 40s, opened 39s  ",
-		"5h0m1s firing other count 1: 0 times since 0s, runs 0s, opened 5h0m1s  ",
+		"1m19s firing api_00 count 2: 1 times since 1m10s, runs 0s, opened 39s  EXITED",
+		"16m19s update api_00 count 24: 22 times since 1m19s, runs 40s, opened 39s  RUNNING",
+		"4h16m19s update api_00 count 384: 360 times since 16m19s, runs 40s, opened 39s  RUNNING",
+		"5h0m1s firing other count 1: 0 times since 0s, runs 0s, opened 5h0m1s  EXITED",
 		"5h0m31s resolved other count 1: 0 times since 0s, runs 0s, opened 5h0m1s recovered RUNNING",
 		"5h5m0s resolved api_00 count 450: 66 times since 4h16m19s, runs 40s, opened 39s recovered RUNNING",
 	}

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"supernats/consumer/alerts"
+	"supernats/consumer/crashes"
 	"supernats/consumer/rules"
 	"supernats/schema"
 )
@@ -288,6 +289,10 @@ func (x *daemon) process(msg *alerts.Message, name, state string, expected *bool
 	}
 	if gone {
 		s.State, s.Gone = old.State, &schema.Time{Time: m.Stored}
+	}
+	s.Crashes = old.Crashes
+	if e := msg.Event; e != nil && e.Data.IsCrash() {
+		s.Crashes = crashes.Add(s.Crashes, e.Time.Time, t0.Add(-48*time.Hour))
 	}
 	x.states[key] = s
 	x.dirty[key] = true

@@ -46,6 +46,9 @@ func processSteps(r *schema.ProcessRecord) (*schema.ProcessRecord, []func()) {
 	return &p, []func(){func() {
 		p.Exit = shortenExit(p.Exit, shortText)
 		p.Last = nil
+		if p.Crashes != nil { // none is known of the time before
+			p.Crashes = &schema.Crashes{Since: p.Updated}
+		}
 	}}
 }
 

@@ -166,6 +166,9 @@ func (i *Incident) Annotations(lines int) map[string]string {
 	if ev := wording.LastEvent(a); ev != nil && !i.IsResolved() {
 		lastLife(ev, notes)
 	}
+	addUnlessThere(notes, map[string]string{
+		"state": a.State, "crashes": CrashesLately(&Notification{Time: i.Time, Data: a}),
+	})
 	if address := a.Labels[LabelAddress]; address != "" {
 		notes[LabelAddress] = strings.ToValidUTF8(address, "\ufffd")
 	}
@@ -177,11 +180,16 @@ func (i *Incident) Annotations(lines int) map[string]string {
 // lastLife annotates how the last event's life of a process ended, where the rule has no
 // annotation of that name.
 func lastLife(ev *schema.AlertEvent, notes map[string]string) {
-	for name, value := range map[string]string{
+	addUnlessThere(notes, map[string]string{
 		"ran":           strings.TrimPrefix(wording.Ran(ev.Ran), "ran "),
 		"out_of_memory": wording.OutOfMemory(ev.Exit),
 		"last_look":     wording.LastLook(ev),
-	} {
+	})
+}
+
+// addUnlessThere adds annotations of which the rule has none of its own.
+func addUnlessThere(notes, more map[string]string) {
+	for name, value := range more {
 		if notes[name] == "" {
 			notes[name] = value
 		}

@@ -83,3 +83,31 @@ func TestALackOfMemoryIsSaid(t *testing.T) {
 		t.Errorf("the annotation of the rule has become %q", got)
 	}
 }
+
+// What the process does now, and how often it crashed lately.
+func TestThePresentIsSaid(t *testing.T) {
+	n := notifytest.Firing("a", func(a *schema.Notification) {
+		a.State = schema.StateRunning
+		a.Crashes = &schema.RecentCrashes{LastHour: 3, LastDay: 17}
+	})
+	const crashes = "3 in the last hour, 17 in the last 24 hours"
+	want := "FIRING web1 api:api_00 exited unexpectedly (exit code 1), now RUNNING, crashes: " + crashes
+	if got := notify.LineOf(n).String(); got != want {
+		t.Errorf("line: %s", got)
+	}
+	notes := notify.Incidents([]*notify.Notification{n})[0].Annotations(10)
+	if notes["state"] != schema.StateRunning || notes["crashes"] != crashes {
+		t.Errorf("annotations: %v", notes)
+	}
+
+	// What the line has said, it says once.
+	n.Data.State, n.Data.Crashes = schema.StateExited, &schema.RecentCrashes{LastHour: 1, LastDay: 1}
+	if got, want := notify.LineOf(n).String(), "FIRING web1 api:api_00 exited unexpectedly (exit code 1)"; got != want {
+		t.Errorf("line: %s", got)
+	}
+
+	n.Data.Annotations = map[string]string{"state": "of Austria"}
+	if got := notify.Incidents([]*notify.Notification{n})[0].Annotations(10)["state"]; got != "of Austria" {
+		t.Errorf("the annotation of the rule has become %q", got)
+	}
+}

@@ -89,6 +89,7 @@ func tail(n *Notification, recurrence, late string) string {
 		}
 	}
 
+	b.WriteString(presentOf(n))
 	b.WriteString(late)
 	if s := RecoveredSince(a); s != "" {
 		if late != "" {
@@ -97,6 +98,22 @@ func tail(n *Notification, recurrence, late string) string {
 		b.WriteString(", " + s)
 	}
 	return b.String()
+}
+
+// presentOf is what the process of an open alert does now, and how often it crashed lately,
+// where the line does not say it already.
+func presentOf(n *Notification) string {
+	s := ""
+	if n.Type == schema.TypeAlertResolved {
+		return s
+	}
+	if ev := wording.LastEvent(n.Data); n.Data.State != "" && (ev == nil || ev.Event != "PROCESS_STATE_"+n.Data.State) {
+		s = ", now " + wording.Clip(n.Data.State, wording.MaxName)
+	}
+	if c := n.Data.Crashes; c != nil && c.LastDay > 1 {
+		s += ", crashes: " + CrashesLately(n)
+	}
+	return s
 }
 
 // String is the line as plain text.

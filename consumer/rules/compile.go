@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 	"unicode"
 
 	"supernats/schema"
@@ -138,46 +137,6 @@ func compileGroupBy(r *Rule, c Config) error {
 	case schema.KindSilent, schema.KindLoss, schema.KindTrouble: // about no process, so about one thing
 		r.byGroup = true
 		r.byProcess = true
-	}
-	return wrong.err()
-}
-
-// compileTimes takes a rule's own settings, or the shared ones.
-func compileTimes(r *Rule, c Config, o Options) error {
-	// Why two of them must not be zero.
-	const (
-		alone   = "every event would be reported by itself"
-		endless = "an open alert would be repeated without end"
-	)
-	var wrong mistakes
-	for _, d := range []struct {
-		key    string
-		own    *schema.Duration
-		shared time.Duration
-		to     *time.Duration
-		why    string
-	}{
-		{"group_wait", c.GroupWait, o.GroupWait, &r.GroupWait, ""},
-		{"group_interval", c.GroupInterval, o.GroupInterval, &r.GroupInterval, alone},
-		{"repeat_interval", c.RepeatInterval, o.RepeatInterval, &r.RepeatInterval, endless},
-		{"resolve_after", c.ResolveAfter, o.ResolveAfter, &r.ResolveAfter, ""},
-	} {
-		*d.to = d.shared
-		if d.own != nil {
-			*d.to = time.Duration(*d.own)
-		}
-
-		if *d.to < 0 {
-			wrong.add(d.key, "found %v, allowed is a duration that is not negative", schema.Duration(*d.to))
-		}
-		if d.own != nil && *d.own == 0 && d.why != "" {
-			wrong.add(d.key, "found 0s, allowed is a duration above zero: %s", d.why)
-		}
-	}
-
-	r.SendResolved = o.SendResolved
-	if c.SendResolved != nil {
-		r.SendResolved = *c.SendResolved
 	}
 	return wrong.err()
 }

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 	"text/template"
 	"time"
 
+	"supernats/consumer/templating"
 	"supernats/schema"
 )
 
@@ -21,18 +21,7 @@ type text struct {
 }
 
 // functions are what templates may call besides those of text/template.
-var functions = template.FuncMap{
-	"upper":   strings.ToUpper,
-	"lower":   strings.ToLower,
-	"trim":    strings.TrimSpace,
-	"join":    func(sep string, list []string) string { return strings.Join(list, sep) },
-	"replace": func(from, to, s string) string { return strings.ReplaceAll(s, from, to) },
-	"default": func(other, s string) string {
-		if s == "" {
-			return other
-		}
-		return s
-	},
+var functions = templating.Functions(map[string]any{
 	"truncate": func(n int, s string) string {
 		if r := []rune(s); n >= 0 && len(r) > n {
 			return string(r[:n])
@@ -42,12 +31,11 @@ var functions = template.FuncMap{
 	"lastLines": lastLines,
 	"duration":  durationText,
 	"date":      func(layout string, t time.Time) string { return t.UTC().Format(layout) },
-	"bytes":     bytesText,
 	"json": func(v any) (string, error) {
 		b, err := json.Marshal(v)
 		return string(b), err
 	},
-}
+})
 
 // durationText writes whole seconds, and of less than one milliseconds.
 func durationText(d time.Duration) string {
@@ -56,17 +44,6 @@ func durationText(d time.Duration) string {
 		unit = time.Millisecond
 	}
 	return schema.Duration(d.Round(unit)).String()
-}
-
-// bytesText writes a number of bytes: "2.0 GiB".
-func bytesText(n any) (string, error) {
-	switch v := reflect.ValueOf(n); {
-	case v.CanUint():
-		return schema.Bytes(v.Uint()), nil
-	case v.CanInt() && v.Int() >= 0:
-		return schema.Bytes(uint64(v.Int())), nil
-	}
-	return "", fmt.Errorf("bytes: found %v, want a number of bytes", n)
 }
 
 func lastLines(n int, s string) string {
@@ -140,18 +117,9 @@ const maxText = 16 << 10
 
 var errLong = fmt.Errorf("the text is longer than %d bytes", maxText)
 
-type limited struct{ strings.Builder }
-
-func (w *limited) Write(p []byte) (int, error) {
-	if w.Len()+len(p) > maxText {
-		return 0, errLong
-	}
-	return w.Builder.Write(p)
-}
-
 func execute(t *template.Template, v *View) (string, error) {
-	var w limited
-	err := t.Execute(&w, v)
+	w := &templating.Limited{Most: maxText, TooLong: errLong}
+	err := t.Execute(w, v)
 	return strings.ToValidUTF8(w.String(), "\ufffd"), err
 }
 

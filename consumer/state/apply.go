@@ -1,6 +1,7 @@
 package state
 
 import (
+	"supernats/consumer/crashes"
 	"supernats/consumer/state/lives"
 	"supernats/schema"
 )
@@ -28,7 +29,7 @@ func (f *Fleet) Event(m Meta, ce *schema.CloudEvent[*schema.Event]) Changes {
 		}
 		f.changes.sort(0)
 	case e.Event == schema.SupervisorStateChangeRunning:
-		f.changes.addGap(h, m, boot) // a reload drops what its listeners have not read
+		f.changes.addGap(h, m, boot, noteGap) // a reload drops what its listeners have not read
 	}
 	return f.changes
 }
@@ -51,9 +52,10 @@ func (f *Fleet) processEvent(h *host, m Meta, ce *schema.CloudEvent[*schema.Even
 	}
 
 	before := countedAs(&p.rec)
+	crashed := p.rec.Crashes
 	if claim == lives.ClaimConflict || claim == lives.ClaimNothing {
 		if m.Seq > p.rec.Seq {
-			countEvent(&p.rec, e)
+			countEvent(&p.rec, m, ce)
 			p.rec.Seq = m.Seq
 			f.changes.addChanged(h, p, before)
 		}
@@ -61,6 +63,9 @@ func (f *Fleet) processEvent(h *host, m Meta, ce *schema.CloudEvent[*schema.Even
 	}
 	if applyEvent(&p.rec, m, ce, to, boot) {
 		f.changes.addChanged(h, p, before)
+	}
+	if lost := h.lives.Record.LastLoss; lost != nil && p.rec.Crashes != crashed {
+		p.rec.Crashes = crashes.MissedUpTo(p.rec.Crashes, lost.Time) // it may not have been counted then
 	}
 }
 
@@ -167,7 +172,7 @@ func (f *Fleet) Loss(m Meta, ce *schema.CloudEvent[*schema.Loss]) Changes {
 	for i := range ce.Data.Processes {
 		f.countUnread(h, m, ce.Data, &ce.Data.Processes[i])
 	}
-	f.changes.addGap(h, m, ce.Data.Boot)
+	f.changes.addGap(h, m, ce.Data.Boot, noteLoss)
 	return f.changes
 }
 
@@ -186,6 +191,7 @@ func (f *Fleet) countUnread(h *host, m Meta, loss *schema.Loss, l *schema.LossPr
 		r.Starts = lives.Sum(r.Starts, uint64(max(l.Starts, 0)))
 		r.Exits = lives.Sum(r.Exits, uint64(max(l.Exits, 0)))
 		r.Seq = m.Seq
+		r.Crashes = crashes.MissedUpTo(r.Crashes, schema.Instant(m.Stored))
 		if r.Snapshot != nil && r.Boot == boot {
 			markGap(r)
 		}

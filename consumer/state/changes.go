@@ -66,12 +66,12 @@ func (c *Changes) sort(from int) {
 }
 
 // addGap notes that events of a boot are missing; of all boots if it is empty.
-func (c *Changes) addGap(h *host, m Meta, boot string) {
+func (c *Changes) addGap(h *host, m Meta, boot string, note func(*schema.ProcessRecord, Meta) bool) {
 	for _, p := range h.processes {
 		if boot != "" && p.rec.Boot != boot {
 			continue
 		}
-		c.apply(h, p, func(r *schema.ProcessRecord) bool { return noteGap(r, m) })
+		c.apply(h, p, func(r *schema.ProcessRecord) bool { return note(r, m) })
 	}
 	c.sort(0)
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"supernats/consumer/crashes"
 	"supernats/schema"
 )
 
@@ -39,7 +40,7 @@ func applyEvent(
 	if m.Seq <= r.Seq || boot == r.Boot && e.Serial <= r.Serial {
 		return false
 	}
-	countEvent(r, e)
+	countEvent(r, m, ce)
 	noteDeath(r, ce)
 	if isShown(r, boot, ce, canFollow(r, e, to)) {
 		r.Serial = e.Serial
@@ -54,9 +55,11 @@ func applyEvent(
 	if r.State != to || r.PID != pid || r.Gone != nil {
 		r.Updated = schema.Time{Time: m.Stored}
 	}
+	noteStart(r, to, ce.Time)
 	r.State = to
 	r.Since = ce.Time
 	r.PID = pid
+	r.ExitStatus = nil
 	r.Gone = nil
 	r.Snapshot = nil
 	r.Boot = boot
@@ -66,17 +69,46 @@ func applyEvent(
 }
 
 // countEvent counts what happened, whatever is known of the state by now.
-func countEvent(r *schema.ProcessRecord, e *schema.Event) {
-	switch e.Event {
+func countEvent(r *schema.ProcessRecord, m Meta, ce *schema.CloudEvent[*schema.Event]) {
+	switch ce.Data.Event {
 	case schema.ProcessStateStarting:
 		r.Starts++
 	case schema.ProcessStateExited:
 		r.Exits++
-		if e.UnexpectedExit() {
+		if ce.Data.UnexpectedExit() {
 			r.UnexpectedExits++
 		}
 	case schema.ProcessStateFatal:
 		r.Fatals++
+	}
+	if ce.Data.IsCrash() {
+		countCrash(r, m, ce.Time)
+	}
+}
+
+// countCrash counts one of the last day. A clock may be a little ahead.
+func countCrash(r *schema.ProcessRecord, m Meta, happened schema.Time) {
+	stored := schema.Instant(m.Stored)
+	at, since := happened.Time, r.Recorded.Time
+	if at.After(stored) {
+		at = stored
+	}
+	if r.Crashes == nil && since.IsZero() {
+		since = stored // an earlier version did not count those before
+	}
+	r.Crashes = crashes.Add(r.Crashes, at, since)
+}
+
+// noteStart keeps when a process was started that changes to a state. If the events before
+// are missing, it is not known: the next snapshot has it.
+func noteStart(r *schema.ProcessRecord, to string, at schema.Time) {
+	switch {
+	case to == schema.StateStarting:
+		r.Started = new(at)
+	case to == schema.StateRunning && r.State == schema.StateStarting:
+	case to == schema.StateStopping && schema.IsUp(r.State):
+	default:
+		r.Started = nil
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"supernats/consumer/crashes"
 	"supernats/consumer/state"
 	"supernats/schema"
 )
@@ -68,19 +69,27 @@ func TestApply(t *testing.T) {
 		change(&r)
 		return &r
 	}
+	// crashesIn are those of some messages, of a record that does not say since when it is there.
+	crashesIn := func(messages ...int) (all *schema.Crashes) {
+		for _, n := range messages {
+			all = crashes.Add(all, at(n).Time, meta(messages[0]).Stored)
+		}
+		return all
+	}
 	running := []step{{event: "STARTING", boot: "a", serial: 2}, {event: "RUNNING", boot: "a", serial: 5, pid: 100}}
 	for name, c := range map[string]struct {
 		steps []step
 		want  *schema.ProcessRecord
 	}{
 		"started": {steps: running, want: with(func(r *schema.ProcessRecord) {
+			r.Started = atp(1)
 			r.State, r.Since, r.PID, r.Starts, r.Serial, r.Seq = "RUNNING", at(2), 100, 1, 5, 2
 		})},
 		"crashed": {
 			steps: append(slices.Clone(running), step{event: "EXITED", boot: "a", serial: 6, pid: 100, expected: p(false), exit: code}),
 			want: with(func(r *schema.ProcessRecord) {
 				r.State, r.Since, r.Serial, r.Seq = "EXITED", at(3), 6, 3
-				r.Starts, r.Exits, r.UnexpectedExits = 1, 1, 1
+				r.Starts, r.Exits, r.UnexpectedExits, r.Crashes = 1, 1, 1, crashesIn(3)
 				r.Expected, r.Exit, r.LastExit = p(false), code, atp(3)
 			}),
 		},
@@ -89,8 +98,9 @@ func TestApply(t *testing.T) {
 				step{event: "EXITED", boot: "a", serial: 6, pid: 100, expected: p(false), exit: killed},
 				step{event: "STARTING", boot: "a", serial: 7}, step{event: "RUNNING", boot: "a", serial: 8, pid: 101}),
 			want: with(func(r *schema.ProcessRecord) {
+				r.Started = atp(4)
 				r.State, r.Since, r.PID, r.Serial, r.Seq = "RUNNING", at(5), 101, 8, 5
-				r.Starts, r.Exits, r.UnexpectedExits = 2, 1, 1
+				r.Starts, r.Exits, r.UnexpectedExits, r.Crashes = 2, 1, 1, crashesIn(3)
 				r.Expected, r.Exit, r.LastExit = p(false), killed, atp(3)
 			}),
 		},
@@ -111,7 +121,7 @@ func TestApply(t *testing.T) {
 			},
 			want: with(func(r *schema.ProcessRecord) {
 				r.State, r.Since, r.Serial, r.Seq = "FATAL", at(5), 5, 5
-				r.Starts, r.Fatals, r.LastExit = 2, 1, atp(4)
+				r.Starts, r.Fatals, r.LastExit, r.Crashes = 2, 1, atp(4), crashesIn(2, 4)
 			}),
 		},
 		"FATAL keeps the reason of the last BACKOFF": {
@@ -121,6 +131,7 @@ func TestApply(t *testing.T) {
 			},
 			want: with(func(r *schema.ProcessRecord) {
 				r.State, r.Since, r.Serial, r.Seq, r.Fatals, r.LastExit, r.Exit = "FATAL", at(2), 5, 2, 1, atp(1), code
+				r.Crashes = crashesIn(1)
 			}),
 		},
 		"FATAL with its own reason": {
@@ -132,6 +143,7 @@ func TestApply(t *testing.T) {
 		"stopping": {
 			steps: append(slices.Clone(running), step{event: "STOPPING", boot: "a", serial: 6, pid: 100}),
 			want: with(func(r *schema.ProcessRecord) {
+				r.Started = atp(1)
 				r.State, r.Since, r.PID, r.Serial, r.Seq, r.Starts = "STOPPING", at(3), 100, 6, 3, 1
 			}),
 		},
@@ -144,18 +156,21 @@ func TestApply(t *testing.T) {
 		"reload: other serials within the boot": {
 			steps: append(slices.Clone(running), step{event: "STOPPED", boot: "a", serial: 60, pid: 100}, step{event: "STARTING", boot: "a", serial: 1000}),
 			want: with(func(r *schema.ProcessRecord) {
+				r.Started = atp(4)
 				r.State, r.Since, r.Serial, r.Seq, r.Starts = "STARTING", at(4), 1000, 4, 2
 			}),
 		},
 		"a new boot begins at serial 0": {
 			steps: append(slices.Clone(running), step{event: "STARTING", boot: "b", serial: 0}),
 			want: with(func(r *schema.ProcessRecord) {
+				r.Started = atp(3)
 				r.State, r.Since, r.Boot, r.Serial, r.Seq, r.Starts = "STARTING", at(3), "b", 0, 3, 2
 			}),
 		},
 		"an older serial of the same boot": {
 			steps: append(slices.Clone(running), step{event: "STARTING", boot: "a", serial: 2}, step{event: "FATAL", boot: "a", serial: 4}, step{event: "RUNNING", boot: "a", serial: 5, pid: 100}),
 			want: with(func(r *schema.ProcessRecord) {
+				r.Started = atp(1)
 				r.State, r.Since, r.PID, r.Starts, r.Serial, r.Seq = "RUNNING", at(2), 100, 1, 5, 2
 			}),
 		},

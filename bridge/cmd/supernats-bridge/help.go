@@ -13,7 +13,7 @@ import (
 var examples = map[string][]string{
 	"": {
 		"supernats-bridge conf --nats-url nats://nats-1:4222 > /etc/supervisor/conf.d/supernats.conf",
-		"supernats-bridge --nats-url nats://nats-1:4222 --listen 127.0.0.1:9100",
+		"supernats-bridge conf --nats-url nats://nats-1:4222 --listen 127.0.0.1:9876",
 	},
 	"conf": {
 		"supernats-bridge conf",
@@ -23,6 +23,10 @@ var examples = map[string][]string{
 	"spool": {
 		"supernats-bridge spool",
 		"supernats-bridge spool --spool-dir /var/lib/supernats/web1 --dump",
+	},
+	"doctor": {
+		"supernats-bridge doctor",
+		"supernats-bridge doctor --supervisord-conf /opt/app/supervisord.conf -o json",
 	},
 	"man": {
 		"supernats-bridge man --dir /usr/local/share/man/man1",
@@ -39,6 +43,11 @@ var helpTexts = kong.Vars{
 	"help_run": "Run as the command of an [eventlistener:x] section (the default).",
 	"help_conf": "Print such sections, ready to paste, with the settings that lose nothing and the flags given here: " +
 		"one for the output of programs, one for all other events.",
+	"help_doctor": "Examine this machine's supervisord and its sections of the bridge: " +
+		"what is wrong, where it stands, and the command that fixes it.",
+	"help_supervisord_conf": "supervisord's configuration " +
+		"(default: /etc/supervisord.conf or /etc/supervisor/supervisord.conf).",
+	"help_output": "Output form: table, json or jsonl (default: table on a terminal, jsonl elsewhere).",
 	"help_one_section": "Print one section, " +
 		"in which the output of programs shares supervisord's buffer with all other events.",
 	"help_stderr_logfile": "Where the bridge's log goes, as it is to stand in supervisord's configuration " +

@@ -7,6 +7,9 @@
 //  4. an alert about the same host of a rule in inhibited_by: until it ends;
 //  5. the horizon: what time alone has made must not be older than what an event may be.
 //
+// How many notifications there are is none of its business: what bounds that belongs into
+// package incident, into Notifier.
+//
 // A gate is asked and keeps nothing of what it holds back: see package incident for that.
 // It never blocks. It takes some 100 bytes for each silence, each host that restarts and
 // each pair of host and inhibiting rule that fires; a verdict looks at every silence.

@@ -88,7 +88,7 @@ func NewBook(set *rules.Set, hosts Hosts) *Book {
 	b.Journal = Journal{register: &b.Register}
 	b.Notifier = Notifier{
 		clock: &b.Clock, gate: b.Gate, counts: b.Counts,
-		limits: &b.Register.limits, journal: &b.Journal, hosts: hosts,
+		limits: &b.Register.limits, journal: &b.Journal, roster: &b.Register.Roster, hosts: hosts,
 		held: map[string]map[*Incident]struct{}{},
 	}
 	return b

@@ -52,7 +52,10 @@ func (inc *Incident) describeEnd(n *schema.Notification) {
 	if n.Ended == "" {
 		n.Ended = schema.EndedRecovered
 	}
-	n.State = inc.rec.State
+	if n.State != inc.rec.State {
+		n.State = inc.rec.State
+		n.StateSince = nil
+	}
 }
 
 // whyWell says how it is known that a process has recovered.

@@ -6,6 +6,7 @@ import (
 	"supernats/consumer/alerts/backlog"
 	"supernats/consumer/alerts/clock"
 	"supernats/consumer/alerts/member"
+	"supernats/consumer/alerts/recur"
 	"supernats/consumer/rules"
 	"supernats/schema"
 )
@@ -17,7 +18,7 @@ import (
 //	pending ────────────────────────▶ firing ────────────────────────▶ resolved ──▶ forgotten
 //	   │  within passed, or it is          ▲                              │   keepClosed passed, and
 //	   ▼  no longer true                   └──────────────────────────────┘   its end is stored
-//	forgotten                                matched within window, see recur.go
+//	forgotten                                matched within window, see package recur
 type Incident struct {
 	rule *rules.Rule
 	key  rules.Key
@@ -80,7 +81,7 @@ func (inc *Incident) isAboutMany() bool {
 // startOver begins another alert in the place of one that is over.
 func (inc *Incident) startOver() {
 	inc.rec = schema.Alert{
-		Prior: priorOf(&inc.rec),
+		Prior: recur.PriorOf(&inc.rec),
 		Rule:  inc.rule.Name, Severity: inc.rule.Severity, Kind: inc.rule.Kind, Notify: inc.rule.Notify,
 		Phase: schema.PhasePending,
 		Host:  inc.key.Host, Group: inc.key.Group, Process: inc.key.Process,

@@ -37,8 +37,8 @@ type Journal struct {
 	lost uint64
 }
 
-// Read notes that a message was read.
-func (j *Journal) Read(m clock.Meta) { j.read.Raise(m.Seq, m.Stored) }
+// Read notes that a message was read, and when it was stored.
+func (j *Journal) Read(seq uint64, stored time.Time) { j.read.Raise(seq, stored) }
 
 // LastRead is the last message that was read.
 func (j *Journal) LastRead() clock.Mark { return j.read }

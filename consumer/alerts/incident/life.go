@@ -6,6 +6,7 @@ import (
 
 	"supernats/consumer/alerts/clock"
 	"supernats/consumer/alerts/member"
+	"supernats/consumer/alerts/recur"
 	"supernats/schema"
 )
 
@@ -23,7 +24,7 @@ func (b *Book) Match(inc *Incident, p *member.Process, ev *schema.AlertEvent, m 
 func (b *Book) addMatch(inc *Incident, p *member.Process, ev *schema.AlertEvent, m clock.Meta, well bool) {
 	b.Counts[inc.rule.Index].Matched++
 	mem, before := b.Register.join(inc, p)
-	if inc.Fires() && (!before || inc.wasQuiet(ev)) {
+	if inc.Fires() && (!before || recur.WasQuiet(&inc.rec, inc.rule, ev)) {
 		inc.rec.Updates = 0 // it must not wait for long because of another one, or of what was long ago
 	}
 

@@ -21,6 +21,9 @@ const (
 
 	// maxListed is how many events are in one notification at most.
 	maxListed = rules.MaxCount
+	// maxFlapping is how many events of one process wait to be listed. What is between the
+	// first and the last of them is only counted.
+	maxFlapping = 4 * maxListed
 	// maxHeld is how many events of one alert are kept while it is held back.
 	maxHeld = 10_000
 

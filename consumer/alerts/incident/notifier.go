@@ -6,18 +6,24 @@ import (
 	"supernats/consumer/alerts/backlog"
 	"supernats/consumer/alerts/clock"
 	"supernats/consumer/alerts/gate"
+	"supernats/consumer/alerts/member"
+	"supernats/consumer/alerts/recur"
+	"supernats/consumer/crashes"
 	"supernats/consumer/rules"
 	"supernats/schema"
 )
 
-// Notifier decides whether and when an incident is reported: now, later, or never. What it
-// points to belongs to its Book.
+// Notifier decides whether and when an incident is reported: now, later, or never. How many
+// notifications there are is decided here alone: a new bound for it belongs into reportNews,
+// what holds one back whatever their number into package gate. What it points to belongs to
+// its Book.
 type Notifier struct {
 	clock   *clock.Clock
 	gate    *gate.Gate
 	counts  []Counts
 	limits  *limits
 	journal *Journal
+	roster  *member.Roster
 	hosts   Hosts
 
 	backlog backlog.Backlog
@@ -38,8 +44,8 @@ func (n *Notifier) giveUp(inc *Incident) {
 // that is now.
 func (n *Notifier) reportNews(inc *Incident, at time.Time) {
 	if inc.rec.Notified != nil && !inc.rec.Again {
-		due := inc.rec.Notified.Add(inc.updateAfter())
-		if quiet := at.Add(inc.quietAfter()); quiet.Before(due) {
+		due := inc.rec.Notified.Add(recur.UpdateAfter(&inc.rec, inc.rule))
+		if quiet := at.Add(recur.QuietAfter(&inc.rec, inc.rule)); quiet.Before(due) {
 			due = quiet
 		}
 		inc.due = clock.Later(due, at)
@@ -54,7 +60,7 @@ func (n *Notifier) reportNews(inc *Incident, at time.Time) {
 }
 
 // isFull reports whether no more events of an incident may wait. What one process does can
-// wait all the same: see recur.go.
+// wait all the same: see package recur.
 func (n *Notifier) isFull(inc *Incident, at time.Time) bool {
 	if len(inc.unsent.Events) >= n.limits.mostListed(inc) {
 		if inc.isAboutMany() || inc.rec.Notifications == 0 || n.verdict(inc, at).Held() {
@@ -150,8 +156,9 @@ func (n *Notifier) notify(inc *Incident, resolved bool, at time.Time) {
 	rec.Notifications++
 	note := backlog.NotificationOf(rec, typ, events, at)
 	if last {
-		inc.describeRecurrence(note.Alert)
+		note.Alert.Recurring = recur.Describe(rec, inc.isAboutMany())
 	}
+	n.describeProcess(inc, note.Alert, at)
 	if resolved {
 		inc.describeEnd(note.Alert)
 	}
@@ -164,6 +171,22 @@ func (n *Notifier) notify(inc *Incident, resolved bool, at time.Time) {
 	n.journal.markChanged(inc, at)
 	n.counts[inc.rule.Index].Notified++
 	n.backlog.Put(note)
+}
+
+// describeProcess adds to a notification what the record of its process says now, where
+// it is about one: the state, and how often it crashed lately.
+func (n *Notifier) describeProcess(inc *Incident, note *schema.Notification, at time.Time) {
+	if inc.isAboutMany() {
+		return
+	}
+	p := n.roster.Lookup(member.Name{Host: inc.key.Host, Group: inc.key.Group, Process: inc.key.Process})
+	if p == nil {
+		return
+	}
+
+	note.State = p.Now.State
+	note.StateSince = timeOf(p.Now.Since)
+	note.Crashes = crashes.Recent(p.Now.Crashes, at)
 }
 
 // renderTexts makes the labels and annotations of the next notification.

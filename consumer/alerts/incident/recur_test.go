@@ -22,31 +22,6 @@ func firing() *Incident {
 	return &Incident{rule: r, rec: schema.Alert{Phase: schema.PhaseFiring}}
 }
 
-// The more often it was reported, the later it is again; repeat_interval is the most.
-func TestUpdateAfter(t *testing.T) {
-	for _, c := range []struct {
-		name    string
-		updates int
-		repeat  time.Duration
-		want    time.Duration
-	}{
-		{name: "the first update", updates: 0, repeat: 4 * hour, want: 5 * minute},
-		{name: "the second", updates: 1, repeat: 4 * hour, want: 15 * minute},
-		{name: "all others", updates: 2, repeat: 5 * hour, want: 4 * hour},
-		{name: "not later than it is repeated", updates: 7, repeat: hour, want: hour},
-		{name: "nor than the second", updates: 1, repeat: 10 * minute, want: 10 * minute},
-		{name: "it is never repeated", updates: 2, repeat: 0, want: 4 * hour},
-		{name: "it is repeated all the time", updates: 2, repeat: time.Second, want: 5 * minute},
-	} {
-		inc := firing()
-		inc.rec.Updates = c.updates
-		inc.rule.RepeatInterval = c.repeat
-		if got := inc.updateAfter(); got != c.want {
-			t.Errorf("%s: %v, want %v", c.name, got, c.want)
-		}
-	}
-}
-
 // A match soon after the end continues the alert, and the next end must hold for longer.
 func TestContinuePrior(t *testing.T) {
 	for _, c := range []struct {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 
 	"supernats/consumer/alerts/clock"
 	"supernats/consumer/rules"
@@ -31,6 +32,9 @@ type Process struct {
 	Snapshot bool
 	// Rules are those over states that select the process.
 	Rules []*rules.Rule
+	// Now is what its record says, which may be ahead of State: while a message is applied
+	// it is what the record says after it.
+	Now Report
 
 	// The record of the process has seen the message seq and, of the supervisord boot, the
 	// event serial.
@@ -40,8 +44,26 @@ type Process struct {
 	memberships []*Member
 }
 
+// Report is what the record of a process says for people.
+type Report struct {
+	// State is empty where it is not known, or supervisord does not have the process any
+	// more. Since is when it entered it.
+	State   string
+	Since   time.Time
+	Crashes *schema.Crashes
+}
+
+// ReportOf is what a record says.
+func ReportOf(s *schema.ProcessRecord) Report {
+	if s.Gone != nil {
+		return Report{Crashes: s.Crashes}
+	}
+	return Report{State: s.State, Since: schema.Instant(s.Since.Time), Crashes: s.Crashes}
+}
+
 // Noted notes which message the record of the process has seen, and which event.
 func (p *Process) Noted(seq uint64, s *schema.ProcessRecord) {
+	p.Now = ReportOf(s)
 	p.seq, p.serial = seq, s.Serial
 	if p.boot != s.Boot {
 		p.boot = strings.Clone(s.Boot)
@@ -122,6 +144,7 @@ func (r *Roster) Release(p *Process) {
 // Forget drops a process whose memberships have ended.
 func (r *Roster) Forget(p *Process) {
 	p.State = ""
+	p.Now = Report{}
 	delete(r.processes, p.Name)
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"supernats/consumer/notify"
 	"supernats/consumer/notify/mail/letter"
+	"supernats/consumer/notify/mail/letter/custom"
 	"supernats/consumer/notify/mail/lettertest"
 	"supernats/consumer/notify/mail/smtptest"
 	"supernats/consumer/wording"
@@ -63,7 +64,7 @@ func TestInjection(t *testing.T) {
 				batch := lettertest.Hostile(evil)[i]
 				m := deliverAll(t, batch, func(r *Receiver) {
 					who := notify.Identity{Instance: evil, Version: evil}
-					r.composer.version, r.composer.writer = evil, letter.NewWriter(&letter.Templates{}, who, time.UTC)
+					r.composer.version, r.composer.writer = evil, letter.NewWriter(&custom.Templates{}, who, time.UTC)
 				})
 				harmless(t, m, fields)
 			}

@@ -13,6 +13,7 @@ import (
 	gomail "github.com/wneessen/go-mail"
 
 	"supernats/consumer/notify/mail/letter"
+	"supernats/consumer/notify/mail/letter/custom"
 )
 
 // settings are a configuration that is right, with what is read from its texts.
@@ -24,7 +25,7 @@ type settings struct {
 	sender *netmail.Address
 	// recipients are as they are written, and envelopes as servers get them.
 	recipients, envelopes []*netmail.Address
-	templates             *letter.Templates
+	templates             *custom.Templates
 	location              *time.Location
 }
 
@@ -125,11 +126,11 @@ func (s *settings) parseLetter(m *mistakes) {
 	if s.location, err = time.LoadLocation(s.cfg.Location); err != nil {
 		m.addf("location: invalid zone %q: want one like Europe/Vienna, UTC or Local", s.cfg.Location)
 	}
-	if s.templates, err = letter.Parse(s.cfg.Subject, s.cfg.Text, s.cfg.HTML); err != nil {
+	if s.templates, err = custom.Parse(s.cfg.Subject, s.cfg.Text, s.cfg.HTML); err != nil {
 		m.add(err)
 		return
 	}
-	m.errs = append(m.errs, s.templates.Check()...)
+	m.errs = append(m.errs, letter.Check(s.templates)...)
 }
 
 // hasToken reports whether the secret is an access token.

@@ -82,7 +82,10 @@ func (r *Replay) Run(ctx context.Context, c *frame.Flags) error {
 func (r *Replay) print(ctx context.Context, events *history.EventReader) error {
 	p := newPrinter(r.Output)
 	err := r.play(ctx, events, p)
-	if p.Count() == 0 {
+	if err == nil && p.Count() == 0 {
+		if terminal.FormFor(os.Stdout, r.Output) == terminal.FormTable {
+			terminal.Say("supernats: no event is stored that matches")
+		}
 		r.HintAtGlobs(inspect.LooksLikeRegexp)
 	}
 	return err

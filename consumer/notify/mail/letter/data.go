@@ -51,6 +51,12 @@ type Alert struct {
 	// long it was or has been open: "4m30s".
 	Opened, Closed time.Time
 	Open           string
+	// State is what the process did when the notification was made, StateSince since when,
+	// and Crashes how often it crashed before: "3 in the last hour, 17 in the last 24
+	// hours". Each is empty where it is not known.
+	State      string
+	StateSince time.Time
+	Crashes    string
 	// Count is how many events matched since the alert opened, Events are those that were
 	// not reported before; an alert may have none.
 	Count  int

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"strconv"
 	"strings"
+	"time"
 
 	"supernats/consumer/notify"
 	"supernats/consumer/notify/mail/summary"
@@ -30,8 +31,12 @@ func (v *view) addFacts(n *notify.Notification, d *Alert) {
 	if last != nil && !over {
 		v.addFact("Ran for", strings.TrimPrefix(wording.Ran(last.Ran), "ran "))
 	}
-	v.addFact("How often", howOften(n))
-	v.addFact("Now", stateNow(n))
+	crashes := notify.CrashesLately(n)
+	v.addFact("Crashes", crashes)
+	if crashes == "" || !strings.Contains(v.Sentence, sinceOpened(a)) { // which has said it
+		v.addFact("How often", howOften(n))
+	}
+	v.addFact("Now", v.stateNow(n))
 	if last != nil && !over {
 		v.addFact("To fix it", last.Fix)
 	}
@@ -57,13 +62,18 @@ func (v *view) addWorst(n *notify.Notification, d *Alert) {
 	v.addFact("Why", why)
 }
 
+// sinceOpened is how often it happened since the alert opened, as sentences say it.
+func sinceOpened(a *schema.Notification) string {
+	return strconv.Itoa(a.Count) + " times since the alert opened"
+}
+
 // howOften is how often it happened, "" for what happened once as far as is known, or for
 // what lasts.
 func howOften(n *notify.Notification) string {
 	a := n.Data
 	since := ""
 	if a.Count > 1 && !wording.IsSilence(a) {
-		since = strconv.Itoa(a.Count) + " times since the alert opened"
+		since = sinceOpened(a)
 	}
 	if r := a.Recurring; r != nil && r.Times > 1 && r.Times < a.Count {
 		until := n.Time.Time
@@ -76,24 +86,17 @@ func howOften(n *notify.Notification) string {
 	return since
 }
 
-// stateNow is what a process does now, "" if that is not known: an event that is late says
-// what it did then.
-func stateNow(n *notify.Notification) string {
+// stateNow is what a process did when the notification was made, and how long ago that is
+// if the mail was not written then; "" if it is not known.
+func (v *view) stateNow(n *notify.Notification) string {
 	a := n.Data
-	last := wording.LastEvent(a)
-	switch {
-	case a.State != "":
-		return summary.Short(a.State)
-	case n.Type == schema.TypeAlertResolved || a.WellSince != nil:
-		return ""
-	case wording.IsSilence(a):
+	if wording.IsSilence(a) && n.Type != schema.TypeAlertResolved && a.WellSince == nil {
 		return "nothing is known of its processes"
-	case last == nil || last.Late || a.Process == "":
-		return ""
-	case last.Event == schema.ProcessStateFatal:
-		return schema.StateFatal + ", down until somebody starts it"
-	case last.Event == schema.ProcessStateBackoff:
-		return schema.StateBackoff + ", supervisord will try again"
 	}
-	return ""
+
+	s := notify.StateNow(n, func(t time.Time) string { return stamp(t, v.Time) })
+	if s != "" && v.Time.Sub(n.Time.Time) >= lateAfter {
+		s += " (as of " + ageText(n.Time.Time, v.Time) + ")"
+	}
+	return s
 }

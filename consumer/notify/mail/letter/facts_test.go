@@ -32,6 +32,10 @@ func TestFacts(t *testing.T) {
 		a.Count = 24
 		a.Recurring = &schema.Recurring{Times: 22, Since: schema.Time{Time: happened.Add(-15 * time.Minute)}}
 	})
+	present := firing(func(a *schema.Notification) {
+		a.Labels, a.State = nil, schema.StateExited
+		a.Crashes = &schema.RecentCrashes{LastHour: 3, LastDay: 17}
+	})
 	trouble := lettertest.Alert(schema.TypeAlertFiring, "bridge-trouble", "web1", "", "", schema.AlertEvent{
 		Event: "supernats.bridge.trouble", Time: schema.Time{Time: happened}, Cause: "disk-full", Fix: "make room",
 	})
@@ -43,11 +47,12 @@ func TestFacts(t *testing.T) {
 	}{
 		{
 			name: "a lack of memory", batch: batch(lettertest.Hungry()),
-			want: "  Where    web1 (192.0.2.11)\n  Since    " + since + "\n  Ran for  2 d 4 h",
+			want: "  Where    web1 (192.0.2.11)\n  Since    " + since + "\n  Ran for  2 d 4 h" +
+				"\n  Crashes  the first in 24 hours\n  Now      EXITED, down unless supervisord restarts it (as of 10m ago)",
 		},
 		{
 			name: "FATAL", batch: batch(event(schema.ProcessStateFatal, false)),
-			want: "  Since  " + since + "\n  Now    FATAL, down until somebody starts it",
+			want: "  Since  " + since + "\n  Now    FATAL, down until somebody starts it (as of 10m ago)",
 		},
 		{
 			name: "late, so nobody knows what it does now", batch: batch(event(schema.ProcessStateFatal, true)),
@@ -59,9 +64,14 @@ func TestFacts(t *testing.T) {
 				"\n  How often  22 times in the last 15 minutes, 24 times since the alert opened",
 		},
 		{
+			name: "what it does now, and how often it crashed lately", batch: batch(present),
+			want: "  Since    " + since + "\n  Crashes  3 in the last hour, 17 in the last 24 hours" +
+				"\n  Now      EXITED, down unless supervisord restarts it (as of 10m ago)",
+		},
+		{
 			name: "recovered", batch: batch(recovered),
 			want: "  Since      " + since + "\n  Until      2026-11-21 19:05:31.833 UTC (5m ago)" +
-				"\n  How often  3 times since the alert opened\n  Now        RUNNING",
+				"\n  How often  3 times since the alert opened\n  Now        RUNNING (as of 10m ago)",
 		},
 		{
 			name: "a trouble", batch: batch(trouble),
@@ -70,7 +80,8 @@ func TestFacts(t *testing.T) {
 		{
 			name: "a digest says it of the worst", batch: lettertest.HungryBatch(),
 			want: "  Worst    importer on web1\n  What     exited unexpectedly\n" +
-				"  Why      SIGKILL, out of memory at 2.0 of 2 GiB\n  Since    " + since + "\n  Ran for  2 d 4 h",
+				"  Why      SIGKILL, out of memory at 2.0 of 2 GiB\n  Since    " + since + "\n  Ran for  2 d 4 h" +
+				"\n  Crashes  the first in 24 hours\n  Now      EXITED, down unless supervisord restarts it (as of 10m ago)",
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -80,12 +80,16 @@ func newAlert(r *report, i int, now time.Time) Alert {
 		Summary:     summary.OwnWords(a),
 		Description: wording.Lines(description, maxParagraph, maxParagraphLine),
 		Opened:      a.Opened.In(now.Location()), Open: summary.OpenFor(a, n.Time.Time),
+		State: summary.Short(a.State), Crashes: notify.CrashesLately(n),
 		Count: a.Count, Labels: a.Labels, Annotations: a.Annotations,
 		Events: make([]Event, len(a.Events)),
 	}
 
 	if a.Closed != nil {
 		v.Closed = a.Closed.In(now.Location())
+	}
+	if a.StateSince != nil {
+		v.StateSince = a.StateSince.In(now.Location())
 	}
 	for k := range a.Events {
 		v.Events[k] = newEvent(a, &a.Events[k], now)

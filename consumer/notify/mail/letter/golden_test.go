@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"supernats/consumer/notify/mail/letter/custom"
 	"supernats/consumer/notify/mail/lettertest"
 	"supernats/schema"
 )
@@ -24,7 +25,7 @@ func BenchmarkBodies(b *testing.B) {
 	})
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := render(batch(n), &Templates{}, identity, happened); err != nil {
+		if _, err := render(batch(n), &custom.Templates{}, identity, happened); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"supernats/consumer/notify"
+	"supernats/consumer/notify/mail/letter/custom"
 	"supernats/consumer/notify/mail/lettertest"
 )
 
@@ -33,12 +34,12 @@ var identity = notify.Identity{Instance: "mon1", Version: "1.2.3"}
 type keys struct{ Subject, Text, HTML, Location string }
 
 // parse is how the templates of a configuration are read.
-func (k keys) parse() (*Templates, error) {
-	own, err := Parse(k.Subject, k.Text, k.HTML)
+func (k keys) parse() (*custom.Templates, error) {
+	own, err := custom.Parse(k.Subject, k.Text, k.HTML)
 	if err != nil {
 		return nil, err
 	}
-	return own, errors.Join(own.Check()...)
+	return own, errors.Join(Check(own)...)
 }
 
 // write words a batch a second after the event.
@@ -49,7 +50,7 @@ func write(t testing.TB, batch []*notification) Letter {
 
 func writeAt(t testing.TB, batch []*notification, now time.Time) Letter {
 	t.Helper()
-	l, err := NewWriter(&Templates{}, identity, time.UTC).Write(batch, now)
+	l, err := NewWriter(&custom.Templates{}, identity, time.UTC).Write(batch, now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"supernats/consumer/notify"
+	"supernats/consumer/notify/mail/letter/custom"
 	"supernats/consumer/notify/mail/lettertest"
 	"supernats/consumer/notify/mail/summary"
 	"supernats/consumer/wording"
@@ -18,7 +19,7 @@ func TestInjection(t *testing.T) {
 	for _, evil := range lettertest.Evil() {
 		name := wording.Clip(evil, 20)
 		t.Run(name, func(t *testing.T) {
-			w := NewWriter(&Templates{}, notify.Identity{Instance: evil, Version: evil}, time.UTC)
+			w := NewWriter(&custom.Templates{}, notify.Identity{Instance: evil, Version: evil}, time.UTC)
 			for _, batch := range lettertest.Hostile(evil) {
 				l, err := w.Write(batch, happened.Add(time.Second))
 				if err != nil {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"supernats/consumer/notify"
+	"supernats/consumer/notify/mail/letter/custom"
 	"supernats/consumer/notify/mail/summary"
 )
 
@@ -35,14 +36,14 @@ type Field struct{ Name, Value string }
 // Writer writes the letters of one section of the configuration. Its methods may be called
 // at the same time.
 type Writer struct {
-	templates *Templates
+	templates *custom.Templates
 	from      notify.Identity
 	// location is the zone of the times in a letter.
 	location *time.Location
 }
 
 // NewWriter returns a writer. Templates take the place of supernats' own words.
-func NewWriter(own *Templates, from notify.Identity, location *time.Location) *Writer {
+func NewWriter(own *custom.Templates, from notify.Identity, location *time.Location) *Writer {
 	return &Writer{templates: own, from: from, location: location}
 }
 
@@ -55,7 +56,7 @@ func (w *Writer) Write(batch []*notify.Notification, now time.Time) (Letter, err
 	}
 
 	return Letter{
-		Subject: summary.HeaderValue(c.subject), Text: c.text, HTML: c.html,
+		Subject: summary.HeaderValue(c.Subject), Text: c.Text, HTML: c.HTML,
 		Fields: fields(batch), OneIncident: summary.IsOneIncident(batch),
 	}, nil
 }

@@ -1,14 +1,17 @@
 package letter
 
 import (
+	"cmp"
 	"embed"
 	"fmt"
 	htmltemplate "html/template"
+	"io"
 	"strings"
 	texttemplate "text/template"
 	"time"
 
 	"supernats/consumer/notify"
+	"supernats/consumer/notify/mail/letter/custom"
 	"supernats/consumer/notify/mail/summary"
 	"supernats/consumer/wording"
 )
@@ -23,26 +26,21 @@ var (
 			Option("missingkey=error").ParseFS(builtIn, "html.tmpl"))
 )
 
-// content is what a mail says.
-type content struct{ subject, text, html string }
-
 // render writes it, by the templates of the configuration where there are any. A template
 // that goes wrong on these alerts must not keep them from being reported: supernats' own
 // words stand in for it, and the mistake is shown among them.
 func render(
-	batch []*notify.Notification, own *Templates, from notify.Identity, now time.Time,
-) (content, error) {
+	batch []*notify.Notification, own *custom.Templates, from notify.Identity, now time.Time,
+) (custom.Content, error) {
 	r := newReport(summary.Fold(batch))
 	d := newData(r, from, now)
 
-	c, mistake := own.render(d)
+	c, mistake := own.Render(d)
 	if mistake != nil {
-		c = content{}
+		c = custom.Content{}
 	}
-	if c.subject == "" {
-		c.subject = d.Subject
-	}
-	if c.text != "" && c.html != "" {
+	c.Subject = cmp.Or(wording.Clip(c.Subject, maxSubject), d.Subject)
+	if c.Text != "" && c.HTML != "" {
 		return c, nil
 	}
 
@@ -51,20 +49,23 @@ func render(
 		v.addRow("Template", wording.Clip(mistake.Error(), maxMistake))
 	}
 	var err error
-	if c.text == "" {
-		if c.text, err = execute(textBody, v); err != nil {
-			return content{}, fmt.Errorf("write text: %w", err)
+	if c.Text == "" {
+		if c.Text, err = execute(textBody, v); err != nil {
+			return custom.Content{}, fmt.Errorf("write text: %w", err)
 		}
 	}
-	if c.html == "" {
-		if c.html, err = execute(htmlBody, v); err != nil {
-			return content{}, fmt.Errorf("write html: %w", err)
+	if c.HTML == "" {
+		if c.HTML, err = execute(htmlBody, v); err != nil {
+			return custom.Content{}, fmt.Errorf("write html: %w", err)
 		}
 	}
 	return c, nil
 }
 
-func execute(t executor, v *view) (string, error) {
+func execute(t interface {
+	Execute(w io.Writer, data any) error
+}, v *view,
+) (string, error) {
 	var b strings.Builder
 	err := t.Execute(&b, v)
 	return b.String(), err

@@ -5,30 +5,30 @@ import (
 	"time"
 
 	"supernats/consumer/notify"
+	"supernats/consumer/notify/mail/letter/custom"
 	"supernats/consumer/wording"
 	"supernats/schema"
 )
 
-// sample is a mail on which templates are tried.
-type sample struct {
-	name string
-	data *Data
-}
-
 // sampleTime is when the samples are written.
 var sampleTime = time.Date(2026, 11, 22, 19, 0, 31, 833_000_000, time.UTC)
 
+// Check tries templates of a configuration on mails of every kind, and returns an error for
+// each one that fails.
+func Check(own *custom.Templates) []error { return own.Check(samples()) }
+
 // samples are mails of every kind: what a template may rely on is in all of them.
-var samples = sync.OnceValue(func() []sample {
+var samples = sync.OnceValue(func() []custom.Sample {
 	from := notify.Identity{Instance: "mon1", Version: "1.2.3"}
-	var all []sample
+	var all []custom.Sample
 	var batch []*notify.Notification
 	for _, n := range sampleNotifications() {
 		envelope := n.alert.Envelope(n.alert.Incident+"/1", n.typ, sampleTime)
 		batch = append(batch, envelope)
-		all = append(all, sample{n.name, newData(newReport([]*notify.Notification{envelope}), from, sampleTime)})
+		data := newData(newReport([]*notify.Notification{envelope}), from, sampleTime)
+		all = append(all, custom.Sample{Name: n.name, Data: data})
 	}
-	return append(all, sample{"a digest", newData(newReport(batch), from, sampleTime)})
+	return append(all, custom.Sample{Name: "a digest", Data: newData(newReport(batch), from, sampleTime)})
 })
 
 // sampleNotification is one of those that the samples are about.

@@ -113,6 +113,14 @@ func DrawNotification(t *rapid.T) *Notification {
 	if rapid.Bool().Draw(t, "opened") {
 		a.Opened = At(0)
 	}
+	if rapid.Bool().Draw(t, "crashed") {
+		since := At(0)
+		a.StateSince = &since
+		a.Crashes = &schema.RecentCrashes{
+			LastHour: rapid.IntRange(-1, 3).Draw(t, "hour"), LastDay: rapid.IntRange(-1, 3).Draw(t, "day"),
+			Since: rapid.Ptr(rapid.Just(since), true).Draw(t, "since"),
+		}
+	}
 
 	typ := rapid.SampledFrom([]string{
 		schema.TypeAlertFiring, schema.TypeAlertUpdate, schema.TypeAlertResolved,

@@ -134,6 +134,7 @@ func Hungry() *Notification {
 		a.Group, a.Process = "importer", "importer"
 		a.Events[0].Exit = OutOfMemory()
 		a.Events[0] = Watched(a.Events[0], 187_442.031)
+		a.State, a.Crashes = schema.StateExited, &schema.RecentCrashes{LastHour: 1, LastDay: 1}
 	})
 }
 
@@ -141,6 +142,7 @@ func Hungry() *Notification {
 func HungryBatch() []*Notification {
 	a, b := Crash("web1", "", "importer", 0, OutOfMemory()), Crash("web2", "api", "api_00", time.Millisecond, Code(3))
 	a.Data.Events[0] = Watched(a.Data.Events[0], 187_442.031)
+	a.Data.State, a.Data.Crashes = schema.StateExited, &schema.RecentCrashes{LastHour: 1, LastDay: 1}
 	b.Data.Events[0] = Watched(b.Data.Events[0], 0.25)
 	return Batch(a, b, Crash("web3", "api", "api_00", 2*time.Millisecond, &schema.Exit{Signal: "SIGKILL"}))
 }

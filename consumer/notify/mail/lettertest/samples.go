@@ -89,6 +89,8 @@ func crashWithLogs() *Notification {
 			Stderr: "Traceback (most recent call last):\n  File \"api.py\", line 3\n\tresult = 1 / 0\n" +
 				"\x1b[31mZeroDivisionError\x1b[0m: division by zero – 进程退出\n",
 		}
+		a.State, a.StateSince = schema.StateExited, &a.Events[0].Time
+		a.Crashes = &schema.RecentCrashes{LastHour: 1, LastDay: 2}
 	})
 }
 
@@ -109,6 +111,7 @@ func severalEvents() *Notification {
 		}
 
 		a.Opened = a.Events[0].Time
+		a.State, a.StateSince = schema.StateFatal, &a.Events[2].Time
 		a.Labels["team"] = "payments"
 		a.Annotations = map[string]string{"runbook": "https://wiki.example.com/api?x=1&y=2"}
 	})
@@ -121,14 +124,22 @@ func crashLoop() *Notification {
 	n.Data.Opened, n.Data.Count = At(-20*time.Minute), 24
 	n.Data.Events[0] = Watched(n.Data.Events[0], 41.2)
 	n.Data.Events[0].Time = At(9*time.Minute - time.Second)
+	since := At(9*time.Minute + 200*time.Millisecond)
+	n.Data.State, n.Data.StateSince = schema.StateRunning, &since
+	n.Data.Crashes = &schema.RecentCrashes{LastHour: 24, LastDay: 312}
 	n.Data.Recurring = &schema.Recurring{Times: 22, Since: At(0), RunMS: 40_000}
 	return n
 }
 
 func resolved() *Notification {
 	closed := At(5 * time.Minute)
-	n := Firing(func(a *schema.Notification) { a.Events, a.Closed, a.Count = nil, &closed, 3 })
-	n.Type = schema.TypeAlertResolved
+	since := At(4*time.Minute + 30*time.Second)
+	n := Firing(func(a *schema.Notification) {
+		a.Events, a.Closed, a.Count = nil, &closed, 3
+		a.State, a.StateSince = schema.StateRunning, &since
+		a.Crashes = &schema.RecentCrashes{LastHour: 3, LastDay: 3}
+	})
+	n.Type, n.Time = schema.TypeAlertResolved, closed
 	return n
 }
 

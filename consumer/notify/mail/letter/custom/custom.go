@@ -1,61 +1,42 @@
-package letter
+// Package custom is the templates of a configuration, which take the place of a mail's own
+// subject and bodies. A template that fails says so in one line with the key and the place.
+package custom
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	htmltemplate "html/template"
 	"io"
-	"reflect"
 	"regexp"
 	"strings"
 	texttemplate "text/template"
 	"time"
 
+	"supernats/consumer/templating"
 	"supernats/consumer/wording"
-	"supernats/schema"
 )
 
 // maxBody is how much one template of the configuration may write, in bytes.
 const maxBody = 16 << 20
 
 // functions are those of the templates beside Go's own; they are among those of the templates
-// of rules. None reads files, variables or the network: what a mail shows, everybody sees.
-var functions = map[string]any{
-	"upper":    strings.ToUpper,
-	"lower":    strings.ToLower,
-	"trim":     strings.TrimSpace,
-	"join":     func(sep string, list []string) string { return strings.Join(list, sep) },
-	"replace":  func(from, to, s string) string { return strings.ReplaceAll(s, from, to) },
-	"default":  func(other, s string) string { return cmp.Or(s, other) },
+// of rules.
+var functions = templating.Functions(map[string]any{
 	"truncate": func(n int, s string) string { return wording.Clip(s, max(n, 0)) },
 	"date":     func(layout string, t time.Time) string { return t.Format(layout) },
 	"duration": wording.Rounded,
-	"bytes":    bytesText,
-}
+})
 
 // executor is what text/template and html/template have in common.
 type executor interface {
 	Execute(w io.Writer, data any) error
 }
 
-// bytesText writes a number of bytes: "2.0 GiB".
-func bytesText(n any) (string, error) {
-	switch v := reflect.ValueOf(n); {
-	case v.CanUint():
-		return schema.Bytes(v.Uint()), nil
-	case v.CanInt() && v.Int() >= 0:
-		return schema.Bytes(uint64(v.Int())), nil
-	}
-	return "", fmt.Errorf("bytes: found %v, want a number of bytes", n)
-}
-
 // Templates are those of a configuration; nil ones are not given.
 type Templates struct{ subject, text, html executor }
 
 // Parse compiles the templates that are not empty: subject and text in the language of
-// text/template, html in that of html/template, over Data. A mistake is an error for
-// each key.
+// text/template, html in that of html/template. A mistake is an error for each key.
 func Parse(subject, text, html string) (*Templates, error) {
 	t := &Templates{}
 	var errs []error
@@ -84,14 +65,19 @@ func Parse(subject, text, html string) (*Templates, error) {
 	return t, errors.Join(errs...)
 }
 
-// Check runs the templates on notifications of every kind, and returns an error for each one
-// that fails.
-func (t *Templates) Check() []error {
+// Sample is what templates are tried on: Data, which has a name for people.
+type Sample struct {
+	Name string
+	Data any
+}
+
+// Check runs the templates on all samples, and returns an error for each one that fails.
+func (t *Templates) Check(samples []Sample) []error {
 	var errs []error
 	for _, k := range t.given() {
-		for _, s := range samples() {
-			if _, err := k.run(s.data); err != nil {
-				errs = append(errs, templateError(k.key, err, s.name))
+		for _, s := range samples {
+			if _, err := k.run(s.Data); err != nil {
+				errs = append(errs, templateError(k.key, err, s.Name))
 				break
 			}
 		}
@@ -117,49 +103,41 @@ func (t *Templates) given() []keyedTemplate {
 }
 
 // run returns what the template writes.
-func (k keyedTemplate) run(d *Data) (string, error) {
-	w := &limited{}
-	if err := k.template.Execute(w, d); err != nil {
+func (k keyedTemplate) run(data any) (string, error) {
+	w := &templating.Limited{Most: maxBody, TooLong: errTooLong}
+	if err := k.template.Execute(w, data); err != nil {
 		return "", err
 	}
-	if strings.TrimSpace(w.text.String()) == "" {
+	if strings.TrimSpace(w.String()) == "" {
 		return "", errors.New("gives an empty " + k.key)
 	}
-	return w.text.String(), nil
+	return w.String(), nil
 }
 
-// render runs the templates; what is not given stays empty.
-func (t *Templates) render(d *Data) (c content, err error) {
+// Content is what the templates write; what none of them does is empty.
+type Content struct{ Subject, Text, HTML string }
+
+// Render runs the templates that are given.
+func (t *Templates) Render(data any) (c Content, err error) {
 	for _, k := range t.given() {
-		s, err := k.run(d)
+		s, err := k.run(data)
 		if err != nil {
 			return c, templateError(k.key, err, "")
 		}
 
 		switch k.key {
 		case "subject":
-			c.subject = wording.Clip(strings.Join(strings.Fields(s), " "), maxSubject)
+			c.Subject = strings.Join(strings.Fields(s), " ")
 		case "text":
-			c.text = s
+			c.Text = s
 		case "html":
-			c.html = s
+			c.HTML = s
 		}
 	}
 	return c, nil
 }
 
-// limited keeps what a template writes, up to maxBody.
-type limited struct{ text strings.Builder }
-
 var errTooLong = fmt.Errorf("writes more than %d bytes", maxBody)
-
-// Write implements io.Writer.
-func (l *limited) Write(p []byte) (int, error) {
-	if l.text.Len()+len(p) > maxBody {
-		return 0, errTooLong
-	}
-	return l.text.Write(p)
-}
 
 // position is how the two packages begin an error: with the name of the template, which is
 // the key, and where in it.
