@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,7 +23,9 @@ type watching struct {
 	cmd      *exec.Cmd
 	master   *os.File
 	keyboard *os.File
-	terminal *vt.SafeEmulator
+	// terminal is what the command is on; mu guards it.
+	mu       sync.Mutex
+	terminal *vt.Emulator
 	// written is closed when the command has ended and all that it wrote was drawn.
 	written chan struct{}
 }
@@ -32,7 +35,7 @@ func (i *installation) watch(width int, env []string, args ...string) *watching 
 	i.Helper()
 	master, keyboard := pseudoTerminal(i.T, width)
 	w := &watching{
-		T: i.T, master: master, keyboard: keyboard, terminal: vt.NewSafeEmulator(width, 24), written: make(chan struct{}),
+		T: i.T, master: master, keyboard: keyboard, terminal: vt.NewEmulator(width, 24), written: make(chan struct{}),
 	}
 	w.cmd = command(i.T, append(args, "--nats-url", i.url)...)
 	w.cmd.Env = append(w.cmd.Env, append([]string{"TERM=xterm-256color"}, env...)...)
@@ -43,9 +46,29 @@ func (i *installation) watch(width int, env []string, args ...string) *watching 
 	go func() { _, _ = io.Copy(master, w.terminal) }() // what the terminal answers
 	go func() {
 		defer close(w.written)
-		_, _ = io.Copy(w.terminal, master)
+		_, _ = io.Copy(w, master)
 	}()
 	return w
+}
+
+// Write draws what the command writes.
+func (w *watching) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.terminal.Write(b)
+}
+
+// text is what the screen shows, drawn the same with its colors.
+func (w *watching) text() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.terminal.String()
+}
+
+func (w *watching) drawn() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.terminal.Render()
 }
 
 // shows waits until the screen has all of the texts.
@@ -54,7 +77,7 @@ func (w *watching) shows(texts ...string) {
 	missing := ""
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		missing = ""
-		screen := w.terminal.String()
+		screen := w.text()
 		for _, text := range texts {
 			if !strings.Contains(screen, text) {
 				missing = text
@@ -64,7 +87,7 @@ func (w *watching) shows(texts ...string) {
 			return
 		}
 	}
-	w.Fatalf("no %q on\n%s", missing, w.terminal.String())
+	w.Fatalf("no %q on\n%s", missing, w.text())
 }
 
 func (w *watching) press(keys string) {
@@ -76,7 +99,9 @@ func (w *watching) press(keys string) {
 
 func (w *watching) resize(width, height int) {
 	w.Helper()
+	w.mu.Lock()
 	w.terminal.Resize(width, height)
+	w.mu.Unlock()
 	size := &unix.Winsize{Row: uint16(height), Col: uint16(width)}
 	if err := unix.IoctlSetWinsize(int(w.master.Fd()), unix.TIOCSWINSZ, size); err != nil {
 		w.Fatal(err)
@@ -102,7 +127,7 @@ func (w *watching) ends(was *unix.Termios) string {
 	if w.terminal.IsAltScreen() || w.terminal.CursorHidden() {
 		w.Error("the terminal is not as it was")
 	}
-	return w.terminal.String()
+	return w.text()
 }
 
 func (w *watching) modes() *unix.Termios {
@@ -136,7 +161,7 @@ func TestPsWatch(t *testing.T) {
 
 	w.resize(60, 12)
 	w.shows("not shown at 60 columns")
-	shows(t, w.terminal.String(), 60)
+	shows(t, w.text(), 60)
 
 	w.press("q")
 	if screen := w.ends(was); strings.TrimSpace(screen) != "" {
@@ -175,9 +200,9 @@ func TestPsWatchScrolls(t *testing.T) {
 	i.running("web1", "z", "FATAL")
 	w := i.watch(80, nil, "ps", "--watch", "--host", "web*")
 	w.shows("26 processes: 1 down, 25 running", "1 to 18 of 26, worst first")
-	_, rows, _ := strings.Cut(w.terminal.String(), "HOST ")
+	_, rows, _ := strings.Cut(w.text(), "HOST ")
 	if first := strings.Split(rows, "\n")[1]; !strings.HasPrefix(first, "web1  api:z    FATAL") {
-		t.Errorf("z is not first:\n%s", w.terminal.String())
+		t.Errorf("z is not first:\n%s", w.text())
 	}
 	w.press("\x1b[6~") // page down
 	w.shows("19 to 26 of 26", "api:y")
@@ -200,8 +225,8 @@ func TestPsWatchWithoutColors(t *testing.T) {
 	}{{want: true}, {env: []string{"NO_COLOR=1"}}} {
 		w := i.watch(80, c.env, "ps", "--watch")
 		w.shows("FATAL")
-		if colored := strings.Contains(w.terminal.Render(), "mFATAL\x1b[m"); colored != c.want {
-			t.Errorf("%q: colored: %v\n%q", c.env, colored, w.terminal.Render())
+		if colored := strings.Contains(w.drawn(), "mFATAL\x1b[m"); colored != c.want {
+			t.Errorf("%q: colored: %v\n%q", c.env, colored, w.drawn())
 		}
 		w.press("q")
 		if err := w.cmd.Wait(); err != nil {
