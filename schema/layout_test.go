@@ -28,10 +28,11 @@ var arrows = []arrow{
 	{`schema/(stream|natsconn)`, `schema(/stream|/natsconn|/secretfile)?`, `github.com/(nats-io|synadia-io)/.*`},
 	{`schema/(httplimit|secretfile)`, ``, `-`},
 	{`schema/repeat`, ``, `github.com/rs/zerolog`},
-	{`schema/program`, `schema/natsconn`, ``},
+	{`schema/program`, `schema/natsconn|schema/program/manpage`, ``},
+	{`schema/program/manpage`, ``, `github.com/alecthomas/kong`},
 
 	{`bridge`, `schema.*|bridge/.*`, ``},
-	{`bridge/cmd/.*`, `schema(/program)?|bridge(/eventlistener|/doctor|/spool(/queue)?|/record|/section)?`, ``},
+	{`bridge/cmd/.*`, `schema(/program(/manpage)?)?|bridge(/eventlistener|/doctor|/spool(/queue)?|/record|/section)?`, ``},
 	{`bridge/eventlistener`, ``, `golang.org/x/sys/unix`},
 	{`bridge/spool`, `bridge/spool/(files|marks|segment)`, `-`},
 	{`bridge/spool/segment`, `bridge/spool/files`, `-`},
@@ -112,11 +113,11 @@ var arrows = []arrow{
 	{`consumer/cmd/supernats/frame`, `schema(/natsconn)?|consumer|consumer/(config|history|inspect|terminal)`, ``},
 	{
 		`consumer/cmd/supernats/[a-z]+cmd`,
-		`schema(/program|/stream)?|consumer(/config|/doctor|/history|/inspect|/intake|/silences|/terminal|/testalert|/wording|` +
-			`/cmd/supernats/(frame|tables|trial))?`,
+		`schema(/program|/stream)?|consumer(/config|/doctor|/fleet|/history|/inspect|/intake|/silences|/state|/terminal|/testalert|` +
+			`/timeline|/wording|/cmd/supernats/(frame|tables|trial))?`,
 		``,
 	},
-	{`consumer/cmd/.*`, `schema.*|consumer|consumer/(app|config|doctor|history|inspect|intake|state|terminal|testalert|wording|cmd/.*)`, ``},
+	{`consumer/cmd/.*`, `schema.*|consumer|consumer/(app|config|doctor|history|inspect|intake|state|terminal|testalert|timeline|wording|cmd/.*)`, ``},
 	{`consumer/chaos`, ``, ``}, // nothing but tests
 	{`examples/.*`, `.*`, ``},
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -23,6 +24,26 @@ type EventQuery struct {
 	// Follow adds those to come, until Period ends. Without Period.Since only those to
 	// come are read.
 	Follow bool
+	// Progress is called now and then with how many of all messages are read, if the query
+	// does not follow; may be nil.
+	Progress func(read, total uint64)
+}
+
+// Event is an event as it was stored, and decoded. It is valid until the function that gets
+// it returns.
+type Event struct {
+	*schema.CloudEvent[*schema.Event]
+	// Message is what the stream holds.
+	Message jetstream.Msg
+
+	stored time.Time
+}
+
+// Happened returns when it happened by the server's clock, also where that of its host is
+// wrong.
+func (ev *Event) Happened() time.Time {
+	sent := state.Meta{Stored: ev.stored, Sent: consumer.SentAt(ev.Message.Headers())}
+	return ev.Time.Add(state.ShiftBy(nil, sent, ev.Time.Time))
 }
 
 // EventReader reads events from the stream, oldest first.
@@ -33,8 +54,11 @@ type EventReader struct {
 	events jetstream.Consumer
 	// last is the sequence after which a reading ends that does not follow.
 	last uint64
-	// pending says that the stream holds more than was read.
-	pending bool
+	// pending is how many messages the stream holds that were not read, total how many it
+	// held at the beginning.
+	pending, total uint64
+	// current is what Each hands out.
+	current Event
 }
 
 // Events starts to read events. Each returns them.
@@ -46,37 +70,64 @@ func (r *Reader) Events(ctx context.Context, q EventQuery) (*EventReader, error)
 	}
 	e := &EventReader{query: q, reader: r, last: s.CachedInfo().State.LastSeq}
 
-	cfg := jetstream.OrderedConsumerConfig{FilterSubjects: q.Filter.Subjects()}
-	switch {
-	case !q.Period.Since.IsZero():
-		// By the time of storing, which is never before that of the event.
-		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &q.Period.Since
-	case q.Follow:
-		cfg.DeliverPolicy = jetstream.DeliverNewPolicy
-	}
-	if e.events, err = s.OrderedConsumer(ctx, cfg); err != nil {
+	if e.events, err = e.open(ctx, s); err != nil {
 		return nil, fmt.Errorf("read stream %s: %w", stream.Events, err)
 	}
-	e.pending = e.events.CachedInfo().NumPending > 0
+	e.total = e.events.CachedInfo().NumPending
+	e.pending = e.total
 	return e, nil
 }
+
+// mostly is the share of messages from which on all are read, four in five.
+const mostly = 0.8
+
+// open returns a consumer of what the query asks for. Where that is most of what is stored
+// it is one of everything: a server takes 15 µs to find the next message of a filter, and 3
+// to send the next one of all.
+func (e *EventReader) open(ctx context.Context, s jetstream.Stream) (jetstream.Consumer, error) {
+	cfg := jetstream.OrderedConsumerConfig{FilterSubjects: e.query.Filter.Subjects()}
+	since := e.query.Period.Since
+	switch {
+	case !since.IsZero():
+		// By the time of storing, which is never before that of the event.
+		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &since
+	case e.query.Follow:
+		cfg.DeliverPolicy = jetstream.DeliverNewPolicy
+	}
+
+	filtered, err := s.OrderedConsumer(ctx, cfg)
+	if err != nil || e.query.Follow || filtered.CachedInfo().NumPending < worthAll {
+		return filtered, err
+	}
+	cfg.FilterSubjects = nil
+	all, err := s.OrderedConsumer(ctx, cfg)
+	if err != nil || float64(filtered.CachedInfo().NumPending) < mostly*float64(all.CachedInfo().NumPending) {
+		return filtered, nil // perhaps this user may not read all
+	}
+	return all, nil
+}
+
+// worthAll is how many messages make it worth a request to find out what there is else.
+const worthAll = 10_000
 
 // storeDelay is how much later than it happened an event may be stored.
 const storeDelay = time.Second
 
-// Each calls handle for every event that the query asks for, as it was stored and decoded,
-// and idle when all that the stream holds was handled. It returns nil when the query is
-// answered or ctx is canceled. A message that is no event is only warned about.
-func (e *EventReader) Each(
-	ctx context.Context, handle func(payload []byte, ce *schema.CloudEvent[*schema.Event]) error, idle func() error,
-) error {
+// Each calls handle for every event that the query asks for, and idle when all that the
+// stream holds was handled. It returns nil when the query is answered or ctx is canceled. A
+// message that is no event is only warned about.
+func (e *EventReader) Each(ctx context.Context, handle func(*Event) error, idle func() error) error {
+	if !e.query.Follow {
+		return e.readStored(ctx, handle, idle)
+	}
+
 	waiting := ctx
-	if e.query.Follow && !e.query.Period.Until.IsZero() {
+	if !e.query.Period.Until.IsZero() {
 		var cancel context.CancelFunc
 		waiting, cancel = context.WithDeadline(ctx, e.query.Period.Until.Add(storeDelay))
 		defer cancel()
 	}
-	if (!e.query.Follow || waiting.Err() != nil) && !e.pending {
+	if waiting.Err() != nil && e.pending == 0 {
 		return nil
 	}
 
@@ -89,7 +140,7 @@ func (e *EventReader) Each(
 		raw, err := msgs.Next(jetstream.NextContext(waiting))
 		if err != nil {
 			periodIsOver := ctx.Err() == nil && waiting.Err() != nil
-			if periodIsOver && e.pending {
+			if periodIsOver && e.pending > 0 {
 				waiting = ctx
 				if err := e.stopFollowing(ctx); err != nil {
 					return err
@@ -102,26 +153,34 @@ func (e *EventReader) Each(
 			return fmt.Errorf("read stream %s: %w", stream.Events, err)
 		}
 
-		meta, err := raw.Metadata()
-		if err != nil {
+		done, err := e.take(raw, &handled, handle, idle)
+		if err != nil || done {
 			return err
 		}
-		if ce := e.matching(raw, meta); ce != nil {
-			if err := handle(raw.Data(), ce); err != nil {
-				return err
-			}
-			handled++
-		}
+	}
+}
 
-		if e.pending = meta.NumPending > 0; !e.pending {
-			if err := idle(); err != nil {
-				return err
-			}
+// take handles a message, and reports whether it was the last one that the query asks for.
+func (e *EventReader) take(
+	raw jetstream.Msg, handled *int, handle func(*Event) error, idle func() error,
+) (done bool, err error) {
+	meta, err := raw.Metadata()
+	if err != nil {
+		return false, err
+	}
+	if ev := e.matching(raw, meta); ev != nil {
+		if err := handle(ev); err != nil {
+			return false, err
 		}
-		if e.isDone(handled, meta) {
-			return nil
+		*handled++
+	}
+
+	if e.pending = meta.NumPending; e.pending == 0 {
+		if err := idle(); err != nil {
+			return false, err
 		}
 	}
+	return e.isDone(*handled, meta), nil
 }
 
 // stopFollowing ends the reading at what is stored now: the period is over, but not all
@@ -140,22 +199,27 @@ func (e *EventReader) isDone(handled int, meta *jetstream.MsgMetadata) bool {
 	if e.query.Limit > 0 && handled == e.query.Limit {
 		return true
 	}
-	return !e.query.Follow && (!e.pending || meta.Sequence.Stream >= e.last)
+	return !e.query.Follow && (e.pending == 0 || meta.Sequence.Stream >= e.last)
 }
 
 // matching returns a message as an event, nil if the query does not ask for it. The period
 // is compared with when an event happened, also where its host's clock is wrong.
-func (e *EventReader) matching(raw jetstream.Msg, meta *jetstream.MsgMetadata) *schema.CloudEvent[*schema.Event] {
+func (e *EventReader) matching(raw jetstream.Msg, meta *jetstream.MsgMetadata) *Event {
+	if !strings.HasPrefix(raw.Subject(), schema.EventPrefix) {
+		return nil
+	}
 	ce, err := (&consumer.Message{Subject: raw.Subject(), Data: raw.Data()}).Event()
 	if err != nil {
 		e.reader.warn("message on %q: %v", raw.Subject(), err)
 		return nil
 	}
-
-	sent := state.Meta{Stored: meta.Timestamp, Sent: consumer.SentAt(raw.Headers())}
-	happened := schema.Time{Time: ce.Time.Add(state.ShiftBy(nil, sent, ce.Time.Time))}
-	if !e.query.Filter.Match(ce.Data) || !e.query.Period.Contains(happened) {
+	if !e.query.Filter.Match(ce.Data) {
 		return nil
 	}
-	return ce
+
+	e.current = Event{CloudEvent: ce, Message: raw, stored: meta.Timestamp}
+	if p := e.query.Period; !p.IsOpen() && !p.Contains(schema.Time{Time: e.current.Happened()}) {
+		return nil
+	}
+	return &e.current
 }

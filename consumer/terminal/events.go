@@ -25,7 +25,7 @@ type EventPrinter struct {
 // NewEventPrinter returns a printer for a form, of FormAuto the one that fits f.
 func NewEventPrinter(f *os.File, form string) *EventPrinter {
 	return &EventPrinter{
-		w: bufio.NewWriterSize(f, 64<<10), form: FormFor(f, form),
+		w: bufio.NewWriterSize(f, 256<<10), form: FormFor(f, form),
 		colored: HasColors(f), width: Width(f),
 	}
 }

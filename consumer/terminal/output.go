@@ -8,6 +8,7 @@ import (
 	"os"
 	"unicode"
 	"unicode/utf16"
+	"unicode/utf8"
 
 	"supernats/schema"
 )
@@ -50,11 +51,23 @@ func PrintJSON[T any](w io.Writer, form string, records []T) error {
 	return nil
 }
 
+// PrintRecord writes one record as one document: indented, or on one line.
+func PrintRecord(w io.Writer, form string, record any) error {
+	if form == FormJSONL {
+		return PrintJSON(w, form, []any{record})
+	}
+	return printIndented(w, record)
+}
+
 func printArray[T any](w io.Writer, records []T) error {
 	if records == nil {
 		records = []T{}
 	}
-	b, err := schema.Marshal(records)
+	return printIndented(w, records)
+}
+
+func printIndented(w io.Writer, document any) error {
+	b, err := schema.Marshal(document)
 	if err != nil {
 		return err
 	}
@@ -68,13 +81,33 @@ func printArray[T any](w io.Writer, records []T) error {
 }
 
 // steersTerminal reports whether a terminal may obey a character instead of showing it, C1
-// included.
-func steersTerminal(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }
+// included, or shows nothing where it is.
+func steersTerminal(r rune) bool {
+	if r < utf8.RuneSelf {
+		return r < ' ' || r == '\x7f'
+	}
+	return unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp,
+		unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point)
+}
+
+// isHarmless reports whether a document has nothing that steers a terminal. Most are ASCII,
+// and megabytes of them are printed in a second.
+func isHarmless(document []byte) bool {
+	for i, c := range document {
+		if c >= utf8.RuneSelf {
+			return bytes.IndexFunc(document[i:], steersTerminal) < 0
+		}
+		if c < ' ' || c == '\x7f' {
+			return false
+		}
+	}
+	return true
+}
 
 // oneLine returns a JSON document without line breaks, and with what would steer a
 // terminal as escapes.
 func oneLine(document []byte) []byte {
-	if bytes.IndexFunc(document, steersTerminal) < 0 {
+	if isHarmless(document) {
 		return document
 	}
 	var compact, b bytes.Buffer

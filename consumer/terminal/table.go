@@ -81,22 +81,55 @@ func (t *Table) Print(w *os.File) error {
 	return nil
 }
 
+// Screen is a table in colored lines of a screen.
+type Screen struct {
+	Head []string
+	// Rows are the lines of each row.
+	Rows [][]string
+	// Note names the columns that there was no room for.
+	Note []string
+}
+
+// Screen lays the table out for a screen that is so wide.
+func (t *Table) Screen(width int) *Screen {
+	l := t.fit(width)
+	lines := func(row []string, style func(column string) lipgloss.Style) []string {
+		var b strings.Builder
+		l.writeRow(&b, row, style)
+		return strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
+	}
+
+	s := &Screen{Note: l.droppedNote(width)}
+	s.Head = lines(l.columns, func(string) lipgloss.Style { return lipgloss.NewStyle().Bold(true) })
+	for r, row := range l.rows {
+		s.Rows = append(s.Rows, lines(row, t.styleOf(r)))
+	}
+	return s
+}
+
+// styleOf returns the styles of the cells of a row.
+func (t *Table) styleOf(row int) func(column string) lipgloss.Style {
+	return func(column string) lipgloss.Style {
+		if column == t.Colored {
+			return lipgloss.NewStyle().Foreground(t.colors[row])
+		}
+		return lipgloss.NewStyle()
+	}
+}
+
 // text returns the table as it was laid out.
 func (t *Table) text(l *layout, colored bool) string {
-	plain, head := lipgloss.NewStyle(), lipgloss.NewStyle()
-	if colored {
-		head = head.Bold(true)
-	}
+	head := lipgloss.NewStyle().Bold(colored)
+	plain := func(string) lipgloss.Style { return lipgloss.NewStyle() }
 
 	var b strings.Builder
 	l.writeRow(&b, l.columns, func(string) lipgloss.Style { return head })
 	for r, row := range l.rows {
-		l.writeRow(&b, row, func(column string) lipgloss.Style {
-			if colored && column == t.Colored {
-				return plain.Foreground(t.colors[r])
-			}
-			return plain
-		})
+		style := plain
+		if colored {
+			style = t.styleOf(r)
+		}
+		l.writeRow(&b, row, style)
 	}
 	return b.String()
 }

@@ -17,6 +17,15 @@ func Clean(s string) string {
 	}, s)
 }
 
+// CleanLines is Clean for a text of several lines.
+func CleanLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i := range lines {
+		lines[i] = Clean(lines[i])
+	}
+	return strings.Join(lines, "\n")
+}
+
 // textWidth returns how many columns of a terminal s takes: two for a Chinese letter or an
 // emoji, none for a combining mark.
 func textWidth(s string) int { return displaywidth.String(s) }
@@ -47,7 +56,7 @@ var together = regexp.MustCompile("\\b\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d|" +
 // emoji is left to the terminal (variation selectors are removed), since terminals do not
 // agree on how wide it is then.
 func cellText(s string) string {
-	s = strings.NewReplacer("\ufe0e", "", "\ufe0f", "").Replace(Clean(s))
+	s = Clean(strings.NewReplacer("\ufe0e", "", "\ufe0f", "").Replace(s))
 
 	return together.ReplaceAllStringFunc(s, func(words string) string {
 		return strings.ReplaceAll(words, " ", noBreak)

@@ -1,6 +1,8 @@
 package terminal
 
 import (
+	"bytes"
+	"encoding/json"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -30,6 +32,30 @@ func TestWrap(t *testing.T) {
 	} {
 		if d := cmp.Diff(c.want, wrap(cellText(c.text), c.width)); d != "" {
 			t.Errorf("%q at %d: %s", c.text, c.width, d)
+		}
+	}
+}
+
+// Nothing reaches a terminal that steers it, or that it does not show.
+func TestClean(t *testing.T) {
+	for _, c := range []struct{ what, text, want string }{
+		{what: "letters with marks", text: "étoile e\u0301 集計 🚀", want: "étoile e\u0301 集計 🚀"},
+		{what: "escape", text: "a\x1b[31mb", want: "a\uFFFD[31mb"},
+		{what: "C1", text: "a\u009bb", want: "a\uFFFDb"},
+		{what: "delete", text: "a\x7fb", want: "a\uFFFDb"},
+		{what: "bidi", text: "a\u202eb\u2066c", want: "a\uFFFDb\uFFFDc"},
+		{what: "zero width", text: "a\u200bb\u2060c\ufeffd", want: "a\uFFFDb\uFFFDc\uFFFDd"},
+		{what: "ends of lines", text: "a\u2028b\u2029c\u0085d", want: "a\uFFFDb\uFFFDc\uFFFDd"},
+		{what: "letters that show nothing", text: "a\u3164b\u115fc\u034fd", want: "a\uFFFDb\uFFFDc\uFFFDd"},
+		{what: "variation selectors", text: "a\U000E0100b", want: "a\uFFFDb"},
+		{what: "tags", text: "a\U000E0041b", want: "a\uFFFDb"},
+	} {
+		if got := Clean(c.text); got != c.want {
+			t.Errorf("%s: %q, want %q", c.what, got, c.want)
+		}
+		document := []byte(`{"a":"` + c.text + `"}`)
+		if got := oneLine(document); json.Valid(document) && bytes.ContainsFunc(got, steersTerminal) {
+			t.Errorf("%s in JSON: %q", c.what, got)
 		}
 	}
 }

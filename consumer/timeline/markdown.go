@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"supernats/consumer/wording"
-	"supernats/schema"
 )
 
 // stamp is how times are written: of an incident that lasts days, in UTC.
@@ -54,43 +53,15 @@ func (t *Timeline) Markdown(w io.Writer, now time.Time, withLogs bool) error {
 // Who is to whom something happened: "web1 api:api_00".
 func (f *Fact) Who() string { return wording.Join(" ", f.Host, f.Process) }
 
-const (
-	maxLogLines = 40
-	maxLogLine  = 300
-)
-
-// writeLogs writes what the processes wrote last, the same text once.
+// writeLogs writes what the processes wrote last.
 func (t *Timeline) writeLogs(b *strings.Builder) {
-	written := map[string]bool{}
-	for i := range t.Facts {
-		f := &t.Facts[i]
-		for _, l := range logsOf(f.Log) {
-			if written[l.text] {
-				continue
-			}
-			written[l.text] = true
-			fmt.Fprintf(b, "\n## Last output of %s on %s, %s\n\n",
-				escapeMarkdown(f.Who()), l.channel, f.Time.UTC().Format(stamp))
-			for _, line := range wording.Lines(l.text, maxLogLines, maxLogLine) {
-				b.WriteString("    " + line + "\n")
-			}
+	for _, o := range t.LastOutput() {
+		fmt.Fprintf(b, "\n## Last output of %s on %s, %s\n\n",
+			escapeMarkdown(o.Who), o.Channel, o.Time.UTC().Format(stamp))
+		for _, line := range o.Lines {
+			b.WriteString("    " + line + "\n")
 		}
 	}
-}
-
-type channelLog struct{ channel, text string }
-
-// logsOf returns the logs that are not empty.
-func logsOf(l *schema.Log) (list []channelLog) {
-	if l == nil {
-		return nil
-	}
-	for _, c := range []channelLog{{"stdout", l.Stdout}, {"stderr", l.Stderr}} {
-		if !wording.IsBlankLog(c.text) {
-			list = append(list, c)
-		}
-	}
-	return list
 }
 
 // markdownSigns are what a name or a text could format with, or begin a link or HTML.

@@ -28,6 +28,10 @@ var examples = map[string][]string{
 		"supernats-bridge doctor",
 		"supernats-bridge doctor --supervisord-conf /opt/app/supervisord.conf -o json",
 	},
+	"man": {
+		"supernats-bridge man --dir /usr/local/share/man/man1",
+		"supernats-bridge man > supernats-bridge.1",
+	},
 	"version": {
 		"supernats-bridge version",
 		"supernats-bridge --version",

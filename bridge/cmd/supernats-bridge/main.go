@@ -29,6 +29,7 @@ type cli struct {
 	Conf    confCmd   `cmd:"" help:"${help_conf}"`
 	Spool   spoolCmd  `cmd:"" help:"Show what the spool holds; a bridge may be running on it."`
 	Doctor  doctorCmd `cmd:"" help:"${help_doctor}"`
+	Man     manCmd    `cmd:"" help:"Print the manual page, or write those of all commands."`
 	Version struct{}  `cmd:"" help:"Print the version."`
 
 	PrintVersion kong.VersionFlag `name:"version" env:"-" help:"Print the version."`
@@ -65,6 +66,12 @@ func run(args []string) int {
 		return c.Conf.print(k.Model, args)
 	case "spool":
 		if err := c.Spool.show(os.Stdout, c.Config); err != nil {
+			fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+			return program.ExitFailed
+		}
+		return program.ExitDone
+	case "man":
+		if err := program.WriteManual(manual(k.Model), c.Man.Dir); err != nil {
 			fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 			return program.ExitFailed
 		}

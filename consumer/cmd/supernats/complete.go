@@ -61,6 +61,12 @@ func addNames(ctx context.Context, c *frame.Flags, kind string, add func(string)
 				add(q.Receiver)
 			}
 			return err
+		case "alert":
+			alerts, err := r.AlertRecords(ctx)
+			for i := range alerts {
+				add(alerts[i].Incident)
+			}
+			return err
 		case "id":
 			mutes, err := r.Mutes(ctx)
 			for _, m := range mutes {

@@ -53,6 +53,7 @@ func TestComplete(t *testing.T) {
 		{words: []string{"rules", ""}, want: []string{"check", "backtest"}},
 		{words: []string{"--log-level", "w"}, want: []string{"warn"}},
 		{words: []string{"ps", "--al"}, want: []string{"--all"}},
+		{words: []string{"alerts", "show", url, "fat"}, want: []string{"fatal/web1/x"}},
 		{words: []string{"ps", "--all", "--ho"}, want: []string{"--host"}},
 		{words: []string{"ps", "-o", "j"}, want: []string{"json", "jsonl"}},
 		{words: []string{"ps", "--output=js"}, want: []string{"--output=json", "--output=jsonl"}},

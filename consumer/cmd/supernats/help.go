@@ -7,6 +7,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"supernats/consumer/cmd/supernats/alertcmd"
+	"supernats/consumer/cmd/supernats/eventcmd"
 	"supernats/consumer/cmd/supernats/fleetcmd"
 	"supernats/consumer/cmd/supernats/frame"
 	"supernats/consumer/cmd/supernats/rulecmd"
@@ -16,12 +17,18 @@ import (
 
 // helpTexts are the texts that are too long for the tag of a flag or a command.
 func helpTexts() kong.Vars {
-	return frame.HelpTexts().CloneWith(fleetcmd.HelpTexts()).CloneWith(alertcmd.HelpTexts()).
-		CloneWith(rulecmd.HelpTexts()).CloneWith(setupcmd.HelpTexts()).CloneWith(kong.Vars{
+	texts := kong.Vars{
 		"help_consume": "Run the consumer daemon: record the state of every process, apply rules, send alerts.",
 		"help_print_unit": "Print the unit for systemd or the section for supervisord that runs it " +
 			"with the flags given here, and exit.",
-	})
+	}
+	for _, room := range []kong.Vars{
+		frame.HelpTexts(), eventcmd.HelpTexts(), fleetcmd.HelpTexts(), alertcmd.HelpTexts(), rulecmd.HelpTexts(),
+		setupcmd.HelpTexts(),
+	} {
+		texts = texts.CloneWith(room)
+	}
+	return texts
 }
 
 var (

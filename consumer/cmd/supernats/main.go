@@ -33,7 +33,7 @@ type cli struct {
 	Hosts     fleetcmd.Hosts     `cmd:"" help:"Show every host, or forget one that is gone for good."`
 	Tail      eventcmd.Tail      `cmd:"" help:"Print events as they happen."`
 	Replay    eventcmd.Replay    `cmd:"" help:"Print events from the stream, oldest first."`
-	Alerts    alertcmd.Alerts    `cmd:"" help:"Show alerts, open ones first, and what was not delivered."`
+	Alerts    alertcmd.Alerts    `cmd:"" help:"Show alerts, or the whole story of one."`
 	Mute      alertcmd.Mute      `cmd:"" help:"Silence alerts for a while."`
 	Mutes     alertcmd.Mutes     `cmd:"" help:"Show the silences in force."`
 	Unmute    alertcmd.Unmute    `cmd:"" help:"End silences."`
@@ -43,6 +43,7 @@ type cli struct {
 	Init      setupcmd.Init      `cmd:"" help:"${help_init}"`
 
 	Completion completionCmd `cmd:"" help:"Print shell completion for commands, flags and names."`
+	Man        manCmd        `cmd:"" help:"Print the manual page, or write those of all commands."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 
 	PrintVersion kong.VersionFlag `name:"version" env:"-" help:"Print the version."`

@@ -181,8 +181,8 @@ func TestWrongUsage(t *testing.T) {
 			return "supernats rules check " + args[2]
 		case len(args) == 0 || args[0] == "frobnicate":
 			return "supernats --help"
-		case args[0] == "hosts":
-			return "supernats hosts list --help"
+		case args[0] == "hosts", args[0] == "alerts":
+			return "supernats " + args[0] + " list --help"
 		}
 		return "supernats " + args[0] + " --help"
 	}

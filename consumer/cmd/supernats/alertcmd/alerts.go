@@ -15,19 +15,24 @@ import (
 
 // Alerts is the command alerts.
 type Alerts struct {
+	List alertsList `cmd:"" default:"withargs" help:"Show alerts, open ones first, and what was not delivered."`
+	Show alertsShow `cmd:"" help:"${help_alerts_show}"`
+}
+
+type alertsList struct {
 	Rule []string `env:"-" sep:"none" placeholder:"GLOB" help:"Only alerts of these rules."`
 	frame.EventFlags
 	frame.OutputFlag
 }
 
 // Examples are shown below the help.
-func (*Alerts) Examples() []string {
+func (*alertsList) Examples() []string {
 	return []string{"supernats alerts", "supernats alerts --since 1d --rule fatal", "supernats alerts -o json"}
 }
 
 // Run prints the alerts, with --since or --until the notifications, and what was not
 // delivered.
-func (a *Alerts) Run(ctx context.Context, c *frame.Flags) error {
+func (a *alertsList) Run(ctx context.Context, c *frame.Flags) error {
 	filter, err := a.Filter()
 	if err != nil {
 		return err

@@ -50,7 +50,7 @@ const (
 type Completer struct {
 	Parser *kong.Kong
 	// Names calls add with what a flag or an argument may name: host, group, process,
-	// pattern, rule, receiver, id. flags are those of the connection and the configuration
+	// pattern, rule, receiver, alert, id. flags are those of the connection and the configuration
 	// that stand on the command line.
 	Names func(ctx context.Context, flags []string, kind string, add func(name string))
 }
@@ -199,7 +199,7 @@ func flagsOf(node *kong.Node) (list []candidate) {
 }
 
 // namedKinds are the flags and arguments whose values are names from an installation.
-var namedKinds = []string{"host", "group", "process", "pattern", "rule", "receiver", "id"}
+var namedKinds = []string{"host", "group", "process", "pattern", "rule", "receiver", "alert", "id"}
 
 // values returns what may stand for a flag or an argument.
 func (c *Completer) values(v *kong.Value, flags []string) []candidate {

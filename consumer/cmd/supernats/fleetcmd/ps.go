@@ -24,13 +24,17 @@ type Ps struct {
 	All     bool     `env:"-" help:"Include processes that their supervisord no longer has."`
 	Down    bool     `env:"-" help:"${help_down}"`
 	State   []string `env:"-" sep:"none" placeholder:"STATE" help:"${help_state}"`
+	Watch   bool     `short:"w" env:"-" help:"${help_watch}"`
 	frame.ProcessFlags
 	frame.OutputFlag
 }
 
 // Examples are shown below the help.
 func (*Ps) Examples() []string {
-	return []string{"supernats ps", "supernats ps 'api*' --host 'web*'", "supernats ps --all -o json"}
+	return []string{
+		"supernats ps", "supernats ps 'api*' --host 'web*'", "supernats ps --state down,unknown",
+		"supernats ps --watch 'api*'", "supernats ps --all -o json",
+	}
 }
 
 // Run prints the states of processes.
@@ -46,6 +50,9 @@ func (p *Ps) Run(ctx context.Context, c *frame.Flags) error {
 	if err := pattern.Check(); err != nil {
 		return frame.UsageError{Err: err}
 	}
+	if p.Watch {
+		return p.watch(ctx, c, filter)
+	}
 
 	return c.WithReader(ctx, func(ctx context.Context, r *inspect.Reader) error {
 		processes, now, err := r.Processes(ctx)
@@ -53,7 +60,7 @@ func (p *Ps) Run(ctx context.Context, c *frame.Flags) error {
 			return err
 		}
 		processes = slices.DeleteFunc(processes, func(s inspect.Process) bool {
-			return s.Gone != nil && !p.All || !p.matches(filter, &s)
+			return !p.matches(filter, &s)
 		})
 		known := len(processes)
 		if p.Down {
@@ -71,6 +78,9 @@ func (p *Ps) Run(ctx context.Context, c *frame.Flags) error {
 }
 
 func (p *Ps) matches(filter consumer.Filter, s *inspect.Process) bool {
+	if s.Gone != nil && !p.All {
+		return false
+	}
 	chosen := filter.Match(&schema.Event{Host: s.Host, Group: s.Group, Process: s.Process})
 	if !chosen || !p.isInState(s) {
 		return false
@@ -83,6 +93,9 @@ func (p *Ps) matches(filter consumer.Filter, s *inspect.Process) bool {
 	})
 }
 
+// stateDown stands for all states in which a process is not as it should be.
+const stateDown = "DOWN"
+
 // checkStates makes the names of --state upper case, and refuses others.
 func (p *Ps) checkStates() error {
 	if p.State == nil {
@@ -92,8 +105,9 @@ func (p *Ps) checkStates() error {
 	var names []string
 	for given := range strings.SplitSeq(strings.Join(p.State, ","), ",") {
 		name := strings.ToUpper(strings.TrimSpace(given))
-		if !schema.IsState(name) {
-			return fmt.Errorf("--state: invalid state %q: want %s", given, strings.Join(schema.States(), ", "))
+		if !schema.IsState(name) && name != stateDown {
+			return fmt.Errorf("--state: invalid state %q: want %s or %s", given,
+				strings.Join(schema.States(), ", "), stateDown)
 		}
 		names = append(names, name)
 	}
@@ -107,7 +121,8 @@ func (p *Ps) checkStates() error {
 func (p *Ps) isInState(s *inspect.Process) bool {
 	return len(p.State) == 0 || slices.Contains(p.State, s.ProcessRecord.State) ||
 		s.UnknownSince != nil && slices.Contains(p.State, schema.StateUnknown) ||
-		s.StoppedSince != nil && slices.Contains(p.State, schema.StateStopped)
+		s.StoppedSince != nil && slices.Contains(p.State, schema.StateStopped) ||
+		s.Down && slices.Contains(p.State, stateDown)
 }
 
 func printProcesses(w *os.File, processes []inspect.Process, now time.Time) error {

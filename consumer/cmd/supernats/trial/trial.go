@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/schollz/progressbar/v3"
 
 	"supernats/consumer/cmd/supernats/tables"
 	"supernats/consumer/config"
@@ -45,7 +44,8 @@ type counts struct{ firing, update, resolved, events int }
 // Run reads the stream, and draws a bar of progress on a terminal.
 func (t *Trial) Run(ctx context.Context, js jetstream.JetStream, period history.Period) (err error) {
 	t.counts = map[[2]string]*counts{}
-	bar := newProgressBar(filepath.Base(t.Name))
+	bar := terminal.NewProgress(filepath.Base(t.Name), !t.Keep)
+	defer bar.Close()
 	begun := time.Now()
 	set, err := t.Config.CompileRules()
 	if err != nil {
@@ -56,31 +56,12 @@ func (t *Trial) Run(ctx context.Context, js jetstream.JetStream, period history.
 			Rules: set, Limits: t.Config.Limits.Fleet(), MaxAge: time.Duration(t.Config.MaxAge),
 		},
 		Since: period.Since, Until: period.Until, Notify: t.notify,
-		Progress: func(read, total uint64) {
-			bar.ChangeMax64(int64(total))
-			_ = bar.Set64(int64(read))
-		},
+		Progress: bar.Show,
 	}
 
 	t.sum, err = test.Run(ctx, js)
-	_ = bar.Exit()
 	t.took = time.Since(begun)
 	return err
-}
-
-// newProgressBar returns a bar that is drawn on a terminal only.
-func newProgressBar(what string) *progressbar.ProgressBar {
-	return progressbar.NewOptions64(1,
-		progressbar.OptionSetWriter(os.Stderr),
-		progressbar.OptionSetDescription(terminal.Clean(what)),
-		progressbar.OptionSetVisibility(terminal.Is(os.Stderr)),
-		progressbar.OptionShowCount(),
-		progressbar.OptionShowIts(),
-		progressbar.OptionSetItsString("msg"),
-		progressbar.OptionSetWidth(10),
-		progressbar.OptionSetPredictTime(false),
-		progressbar.OptionThrottle(100*time.Millisecond),
-		progressbar.OptionClearOnFinish())
 }
 
 // notify counts a notification for each receiver that it would have gone to.
