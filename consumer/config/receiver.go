@@ -88,8 +88,12 @@ func (c *Config) AllReceivers() []Receiver {
 	return append(all, c.Receivers...)
 }
 
-// Addressees returns the names of the receivers that a notification goes to.
+// Addressees returns the names of the receivers that a notification goes to; none for a
+// quiet one, which is for no people.
 func (c *Config) Addressees(n *schema.Notification) []string {
+	if n.Quiet {
+		return nil
+	}
 	if len(n.Notify) > 0 {
 		return n.Notify
 	}

@@ -39,8 +39,8 @@ func NotificationOf(rec *schema.Alert, typ string, events []schema.AlertEvent, a
 			Incident: rec.Incident, Rule: rec.Rule, Kind: rec.Kind, Severity: rec.Severity,
 			Host: rec.Host, Group: rules.Uncrowded(rec.Group), Process: rules.Uncrowded(rec.Process),
 			Opened: rec.Opened, Closed: rec.Closed, Count: rec.Count, Events: events,
-			Acknowledged: rec.Acknowledged,
-			Labels:       maps.Clone(rec.Labels), Annotations: maps.Clone(rec.Annotations), Notify: slices.Clone(rec.Notify),
+			Acknowledged: rec.Acknowledged, Labels: maps.Clone(rec.Labels),
+			Annotations: maps.Clone(rec.Annotations), Notify: slices.Clone(rec.Notify),
 		},
 	}
 }
