@@ -72,8 +72,9 @@ var arrows = []arrow{
 	{`consumer/fleet`, `schema(/stream)?|consumer/(health|inspect|state)`, ``},
 	{`consumer/timeline`, `schema|consumer/(history|inspect|wording)`, ``},
 	{`consumer/watchdog`, `schema(/repeat|/secretfile)?|consumer/(health|notify)`, ``},
+	{`consumer/acknowledge`, `schema(/stream)?|consumer/inspect`, ``},
 	{`consumer/web`, `schema/httplimit|consumer/(health|web/site)`, ``},
-	{`consumer/web/api`, `schema(/stream)?|consumer|consumer/(fleet|history|inspect|silences|timeline|web/site)`, ``},
+	{`consumer/web/api`, `schema(/stream)?|consumer|consumer/(acknowledge|fleet|history|inspect|silences|timeline|web/site)`, ``},
 	{`consumer/web/site`, ``, `github.com/goccy/go-yaml`},
 	{`consumer/keeper`, `schema/stream|consumer/health`, ``},
 	{`consumer/fit`, `schema`, `-`},
@@ -101,7 +102,7 @@ var arrows = []arrow{
 	{`consumer/cmd/supernats/frame`, `schema(/natsconn)?|consumer|consumer/(config|history|inspect|terminal)`, ``},
 	{
 		`consumer/cmd/supernats/[a-z]+cmd`,
-		`schema(/program|/stream)?|consumer(/config|/doctor|/history|/inspect|/intake|/silences|/terminal|/testalert|/wording|` +
+		`schema(/program|/stream)?|consumer(/acknowledge|/config|/doctor|/history|/inspect|/intake|/silences|/terminal|/testalert|/wording|` +
 			`/cmd/supernats/(frame|tables|trial))?`,
 		``,
 	},
