@@ -7,6 +7,7 @@ package timeline
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,7 +23,9 @@ import (
 const (
 	KindEvent        = "event"
 	KindNotification = "notification"
-	KindDelivery     = "delivery"
+	// KindAcknowledgement is that somebody takes care of it, or no longer does.
+	KindAcknowledgement = "acknowledgement"
+	KindDelivery        = "delivery"
 )
 
 // Levels of facts, for colours and shapes.
@@ -102,7 +105,7 @@ func Of(in *inspect.Incident) *Timeline {
 
 // compareKinds puts what led to something before it, where both have one time.
 func compareKinds(a, b string) int {
-	order := []string{KindEvent, KindNotification, KindDelivery}
+	order := []string{KindEvent, KindAcknowledgement, KindNotification, KindDelivery}
 	return cmp.Compare(slices.Index(order, a), slices.Index(order, b))
 }
 
@@ -169,18 +172,52 @@ func (t *Timeline) addNotification(n *inspect.SentNotification, matched map[stri
 		}
 	}
 
-	word := strings.TrimPrefix(n.Type, "supernats.alert.")
-	level := LevelNote
-	if n.Type == schema.TypeAlertResolved {
-		level = LevelGood
-	}
-	t.add(Fact{
-		Time: n.Time, Kind: KindNotification, Level: level, Seq: n.Seq,
-		Text: "notification: " + wording.Join(", ", word, wording.Count(len(n.Data.Events), "event", "events")),
-	})
+	t.add(factOfNotification(n))
 	for _, d := range n.Receivers {
 		t.addDelivery(n, &d)
 	}
+}
+
+// factOfNotification is what a notification says besides its events: that somebody takes
+// care of the incident, or what kind of notification it is.
+func factOfNotification(n *inspect.SentNotification) Fact {
+	f := Fact{Time: n.Time, Kind: KindNotification, Level: LevelNote, Seq: n.Seq}
+	a := n.Data
+	switch n.Type {
+	case schema.TypeAlertResolved:
+		f.Level = LevelGood
+	case schema.TypeAlertAcknowledged:
+		f.Kind, f.Text = KindAcknowledgement, "acknowledged by "+who(a.By, a.Reason, a.Until)
+		return f
+	case schema.TypeAlertUnacknowledged:
+		f.Kind, f.Level, f.Text = KindAcknowledgement, LevelBad, "no longer acknowledged: "+wording.Clip(a.Cause, wording.MaxName)
+		if a.By != "" {
+			f.Text += " by " + who(a.By, a.Reason, nil)
+		}
+		return f
+	}
+
+	word := strings.TrimPrefix(n.Type, "supernats.alert.")
+	if a.Escalation > 0 {
+		f.Level = LevelBad
+		word = fmt.Sprintf("escalation %d, nobody has acknowledged it", a.Escalation)
+	}
+	quiet := ""
+	if a.Quiet {
+		quiet = "for the record"
+	}
+	f.Text = "notification: " + wording.Join(", ", word, wording.Count(len(a.Events), "event", "events"), quiet)
+	return f
+}
+
+// who is "ann: rolling back, until 2026-11-21 19:00:00 UTC".
+func who(by, reason string, until *schema.Time) string {
+	end := ""
+	if until != nil {
+		end = "until " + until.UTC().Format(stamp)
+	}
+	by = wording.Clip(by, wording.MaxName)
+	return wording.Join(", ", wording.Join(": ", by, wording.Clip(reason, wording.MaxText)), end)
 }
 
 // addDelivery adds what became of a notification at a receiver. What waits is at its end.

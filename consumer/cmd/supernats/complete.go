@@ -10,6 +10,7 @@ import (
 	"supernats/consumer/cmd/supernats/completion"
 	"supernats/consumer/cmd/supernats/frame"
 	"supernats/consumer/inspect"
+	"supernats/schema"
 	"supernats/schema/program"
 )
 
@@ -59,6 +60,14 @@ func addNames(ctx context.Context, c *frame.Flags, kind string, add func(string)
 			queues, err := r.Queues(ctx)
 			for _, q := range queues {
 				add(q.Receiver)
+			}
+			return err
+		case "alert":
+			records, err := r.AlertRecords(ctx)
+			for _, a := range records {
+				if a.Phase == schema.PhaseFiring {
+					add(a.Incident)
+				}
 			}
 			return err
 		case "id":

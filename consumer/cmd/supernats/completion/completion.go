@@ -199,7 +199,7 @@ func flagsOf(node *kong.Node) (list []candidate) {
 }
 
 // namedKinds are the flags and arguments whose values are names from an installation.
-var namedKinds = []string{"host", "group", "process", "pattern", "rule", "receiver", "id"}
+var namedKinds = []string{"host", "group", "process", "pattern", "rule", "receiver", "alert", "id"}
 
 // values returns what may stand for a flag or an argument.
 func (c *Completer) values(v *kong.Value, flags []string) []candidate {
