@@ -32,6 +32,14 @@ var warnings = []string{
 	publish.CauseLook, publish.CauseTTL, publish.CauseTooLarge, publish.CauseTaken, publish.CauseConflict,
 }
 
+// failures are the causes of troubles with which events may be late or lost.
+var failures = []string{
+	queue.CauseDiskFull, queue.CauseUnusable, queue.CauseLocked, queue.CauseRemoved, queue.CauseDamaged,
+	causeSlow, journal.CauseFull,
+	publish.CauseRights, publish.CauseRefuses,
+	pulse.CauseSilent, pulse.CauseBacklog, pulse.CauseLate, section.CauseOutput,
+}
+
 // connectParts makes the parts of the bridge and connects them. Nothing runs yet, and
 // nothing is read. Those that are made later may be used by those made before only when
 // the bridge runs.
@@ -41,7 +49,7 @@ func (b *Bridge) connectParts(client *supervisord.Client, bootID boot.ID, versio
 	b.troubles = trouble.New(trouble.Config{
 		Log: b.log, Metrics: prometheus.WrapRegistererWithPrefix(metrics.Prefix+"_", b.registry),
 		Encode:   func(t schema.Trouble, at time.Time) (*nats.Msg, error) { return b.self.troubleRecord(t, at) },
-		Warnings: warnings,
+		Warnings: warnings, Errors: failures,
 	})
 	b.server = xmlrpc{client: client, answers: &pulse.Answers{Log: b.log, Troubles: b.troubles}}
 	b.registry.MustRegister(metrics.NewProcesses(b.server.askProcesses, b.server.scrapeFailed))
@@ -84,7 +92,7 @@ func (b *Bridge) connectParts(client *supervisord.Client, bootID boot.ID, versio
 // newMetrics registers the metrics of this bridge. Its functions are called at each scrape.
 func (b *Bridge) newMetrics() *metrics.Metrics {
 	return metrics.New(b.registry, metrics.Config{
-		LossCauses: []string{ledger.CauseBuffer, ledger.CauseFull, ledger.CauseCorrupt},
+		LossCauses: ledger.Causes(),
 		SpoolLimit: int64(b.cfg.SpoolMax),
 		Ready:      func() bool { return b.journal.State().NotReady() == nil },
 		OldestAge:  func() float64 { return b.journal.State().OldestAge() },

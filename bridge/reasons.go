@@ -20,6 +20,7 @@ func (b *Bridge) newReasons() *deathreason.Reasons {
 		Boot: b.life.String(), Tail: int(b.cfg.LogTail), Warn: b.server.answers.Failed,
 		SupervisorPID: b.life.SupervisorPID, Fresh: func() bool { return b.life.Together() }, Settings: logSettings,
 		Raise: b.troubles.Raise, Clear: b.troubles.Clear, Differs: b.reportDifference,
+		KernelKnows: func() bool { return b.deaths.ReportsExits() },
 	}
 	if client := b.server.client; client != nil {
 		cfg.Server, cfg.Journal = reasonServer{client}, client.OwnLog()

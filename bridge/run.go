@@ -36,7 +36,6 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 
 	b.life.Identify(ctx, b.server.askPID())
 	b.section.Read(b.life.SupervisorPID)
-	defer b.followReasons(ctx)()
 
 	stopEarly := b.publishEarly(ctx)
 	err = b.openSpool(ctx)
@@ -46,6 +45,7 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	}
 	defer b.journal.Close()
 	tasks := b.tasks()
+	defer b.followReasons(ctx)() // by now it is known whether the kernel says how processes end
 
 	publisher, err := b.newPublisher()
 	if err != nil {

@@ -53,8 +53,11 @@ func (s *self) bridgeRecord(kind string, at time.Time) (message, error) {
 	}
 
 	if s.section.Sees(s.life.Pool(), schema.ProcessStateExited) {
-		rec.Reasons = s.reasons.Status(reasonsWait)
 		rec.Watch = s.deaths.Status()
+		rec.Reasons = s.reasons.Status(reasonsWait)
+		if r := rec.Reasons; r != nil && r.Source == schema.ReasonsNone && s.deaths.ReportsExits() {
+			rec.Reasons = nil // the kernel has them
+		}
 	}
 	if by := s.life.IdentifiedBy(); by != "" {
 		rec.Settings["identity"] = by

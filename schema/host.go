@@ -37,9 +37,12 @@ type HostRecord struct {
 	// the last one was reported.
 	Resent     uint64 `json:"resent,omitempty"`
 	LastResent *Time  `json:"last_resent,omitempty"`
-	// Lost is how many events were reported as lost, LastLoss when this happened last.
-	Lost     uint64 `json:"lost"`
-	LastLoss *Time  `json:"last_loss,omitempty"`
+	// Lost is how many events were reported as lost, LostBy how many of them by each of the
+	// causes in LossCauses or LossOther, LastLoss when this happened last. Records of earlier
+	// versions have a sum only.
+	Lost     uint64            `json:"lost"`
+	LostBy   map[string]uint64 `json:"lost_by,omitempty"`
+	LastLoss *Time             `json:"last_loss,omitempty"`
 	// Numbers of processes, see consumer/state: those that run, that should run and do not,
 	// that somebody stopped or never started, and that ran to their end.
 	Running int `json:"running"`
@@ -162,13 +165,15 @@ type HostClock struct {
 
 // HostBridge is a bridge of a host, by its record started.
 type HostBridge struct {
-	Pool     string   `json:"pool"`
-	Server   string   `json:"server,omitempty"`
-	Boot     string   `json:"boot"`
-	Instance string   `json:"instance,omitempty"`
-	Version  string   `json:"version,omitempty"`
-	PID      int      `json:"pid,omitempty"`
-	Spool    string   `json:"spool,omitempty"`
+	Pool     string `json:"pool"`
+	Server   string `json:"server,omitempty"`
+	Boot     string `json:"boot"`
+	Instance string `json:"instance,omitempty"`
+	Version  string `json:"version,omitempty"`
+	PID      int    `json:"pid,omitempty"`
+	Spool    string `json:"spool,omitempty"`
+	// Listen is the address of its /metrics, as its flag --listen has it; empty: none.
+	Listen   string   `json:"listen,omitempty"`
 	Section  *Section `json:"section,omitempty"`
 	Reasons  *Reasons `json:"reasons,omitempty"`
 	LastSeen Time     `json:"last_seen"`

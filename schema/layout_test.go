@@ -70,6 +70,7 @@ var arrows = []arrow{
 	{`consumer/health`, `schema/repeat`, ``},
 	{`consumer/service`, `consumer/health`, ``},
 	{`consumer/fleet`, `schema(/stream)?|consumer/(health|inspect|state)`, ``},
+	{`consumer/metrics`, `schema|consumer/(fleet|inspect|notify|state)`, ``},
 	{`consumer/timeline`, `schema|consumer/(history|inspect|wording)`, ``},
 	{`consumer/watchdog`, `schema(/repeat|/secretfile)?|consumer/(health|notify)`, ``},
 	{`consumer/acknowledge`, `schema(/stream)?|consumer/inspect`, ``},

@@ -31,6 +31,12 @@ const (
 	LossNotListening = "not-listening"
 )
 
+// LossOther stands for a cause that this version does not know.
+const LossOther = "other"
+
+// LossCauses returns the causes of losses, but for LossOther.
+func LossCauses() []string { return []string{LossBuffer, LossFull, LossCorrupt, LossNotListening} }
+
 // LossProcess is how often, at least, a process started and ended unseen.
 type LossProcess struct {
 	Group   string `json:"group"`

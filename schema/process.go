@@ -42,6 +42,12 @@ type ProcessRecord struct {
 	Since Time   `json:"since"`
 	// PID is 0 if there is none or it is not known.
 	PID int `json:"pid"`
+	// Started is when it was started last; nil unless it is STARTING, RUNNING or STOPPING,
+	// and where it is not known.
+	Started *Time `json:"started,omitempty"`
+	// ExitStatus is supervisord's own of a process that is STOPPED or EXITED, -1 for any
+	// signal, as of the first table since; nil where it is not known.
+	ExitStatus *int `json:"exit_status,omitempty"`
 	// Expected, Exit, Ran and Last are those of the last exit, see Event.
 	Expected *bool    `json:"expected,omitempty"`
 	Exit     *Exit    `json:"exit,omitempty"`

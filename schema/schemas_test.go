@@ -344,7 +344,7 @@ func TestRecordsAreValid(t *testing.T) {
 			record: ProcessRecord{
 				"web1", "api", "api_00", "FATAL",
 				Time{at},
-				7, new(false), &Exit{SpawnErr: "no such file"}, new(0.0),
+				7, &Time{at}, new(-1), new(false), &Exit{SpawnErr: "no such file"}, new(0.0),
 				&Look{Time: Time{at}}, 1, 2, 3, 4, &Time{at},
 				Time{at},
 				&Crashes{Time{at}, []CrashSlot{{29921460, 2}}, []CrashSlot{{29921400, 1}}},

@@ -125,22 +125,32 @@ func (a *asker) readRows(ctx context.Context, inquiries []*inquiry) {
 			names, asked = append(names, q.name()), append(asked, q)
 		}
 	}
-	if len(names) == 0 {
-		return
-	}
 
+	for i, row := range a.learnRows(ctx, names) {
+		asked[i].row = row
+	}
+}
+
+// learnRows asks for rows of the process table, and learns where those processes log. It
+// returns nothing if supervisord does not answer.
+func (a *asker) learnRows(ctx context.Context, names []string) []*schema.SnapshotProcess {
+	if len(names) == 0 {
+		return nil
+	}
 	rows, err := a.cfg.Server.ProcessInfo(ctx, names)
 	if err != nil {
 		a.rpc.failed(err)
-		return
+		return nil
 	}
+
 	a.rpc.answered()
-	for i, q := range asked {
-		if q.row = rows[i]; q.row != nil {
-			a.logs.Learn(q.row)
+	for _, row := range rows {
+		if row != nil {
+			a.logs.Learn(row)
 		}
 	}
 	a.logs.Compare()
+	return rows
 }
 
 // readFiles reads what can be read of the logs of a process as files.

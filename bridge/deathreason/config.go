@@ -111,6 +111,9 @@ type Config struct {
 	// are called again and again with the same cause.
 	Raise func(cause, text, fix string)
 	Clear func(cause string)
+	// KernelKnows, if not nil, reports whether the kernel says how processes end: then a
+	// log that does not is no trouble, until a death comes without a reason.
+	KernelKnows func() bool
 	// Differs, if not nil, is called with an event of which the kernel and supervisord's
 	// log say different things.
 	Differs func(e *schema.Event, kernel, log *schema.Exit)
@@ -146,6 +149,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Clear == nil {
 		c.Clear = func(string) {}
+	}
+	if c.KernelKnows == nil {
+		c.KernelKnows = func() bool { return false }
 	}
 	if c.Differs == nil {
 		c.Differs = func(*schema.Event, *schema.Exit, *schema.Exit) {}

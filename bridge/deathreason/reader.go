@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -103,6 +104,7 @@ func (r *logReader) report(s schema.Reasons) {
 	}
 
 	switch {
+	case s.Problem != "" && r.cfg.KernelKnows(): // reportMissing raises it
 	case s.Problem != "":
 		r.cfg.Raise(troubleReasons, s.Problem, s.Fix)
 	case s.Source == schema.ReasonsFile:
@@ -116,6 +118,22 @@ func (r *logReader) report(s schema.Reasons) {
 		r.cfg.Raise(troubleRotated, text, fix)
 	} else {
 		r.cfg.Clear(troubleRotated)
+	}
+}
+
+// reportMissing raises or clears the trouble of a log that says too little where the kernel
+// was to say how processes end: some deaths have come, with a reason or without one.
+func (r *logReader) reportMissing(deaths []Received) {
+	s := r.status.Load()
+	if s == nil || s.Problem == "" || !r.cfg.KernelKnows() {
+		return
+	}
+
+	missing := slices.ContainsFunc(deaths, func(d Received) bool { return d.Event.Exit == nil })
+	if missing {
+		r.cfg.Raise(troubleReasons, s.Problem, s.Fix)
+	} else {
+		r.cfg.Clear(troubleReasons)
 	}
 }
 

@@ -2,6 +2,7 @@ package deathreason
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -92,7 +93,11 @@ func (r *Reasons) Run(ctx context.Context) {
 		r.turn.end()
 	}
 	cancel()
+
+	var newborn sync.WaitGroup
+	newborn.Go(func() { r.learnNewborn(ctx) })
 	r.logs.Run(ctx)
+	newborn.Wait()
 }
 
 // Explain fills Exit and Log of the deaths in a batch, where they can be found out: of
@@ -131,6 +136,7 @@ func (r *Reasons) Explain(ctx context.Context, batch []Received) {
 		made := r.follow(ctx)
 		preferKernel(found, r.cfg.Differs)
 		r.complete(ctx, found, made)
+		r.reader.reportMissing(found)
 	})
 	if !done {
 		return

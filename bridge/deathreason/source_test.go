@@ -248,3 +248,48 @@ func TestRenamedLog(t *testing.T) {
 		t.Errorf("raised %v", raised)
 	}
 }
+
+// A log that says nothing is no trouble where the kernel says how processes end, until a
+// death comes without a reason.
+func TestReasonsOfTheKernelAlone(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name        string
+		kernelKnows bool
+		exit        *schema.Exit // of the death, by the kernel
+		want        bool
+	}{
+		{name: "the kernel knows nothing", want: true},
+		{name: "the kernel knows nothing of any process, but of this one", exit: &schema.Exit{Code: new(3)}, want: true},
+		{name: "the kernel knows", kernelKnows: true, exit: &schema.Exit{Code: new(3)}},
+		{name: "the kernel has missed it", kernelKnows: true, want: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			raised := map[string]string{}
+			r := New(Config{
+				Boot: testBoot, KernelKnows: func() bool { return tt.kernelKnows },
+				Settings: func(int) Settings { return Settings{OwnLog: ownlog.Settings{Logfile: os.DevNull}} },
+				Raise:    func(cause, text, _ string) { raised[cause] = text },
+				Clear:    func(cause string) { delete(raised, cause) },
+			})
+			defer r.Close()
+
+			r.Follow(t.Context())
+			if raised := raised[troubleReasons] != ""; raised == tt.kernelKnows {
+				t.Errorf("at the start: raised is %v", raised)
+			}
+			no := false
+			r.Explain(t.Context(), []Received{{
+				Event: &schema.Event{
+					Event: schema.ProcessStateExited, Boot: testBoot, Serial: 1, PoolSerial: 1,
+					Group: "a", Process: "a", PID: 7, Expected: &no,
+				},
+				At: time.Now(), Kernel: tt.exit,
+			}})
+			if text := raised[troubleReasons]; (text != "") != tt.want || tt.want && !strings.Contains(text, os.DevNull) {
+				t.Errorf("after a death: raised %q, want it: %v", text, tt.want)
+			}
+		})
+	}
+}

@@ -169,6 +169,12 @@ func (f *Finder) Know(processes []schema.SnapshotProcess) { f.lives.Load().knowT
 // watched.
 func (f *Finder) Status() *schema.Watch { return f.status.Load() }
 
+// ReportsExits reports whether the kernel says how processes end.
+func (f *Finder) ReportsExits() bool {
+	status := f.status.Load()
+	return status != nil && len(status.Exits) > 0
+}
+
 // Stats are counts for metrics.
 type Stats struct {
 	// Watched are processes whose death the kernel reports, Unwatched those that there is

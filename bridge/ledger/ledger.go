@@ -25,6 +25,9 @@ const (
 	CauseNotListening = schema.LossNotListening
 )
 
+// Causes returns all causes of a loss.
+func Causes() []string { return []string{CauseBuffer, CauseFull, CauseCorrupt, CauseNotListening} }
+
 // Beginning stands for the header of the last event where there was none and the first
 // event of the pool is expected.
 const Beginning = "beginning"

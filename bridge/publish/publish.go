@@ -342,8 +342,8 @@ func (p *Publisher) waitConnected(ctx context.Context, l natsLink) error {
 		}
 
 		// Without an error the first attempt is under way, or the library no longer knows
-		// why it failed.
-		if err := cmp.Or(l.nc.LastError(), l.dial.lastError()); err != nil {
+		// why it failed; what it knows may be of the connection before.
+		if err := cmp.Or(l.dial.lastError(), l.nc.LastError()); err != nil {
 			p.trouble.report(fmt.Errorf("connect to NATS: %w", err))
 		}
 

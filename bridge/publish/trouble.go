@@ -3,6 +3,7 @@ package publish
 import (
 	"errors"
 
+	"github.com/nats-io/nats.go"
 	"github.com/rs/zerolog"
 
 	"supernats/bridge/publish/ids"
@@ -43,8 +44,13 @@ type trouble struct {
 	clear func(cause string)
 }
 
-// report logs an error of a new kind, and raises the trouble that it stands for.
+// report logs an error of a new kind, and raises the trouble that it stands for. That the
+// library keeps nothing while there is no connection says nothing of why there is none:
+// waitConnected reports that.
 func (t *trouble) report(err error) {
+	if errors.Is(err, nats.ErrReconnectBufExceeded) {
+		return
+	}
 	kind, fix := refusal.Classify(err)
 	if cause := refusal.CauseOf(kind); cause != "" {
 		text := "events are not getting into JetStream: " + err.Error()

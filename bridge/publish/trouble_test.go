@@ -17,6 +17,7 @@ func TestTrouble(t *testing.T) {
 	l := newLog()
 	tr := trouble{log: zerolog.New(l)}
 	tr.over()
+	tr.report(fmt.Errorf("publish: %w", nats.ErrReconnectBufExceeded)) // no cause of anything
 	for range 3 {
 		for _, address := range []string{"10.0.0.1:4222", "10.0.0.2:4222"} {
 			tr.report(fmt.Errorf("connect to NATS: %w", &net.OpError{Op: "dial", Net: "tcp", Err: errors.New(address + " refuses")}))

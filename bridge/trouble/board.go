@@ -79,6 +79,9 @@ type Config struct {
 	// Warnings are the causes with which events still arrive: they are logged as
 	// warnings, all others as errors.
 	Warnings []string
+	// Errors are the other causes that are known. Counters of all begin at 0: one that
+	// appears with its first value hides that one from rate().
+	Errors []string
 }
 
 // New returns a board without troubles.
@@ -95,6 +98,9 @@ func New(cfg Config) *Board {
 		}, []string{"cause"}),
 	}
 	cfg.Metrics.MustRegister(t.gauge, t.raised)
+	for _, cause := range slices.Concat(cfg.Warnings, cfg.Errors) {
+		t.raised.WithLabelValues(cause)
+	}
 	return t
 }
 

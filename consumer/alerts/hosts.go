@@ -53,7 +53,7 @@ type watch struct {
 }
 
 // cause is the part of an id that says which silence it is.
-func (w *watch) cause() string { return idOf(w.host.seen, w.host.name) }
+func (w *watch) cause() string { return w.host.name + "/" + timeID(w.host.seen) }
 
 // host returns what is known of a host, and begins to watch it.
 func (hs *hosts) host(name string, at time.Time) *host {

@@ -1,7 +1,9 @@
 package alerts
 
 import (
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"supernats/consumer/alerts/backlog"
@@ -78,7 +80,7 @@ func LossOf(m Meta, ce *schema.CloudEvent[*schema.Loss]) *schema.AlertEvent {
 // stateOf describes the state of a process as notifications list it.
 func stateOf(s *schema.ProcessRecord, m Meta) *schema.AlertEvent {
 	ev := &schema.AlertEvent{
-		ID: idOf(m.Stored, s.Host, s.Group, s.Process), Time: s.Since, Seq: m.Seq, Event: "PROCESS_STATE_" + s.State,
+		ID: idOf(m, s.Host, s.Group, s.Process), Time: s.Since, Seq: m.Seq, Event: "PROCESS_STATE_" + s.State,
 		Host: s.Host, Group: s.Group, Process: s.Process, PID: s.PID, Late: isLate(m, s.Since),
 	}
 	switch s.State {
@@ -97,7 +99,7 @@ func stateOf(s *schema.ProcessRecord, m Meta) *schema.AlertEvent {
 // troubleOf describes a trouble of a host as notifications list it.
 func troubleOf(host string, t schema.HostTrouble, m Meta) *schema.AlertEvent {
 	return &schema.AlertEvent{
-		ID: idOf(m.Stored, host, "trouble", t.Cause), Time: t.Since, Seq: m.Seq,
+		ID: idOf(m, host, "trouble", t.Cause), Time: t.Since, Seq: m.Seq,
 		Event: schema.TypeBridgePrefix + schema.BridgeTrouble,
 		Host:  host, Server: t.Server, Cause: t.Cause, Text: t.Text, Fix: t.Fix,
 	}
@@ -116,14 +118,12 @@ func hostTime(m Meta, t schema.Time) *schema.Time {
 	return &schema.Time{Time: t.Add(-m.Shift)}
 }
 
-// idOf makes the id of something that is no event of the stream: names, then a time in
-// microseconds.
-func idOf(at time.Time, names ...string) string {
-	id := ""
-	for _, n := range names {
-		if n != "" {
-			id += n + "/"
-		}
-	}
-	return id + strconv.FormatInt(at.UnixMicro(), 10)
+// idOf makes the id of something that is no event of the stream, by the message that showed
+// it: names, the message's time in microseconds, and its sequence, since the stream may get
+// several messages within one.
+func idOf(m Meta, names ...string) string {
+	kept := slices.DeleteFunc(names, func(n string) bool { return n == "" })
+	return strings.Join(append(kept, timeID(m.Stored), strconv.FormatUint(m.Seq, 10)), "/")
 }
+
+func timeID(at time.Time) string { return strconv.FormatInt(at.UnixMicro(), 10) }

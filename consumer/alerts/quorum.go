@@ -51,7 +51,8 @@ func (ps *processes) checkQuorum(
 
 	ps.updateQuorum(k, counted, before, m, func() *schema.AlertEvent {
 		ev := stateOf(s, m)
-		ev.ID = idOf(m.Stored, k.Host, k.Group)
+		// One process table can take a group below and above its quorum repeatedly.
+		ev.ID = idOf(m, k.Host, k.Group, s.Process)
 		return ev
 	})
 }
@@ -101,7 +102,7 @@ func (ps *processes) recount(below map[rules.Key]bool, m Meta) {
 		}
 		ps.updateQuorum(k, counted, below[k], m, func() *schema.AlertEvent {
 			return &schema.AlertEvent{
-				ID: idOf(m.Stored, k.Group), Time: schema.Time{Time: m.Stored}, Seq: m.Seq,
+				ID: idOf(m, k.Group), Time: schema.Time{Time: m.Stored}, Seq: m.Seq,
 				Event: schema.TypeBridgePrefix + schema.BridgeForgotten, Group: k.Group,
 			}
 		})

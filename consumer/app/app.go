@@ -26,6 +26,7 @@ import (
 	"supernats/consumer/fleet"
 	"supernats/consumer/health"
 	"supernats/consumer/intake"
+	"supernats/consumer/metrics"
 	"supernats/consumer/rules"
 	"supernats/consumer/service"
 	"supernats/consumer/watchdog"
@@ -45,9 +46,10 @@ type App struct {
 	service *service.Service
 	store   *embedded.StoreWatch
 	// fleet is what the HTTP address shows, jetStream where it reads what is not in there:
-	// nil while there is no connection.
+	// nil while there is no connection. metrics is what Prometheus sees.
 	fleet     *fleet.Fleet
 	jetStream atomic.Pointer[jetstream.JetStream]
+	metrics   *metrics.Metrics
 	watchdogs []*watchdog.Watchdog
 	// server is set by Run; nil: it is somebody else's.
 	server atomic.Pointer[embedded.Server]
@@ -122,22 +124,21 @@ func New(valid *config.Plan, o Options) (*App, error) {
 		reloaded: make(chan struct{}, 1),
 		changed:  make(chan struct{}, 1),
 	}
+	a.metrics = a.newMetrics()
 	a.store = embedded.NewStoreWatch(a.health, log)
 	a.service = service.New(service.Options{
 		Health: a.health, Ready: a.ready, Log: log,
 		Summary: func() string { return a.plan.Load().cfg.Summary() },
 	})
 
-	for _, s := range a.cfg.Watchdog {
-		a.watchdogs = append(a.watchdogs,
-			watchdog.New(s.WithDefaults(), a.identity(), a.verdict, a.health, log))
+	if a.watchdogs, err = a.makeWatchdogs(); err != nil {
+		return nil, err
 	}
-
 	p, err := a.prepare(valid)
 	if err != nil {
 		return nil, err
 	}
-	a.plan.Store(p)
+	a.usePlan(p)
 	return a, nil
 }
 
@@ -191,7 +192,7 @@ func (a *App) replacePlan() error {
 			return err
 		}
 	}
-	a.plan.Store(p)
+	a.usePlan(p)
 	return nil
 }
 
@@ -264,6 +265,7 @@ func (a *App) webServer() *web.Server {
 		Ready: a.ready, Health: a.health, Reload: a.Reload, Site: where, Log: a.log,
 		Rooms: []web.Room{
 			api.New(api.API{Site: where, Fleet: a.fleet, JetStream: a.currentJetStream, Log: a.log}),
+			a.metrics,
 		},
 	}
 }

@@ -16,10 +16,8 @@ const rosterTimeout = 5 * time.Second
 // publishRoster records the receivers of a plan, for people: commands show who is notified.
 func (a *App) publishRoster(ctx context.Context, js jetstream.JetStream, p *plan) error {
 	r := stream.RosterRecord{
-		Instance: a.instance, Since: schema.Time{Time: time.Now().UTC()}, Receivers: []string{},
-	}
-	for _, to := range p.receivers {
-		r.Receivers = append(r.Receivers, to.Name())
+		Instance: a.instance, Since: schema.Time{Time: time.Now().UTC()},
+		Receivers: append([]string{}, p.receiverNames()...),
 	}
 	b, err := schema.Marshal(r)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"supernats/consumer/inspect"
+	"supernats/consumer/notify/alertmanager"
 	"supernats/consumer/watchdog"
 	"supernats/consumer/wording"
 )
@@ -18,6 +19,42 @@ const (
 	lateAfter    = time.Minute
 	refusedAfter = 5 * time.Minute
 )
+
+// makeWatchdogs returns the watchdogs of the configuration: addresses, and the Alertmanagers
+// that get an alert which always fires.
+func (a *App) makeWatchdogs() (list []*watchdog.Watchdog, err error) {
+	add := func(name string, every time.Duration, target watchdog.Target) {
+		list = append(list, watchdog.New(name, every, target, a.verdict, a.health, a.log))
+	}
+	for _, s := range a.cfg.Watchdog {
+		s = s.WithDefaults()
+		add(s.Name, time.Duration(s.Every), s.Target(a.identity()))
+	}
+
+	for _, r := range a.cfg.AllReceivers() {
+		if r.Alertmanager == nil || !r.Alertmanager.Watchdog {
+			continue
+		}
+		am, err := alertmanager.New(r.Name, *r.Alertmanager, a.identity(), a.log)
+		if err != nil {
+			return nil, fmt.Errorf("receiver %s: %w", r.Name, err)
+		}
+		add(r.Name, watchdog.DefaultEvery, alwaysFiring{am})
+	}
+	return list, nil
+}
+
+// alwaysFiring is an Alertmanager as the target of a watchdog. It is sent nothing while
+// people are not notified, and takes the alert for resolved after a few minutes.
+type alwaysFiring struct{ receiver *alertmanager.Receiver }
+
+// Ping implements watchdog.Target.
+func (f alwaysFiring) Ping(ctx context.Context, v watchdog.Verdict) error {
+	if v.Reason != "" {
+		return nil
+	}
+	return f.receiver.KeepFiring(ctx, 4*watchdog.DefaultEvery)
+}
 
 // verdict says whether people are notified: this instance is active, it reads events in
 // time, can write, and its receivers accept what they get.

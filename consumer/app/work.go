@@ -140,7 +140,9 @@ func (a *App) runActive(ctx context.Context, js jetstream.JetStream, held func()
 		a.memory = intake.New(a.log)
 	}
 	reader := a.memory
-	reader.Begin(intake.Session{JetStream: js, Held: held, Health: a.health, Again: a.changed})
+	reader.Begin(intake.Session{
+		JetStream: js, Held: held, Health: a.health, Again: a.changed, Count: a.metrics.CountMessage,
+	})
 	for {
 		err := a.runUntilReload(ctx, func(ctx context.Context) error {
 			return a.runPlan(ctx, js, a.plan.Load(), held, reader)
@@ -216,7 +218,9 @@ func (a *App) createQueues(
 	ctx context.Context, js jetstream.JetStream, p *plan, held func() error,
 ) (deliveries []*deliver.Delivery, err error) {
 	for _, r := range p.receivers {
-		d := deliver.New(js, r, deliver.Options{Held: held, Memory: &a.queues, Health: a.health, Log: a.log})
+		d := deliver.New(js, r, deliver.Options{
+			Held: held, Memory: &a.queues, Health: a.health, Count: a.metrics.CountNotifications, Log: a.log,
+		})
 		create := health.Retry{
 			Log: a.log, What: "creating the queue of " + r.Name(), Conn: js.Conn(),
 			Health: a.health, Cause: deliver.CauseAlerts + " " + r.Name(), Fix: health.RunDoctor,

@@ -40,6 +40,8 @@ type Config struct {
 	ExternalURL string        `yaml:"external_url"`
 	RoutePrefix string        `yaml:"route_prefix"`
 	Web         site.Settings `yaml:"web"`
+	// Compat names other exporters whose metrics are exported beside ours.
+	Compat []string `yaml:"compat"`
 
 	// Watchdog are the addresses that are pinged for as long as people are notified.
 	Watchdog []watchdog.Settings `yaml:"watchdog"`
@@ -90,6 +92,7 @@ func Default() Config {
 		NATS:           NATS{Replicas: 1},
 		Embedded:       embedded.Config{Listen: "127.0.0.1:4222", MaxStore: 4 << 30},
 		Listen:         "127.0.0.1:8000",
+		Compat:         []string{},
 		Web:            site.Settings{Allow: []string{}, MaxStreams: site.DefaultMaxStreams},
 		GroupInterval:  schema.Duration(5 * time.Minute),
 		RepeatInterval: schema.Duration(4 * time.Hour),

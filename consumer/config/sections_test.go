@@ -555,6 +555,7 @@ func TestPlanRefusesSettings(t *testing.T) {
 func TestSiteIsChecked(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"an address without a scheme", "external_url: ops.example.com", `1:15: external_url: invalid value "ops.example.com"`},
+		{"an exporter that is not known", "compat: [telegraf]", `compat[0]: invalid value "telegraf": want node_exporter`},
 		{"nobody may be allowed that", "web: {allow: [reboot]}", `web.allow[0]: invalid value "reboot": want mute or ack`},
 	} {
 		_, err := loadText(t, c.text)

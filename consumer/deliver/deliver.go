@@ -72,7 +72,10 @@ type Options struct {
 	Memory *inbox.Memory
 	// Health shows what keeps notifications from being delivered; may be nil.
 	Health *health.Health
-	Log    zerolog.Logger
+	// Count is called after every try, with how many notifications the receiver has taken,
+	// how many it has not, and why; may be nil.
+	Count func(receiver string, taken, left int, failure error)
+	Log   zerolog.Logger
 }
 
 // Delivery delivers notifications to one address, in the order of the stream. It belongs
@@ -245,5 +248,13 @@ func (d *Delivery) notify(ctx context.Context, list []notification) error {
 	defer stop()
 
 	d.history.markOver(calm, list)
-	return d.to.Notify(calm, list)
+	failure := d.to.Notify(calm, list)
+	if d.options.Count != nil && calm.Err() == nil { // one that was broken off says nothing
+		taken := len(list)
+		if failure != nil {
+			taken = len(notify.Taken(failure))
+		}
+		d.options.Count(d.to.Name(), taken, len(list)-taken, failure)
+	}
+	return failure
 }

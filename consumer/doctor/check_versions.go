@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"supernats/consumer/wording"
@@ -90,8 +91,32 @@ func (h *hostReport) addVersions(others otherVersions) {
 			pools[i] = wording.ShellQuote(pools[i])
 		}
 		restart := "supervisorctl restart " + strings.Join(pools, " ")
-		h.report.warn("install supernats-bridge "+h.version+" there, then: "+restart,
+		fix := "install supernats-bridge " + h.version + " there, then: " + restart
+		if isNewer(v, h.version) {
+			fix = "upgrade this `supernats`, and `supernats consume`, to " + v
+		}
+		h.report.warn(fix,
 			"bridge %s, not %s, on %s: %s", cmp.Or(v, "of an unknown version"), h.version,
 			wording.Count(len(of.hosts), "host", "hosts"), firstNames(of.names))
 	}
+}
+
+// isNewer reports whether a version is newer than another one. What is not a release, such
+// as a build of a developer, is not.
+func isNewer(version, other string) bool {
+	a, ok := releaseOf(version)
+	b, otherOK := releaseOf(other)
+	return ok && otherOK && slices.Compare(a, b) > 0
+}
+
+// releaseOf returns the numbers of a version such as v1.2.3.
+func releaseOf(version string) (numbers []int, ok bool) {
+	for part := range strings.SplitSeq(strings.TrimPrefix(version, "v"), ".") {
+		n, err := strconv.Atoi(part)
+		if err != nil {
+			return nil, false
+		}
+		numbers = append(numbers, n)
+	}
+	return numbers, true
 }

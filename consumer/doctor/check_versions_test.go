@@ -54,6 +54,15 @@ func TestVersionOfEachBridge(t *testing.T) {
 					fix + "supernats]",
 			},
 		},
+		"a newer bridge": {
+			hosts: []schema.HostRecord{
+				host("web1", version, bridge("a", "supernats", "v1.10.0"), bridge("b", "supernats", version)),
+			},
+			want: []string{
+				"warn bridge v1.10.0, not v1.2.3, on 1 host: web1 (section supernats of its supervisord system-a)" +
+					" [upgrade this `supernats`, and `supernats consume`, to v1.10.0]",
+			},
+		},
 		"two other versions": {
 			hosts: []schema.HostRecord{
 				host("web1", version, bridge("a", "supernats", "v0.9.0"), bridge("a", "my logs", "v1.0.0")),

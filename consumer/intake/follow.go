@@ -112,6 +112,9 @@ func (r *Reader) applyBatch(ctx context.Context, batch []source.Received) error 
 		if err := r.applyMessage(ctx, m); err != nil {
 			return err
 		}
+		if r.session.Count != nil && m.Seq > r.known.Read.Position {
+			r.session.Count(m.Subject)
+		}
 		r.known.Read = source.Place{
 			Position: max(r.known.Read.Position, m.Seq), Stored: later(r.known.Read.Stored, m.Stored),
 		}

@@ -64,6 +64,9 @@ type Session struct {
 	Health *health.Health
 	// Again yields a value when streams or buckets were replaced; may be nil.
 	Again <-chan struct{}
+	// Count is called with the subject of each message that is read for the first time; may
+	// be nil.
+	Count func(subject string)
 }
 
 // Reader reads the stream of events, in steps of one order:

@@ -58,6 +58,8 @@ func (p *Poster) refused(answer *http.Response, text []byte, r Post, u *neturl.U
 
 	err := p.requestError(u, what, refusedKey(code, r), nil)
 	switch {
+	case code == http.StatusUnauthorized, code == http.StatusForbidden, code == http.StatusProxyAuthRequired:
+		return Permanent(Denied(err))
 	case code == http.StatusRequestTimeout, code == http.StatusTooEarly:
 		return err
 	case code == http.StatusTooManyRequests, code >= 500:

@@ -55,9 +55,11 @@ func applyEvent(
 	if r.State != to || r.PID != pid || r.Gone != nil {
 		r.Updated = schema.Time{Time: m.Stored}
 	}
+	noteStart(r, to, ce.Time)
 	r.State = to
 	r.Since = ce.Time
 	r.PID = pid
+	r.ExitStatus = nil
 	r.Gone = nil
 	r.Snapshot = nil
 	r.Boot = boot
@@ -95,6 +97,19 @@ func countCrash(r *schema.ProcessRecord, m Meta, happened schema.Time) {
 		since = stored // an earlier version did not count those before
 	}
 	r.Crashes = crashes.Add(r.Crashes, at, since)
+}
+
+// noteStart keeps when a process was started that changes to a state. If the events before
+// are missing, it is not known: the next snapshot has it.
+func noteStart(r *schema.ProcessRecord, to string, at schema.Time) {
+	switch {
+	case to == schema.StateStarting:
+		r.Started = new(at)
+	case to == schema.StateRunning && r.State == schema.StateStarting:
+	case to == schema.StateStopping && schema.IsUp(r.State):
+	default:
+		r.Started = nil
+	}
 }
 
 // noteDeath records an end that nobody asked for.

@@ -54,6 +54,61 @@ func history(all ...any) *state.Fleet {
 	return f
 }
 
+// When a process was started is known from its event, to the microsecond, or from the next
+// table.
+func TestWhenItWasStarted(t *testing.T) {
+	ran := row("RUNNING", func(r *schema.SnapshotProcess) { r.PID, r.Start = 7, second(-60) })
+	starting := step{event: "STARTING", boot: "a", serial: 6}
+	running := step{event: "RUNNING", boot: "a", serial: 7, pid: 7}
+	for _, c := range []struct {
+		name    string
+		history []any
+		want    *schema.Time
+	}{
+		{name: "its event is better than a table", history: []any{starting, running, table(8, ran)}, want: atp(1)},
+		{name: "its event was lost", history: []any{running}},
+		{name: "its event was lost, and the table has it", history: []any{running, table(8, ran)}, want: atp(-60)},
+		{name: "the event of its second life was lost", history: []any{starting, running, step{event: "RUNNING", boot: "a", serial: 9, pid: 8}}},
+		{name: "it has ended", history: []any{starting, running, step{event: "EXITED", boot: "a", serial: 9, pid: 7}}},
+		{name: "it is gone", history: []any{table(5, ran), table(5)}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := history(c.history...).State("web1", "api", "api_00")
+			if d := cmp.Diff(c.want, got.Started); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+// The exit status is that of the first table after an end, and of no other life.
+func TestExitStatus(t *testing.T) {
+	running := step{event: "RUNNING", boot: "a", serial: 5, pid: 7}
+	stopped := step{event: "STOPPED", boot: "a", serial: 9, pid: 7}
+	status := func(state string, n int) *schema.Snapshot {
+		return table(9, row(state, func(r *schema.SnapshotProcess) { r.ExitStatus = n }))
+	}
+	for _, c := range []struct {
+		name    string
+		history []any
+		want    *int
+	}{
+		{name: "until then it is not known", history: []any{running, stopped}},
+		{name: "a table has it", history: []any{running, stopped, status("STOPPED", -1)}, want: p(-1)},
+		{name: "an older table has not", history: []any{running, stopped, table(8, row("STOPPED"))}},
+		{name: "it is not that of the next life", history: []any{running, stopped, status("STOPPED", -1), step{event: "STARTING", boot: "a", serial: 10}}},
+		{name: "an end as expected has one too", history: []any{running, step{event: "EXITED", boot: "a", serial: 9, pid: 7, expected: p(true)}, status("EXITED", 2)}, want: p(2)},
+		{name: "what runs has none", history: []any{running, table(9, row("RUNNING"))}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := history(c.history...).State("web1", "api", "api_00")
+			if d := cmp.Diff(c.want, got.ExitStatus); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
 // What a table shows of a process that nothing else is known of.
 func TestARow(t *testing.T) {
 	pid := func(n int) func(*schema.SnapshotProcess) { return func(r *schema.SnapshotProcess) { r.PID = n } }
@@ -68,21 +123,21 @@ func TestARow(t *testing.T) {
 		want   schema.ProcessRecord
 		status string
 	}{
-		"runs":                         {row: row("RUNNING", pid(7), times(second(-60), second(-90))), want: schema.ProcessRecord{State: "RUNNING", Since: at(-60), PID: 7}, status: state.Running},
-		"started in the future":        {row: row("RUNNING", pid(7), times(second(60), 0)), want: schema.ProcessRecord{State: "RUNNING", Since: at(1), PID: 7}, status: state.Running},
-		"starts":                       {row: row("STARTING", pid(7), times(second(-1), 0)), want: schema.ProcessRecord{State: "STARTING", Since: at(-1), PID: 7}, status: state.Down},
-		"never started":                {row: row("STOPPED"), want: schema.ProcessRecord{State: "STOPPED", Since: at(1)}, status: state.Stopped},
-		"stopped":                      {row: row("STOPPED", times(second(-60), second(-30)), end(-1, "")), want: schema.ProcessRecord{State: "STOPPED", Since: at(-30)}, status: state.Stopped},
-		"stops":                        {row: row("STOPPING", pid(7), times(second(-60), second(-90))), want: schema.ProcessRecord{State: "STOPPING", Since: at(1), PID: 7}, status: state.Stopped},
-		"ran to its end":               {row: row("EXITED", times(second(-60), second(-30))), want: schema.ProcessRecord{State: "EXITED", Since: at(-30), Expected: p(true), Exit: &schema.Exit{Code: p(0)}, LastExit: atp(-30)}, status: state.Exited},
-		"crashed":                      {row: row("EXITED", times(second(-60), second(-30)), end(3, "Bad exit code 3")), want: schema.ProcessRecord{State: "EXITED", Since: at(-30), Expected: p(false), Exit: &schema.Exit{Code: p(3)}, LastExit: atp(-30)}, status: state.Down},
-		"killed":                       {row: row("EXITED", times(second(-60), second(-30)), end(-1, "Bad exit code -1")), want: schema.ProcessRecord{State: "EXITED", Since: at(-30), Expected: p(false), LastExit: atp(-30)}, status: state.Down},
-		"ended, nobody knows if right": {row: row("EXITED", times(second(-60), second(-30)), end(2, "")), want: schema.ProcessRecord{State: "EXITED", Since: at(-30), Exit: &schema.Exit{Code: p(2)}, LastExit: atp(-30)}, status: state.Down},
+		"runs":                         {row: row("RUNNING", pid(7), times(second(-60), second(-90))), want: schema.ProcessRecord{State: "RUNNING", Since: at(-60), PID: 7, Started: atp(-60)}, status: state.Running},
+		"started in the future":        {row: row("RUNNING", pid(7), times(second(60), 0)), want: schema.ProcessRecord{State: "RUNNING", Since: at(1), PID: 7, Started: atp(1)}, status: state.Running},
+		"starts":                       {row: row("STARTING", pid(7), times(second(-1), 0)), want: schema.ProcessRecord{State: "STARTING", Since: at(-1), PID: 7, Started: atp(-1)}, status: state.Down},
+		"never started":                {row: row("STOPPED"), want: schema.ProcessRecord{State: "STOPPED", ExitStatus: p(0), Since: at(1)}, status: state.Stopped},
+		"stopped":                      {row: row("STOPPED", times(second(-60), second(-30)), end(-1, "")), want: schema.ProcessRecord{State: "STOPPED", ExitStatus: p(-1), Since: at(-30)}, status: state.Stopped},
+		"stops":                        {row: row("STOPPING", pid(7), times(second(-60), second(-90))), want: schema.ProcessRecord{State: "STOPPING", Since: at(1), PID: 7, Started: atp(-60)}, status: state.Stopped},
+		"ran to its end":               {row: row("EXITED", times(second(-60), second(-30))), want: schema.ProcessRecord{State: "EXITED", ExitStatus: p(0), Since: at(-30), Expected: p(true), Exit: &schema.Exit{Code: p(0)}, LastExit: atp(-30)}, status: state.Exited},
+		"crashed":                      {row: row("EXITED", times(second(-60), second(-30)), end(3, "Bad exit code 3")), want: schema.ProcessRecord{State: "EXITED", ExitStatus: p(3), Since: at(-30), Expected: p(false), Exit: &schema.Exit{Code: p(3)}, LastExit: atp(-30)}, status: state.Down},
+		"killed":                       {row: row("EXITED", times(second(-60), second(-30)), end(-1, "Bad exit code -1")), want: schema.ProcessRecord{State: "EXITED", ExitStatus: p(-1), Since: at(-30), Expected: p(false), LastExit: atp(-30)}, status: state.Down},
+		"ended, nobody knows if right": {row: row("EXITED", times(second(-60), second(-30)), end(2, "")), want: schema.ProcessRecord{State: "EXITED", ExitStatus: p(2), Since: at(-30), Exit: &schema.Exit{Code: p(2)}, LastExit: atp(-30)}, status: state.Down},
 		"exits at start":               {row: row("BACKOFF", times(second(-9), second(-8)), end(0, "Exited too quickly")), want: schema.ProcessRecord{State: "BACKOFF", Since: at(-8), Exit: &schema.Exit{SpawnErr: "Exited too quickly"}, LastExit: atp(-8)}, status: state.Down},
 		"cannot be started":            {row: row("FATAL", times(second(-9), second(-90)), end(0, "can't find command")), want: schema.ProcessRecord{State: "FATAL", Since: at(-9), Exit: &schema.Exit{SpawnErr: "can't find command"}}, status: state.Down},
 		"given up":                     {row: row("FATAL", times(second(-9), second(-8))), want: schema.ProcessRecord{State: "FATAL", Since: at(-8), LastExit: atp(-8)}, status: state.Down},
 		"a port's own state":           {row: row("RESTING", times(second(-9), second(-8))), want: schema.ProcessRecord{State: "UNKNOWN", Since: at(1)}, status: state.Down},
-		"pid of one that is gone":      {row: row("STOPPED", pid(7)), want: schema.ProcessRecord{State: "STOPPED", Since: at(1)}, status: state.Stopped},
+		"pid of one that is gone":      {row: row("STOPPED", pid(7)), want: schema.ProcessRecord{State: "STOPPED", ExitStatus: p(0), Since: at(1)}, status: state.Stopped},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := history(table(5, c.row))
@@ -279,7 +334,8 @@ func TestHostRecord(t *testing.T) {
 		s.Host, s.Server = "web1.example.com", "main"
 		return s.Envelope(zero)
 	}
-	loss := &schema.Loss{Host: "web1.example.com", Boot: "a", Count: 3}
+	loss := &schema.Loss{Host: "web1.example.com", Boot: "a", Cause: schema.LossFull, Count: 3}
+	odd := &schema.Loss{Host: "web1.example.com", Boot: "a", Cause: "made up", Count: 3}
 	want := schema.HostRecord{Host: "web1.example.com"}
 	for i, c := range []struct {
 		apply  func(m state.Meta) state.Changes
@@ -292,8 +348,14 @@ func TestHostRecord(t *testing.T) {
 		{apply: func(m state.Meta) state.Changes { return f.Snapshot(m, snap(3)) }, change: func() {
 			want.SupervisorVersion, want.SupervisorState, want.Running = "4.2.5", "RUNNING", 1
 		}},
-		{apply: func(m state.Meta) state.Changes { return f.Loss(m, loss.Envelope(at(7).Time)) }, change: func() { want.Lost, want.LastLoss = 3, atp(7) }},
-		{apply: func(m state.Meta) state.Changes { return f.Loss(m, loss.Envelope(at(8).Time)) }, change: func() { want.Lost, want.LastLoss = 6, atp(8) }},
+		{apply: func(m state.Meta) state.Changes { return f.Loss(m, loss.Envelope(at(7).Time)) }, change: func() {
+			want.Lost, want.LastLoss = 3, atp(7)
+			want.LostBy = map[string]uint64{schema.LossFull: 3}
+		}},
+		{apply: func(m state.Meta) state.Changes { return f.Loss(m, odd.Envelope(at(8).Time)) }, change: func() {
+			want.Lost, want.LastLoss = 6, atp(8)
+			want.LostBy = map[string]uint64{schema.LossFull: 3, schema.LossOther: 3}
+		}},
 		{apply: func(m state.Meta) state.Changes {
 			return f.Event(m, of(schema.Event{Event: schema.SupervisorStateChangeStopping, Serial: 9}))
 		}, change: func() {

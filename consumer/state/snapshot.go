@@ -46,7 +46,10 @@ func (s *snapshot) applyRow(r *schema.ProcessRecord, row *schema.SnapshotProcess
 	// A STARTING event has no pid.
 	isSame := r.Gone == nil && r.State == to && (r.PID == pid || r.PID == 0 && to == schema.StateStarting)
 	if isSame && r.Boot == s.boot {
-		return false
+		if changed = s.fill(r, row); changed {
+			r.Seq = s.meta.Seq
+		}
+		return changed
 	}
 
 	since, isKnown := stateSince(row, to, s.at, s.meta.Shift)
@@ -60,8 +63,28 @@ func (s *snapshot) applyRow(r *schema.ProcessRecord, row *schema.SnapshotProcess
 	r.State = to
 	r.PID = pid
 	r.Gone = nil
+	r.Started = nil
+	r.ExitStatus = nil
+	s.fill(r, row)
 	s.mark(r)
 	return true
+}
+
+// fill takes over what events do not say: the exit status, and when a process was started if
+// the event of that is missing.
+func (s *snapshot) fill(r *schema.ProcessRecord, row *schema.SnapshotProcess) (changed bool) {
+	hasProcess := schema.IsUp(r.State) || r.State == schema.StateStopping
+	if hasProcess && r.Started == nil && row.Start > 0 {
+		r.Started = new(notAfter(row.Start, s.at, s.meta.Shift))
+		changed = true
+	}
+
+	hasEnded := r.State == schema.StateStopped || r.State == schema.StateExited
+	if hasEnded && r.ExitStatus == nil {
+		r.ExitStatus = new(row.ExitStatus)
+		changed = true
+	}
+	return changed
 }
 
 // applyGone applies that the snapshot does not have a process.
@@ -71,6 +94,8 @@ func (s *snapshot) applyGone(r *schema.ProcessRecord) (changed bool) {
 	}
 	r.Gone = new(s.at)
 	r.PID = 0
+	r.Started = nil
+	r.ExitStatus = nil
 	r.Updated = schema.Time{Time: s.meta.Stored}
 	s.mark(r)
 	return true
@@ -248,6 +273,8 @@ func removeGroup(r *schema.ProcessRecord, m Meta, ce *schema.CloudEvent[*schema.
 	if r.Gone == nil {
 		r.Gone = new(ce.Time)
 		r.PID = 0
+		r.Started = nil
+		r.ExitStatus = nil
 		r.Updated = schema.Time{Time: m.Stored}
 	}
 	r.Boot = boot

@@ -82,6 +82,7 @@ func TestApply(t *testing.T) {
 		want  *schema.ProcessRecord
 	}{
 		"started": {steps: running, want: with(func(r *schema.ProcessRecord) {
+			r.Started = atp(1)
 			r.State, r.Since, r.PID, r.Starts, r.Serial, r.Seq = "RUNNING", at(2), 100, 1, 5, 2
 		})},
 		"crashed": {
@@ -97,6 +98,7 @@ func TestApply(t *testing.T) {
 				step{event: "EXITED", boot: "a", serial: 6, pid: 100, expected: p(false), exit: killed},
 				step{event: "STARTING", boot: "a", serial: 7}, step{event: "RUNNING", boot: "a", serial: 8, pid: 101}),
 			want: with(func(r *schema.ProcessRecord) {
+				r.Started = atp(4)
 				r.State, r.Since, r.PID, r.Serial, r.Seq = "RUNNING", at(5), 101, 8, 5
 				r.Starts, r.Exits, r.UnexpectedExits, r.Crashes = 2, 1, 1, crashesIn(3)
 				r.Expected, r.Exit, r.LastExit = p(false), killed, atp(3)
@@ -141,6 +143,7 @@ func TestApply(t *testing.T) {
 		"stopping": {
 			steps: append(slices.Clone(running), step{event: "STOPPING", boot: "a", serial: 6, pid: 100}),
 			want: with(func(r *schema.ProcessRecord) {
+				r.Started = atp(1)
 				r.State, r.Since, r.PID, r.Serial, r.Seq, r.Starts = "STOPPING", at(3), 100, 6, 3, 1
 			}),
 		},
@@ -153,18 +156,21 @@ func TestApply(t *testing.T) {
 		"reload: other serials within the boot": {
 			steps: append(slices.Clone(running), step{event: "STOPPED", boot: "a", serial: 60, pid: 100}, step{event: "STARTING", boot: "a", serial: 1000}),
 			want: with(func(r *schema.ProcessRecord) {
+				r.Started = atp(4)
 				r.State, r.Since, r.Serial, r.Seq, r.Starts = "STARTING", at(4), 1000, 4, 2
 			}),
 		},
 		"a new boot begins at serial 0": {
 			steps: append(slices.Clone(running), step{event: "STARTING", boot: "b", serial: 0}),
 			want: with(func(r *schema.ProcessRecord) {
+				r.Started = atp(3)
 				r.State, r.Since, r.Boot, r.Serial, r.Seq, r.Starts = "STARTING", at(3), "b", 0, 3, 2
 			}),
 		},
 		"an older serial of the same boot": {
 			steps: append(slices.Clone(running), step{event: "STARTING", boot: "a", serial: 2}, step{event: "FATAL", boot: "a", serial: 4}, step{event: "RUNNING", boot: "a", serial: 5, pid: 100}),
 			want: with(func(r *schema.ProcessRecord) {
+				r.Started = atp(1)
 				r.State, r.Since, r.PID, r.Starts, r.Serial, r.Seq = "RUNNING", at(2), 100, 1, 5, 2
 			}),
 		},

@@ -75,10 +75,15 @@ const spareSection = "supernats-logs"
 // so that what is counted in is counted out again.
 func countedAs(s *schema.ProcessRecord) string {
 	status := statusOf(s)
-	if status == Stopped && s.Group == spareSection && s.Process == spareSection && s.Starts == 0 {
+	if status == Stopped && IsUnneeded(s) {
 		return ""
 	}
 	return status
+}
+
+// IsUnneeded reports whether a process is the spare section, and nobody has needed it.
+func IsUnneeded(s *schema.ProcessRecord) bool {
+	return s.Group == spareSection && s.Process == spareSection && s.Starts == 0
 }
 
 // statusOf is the status by the record alone.

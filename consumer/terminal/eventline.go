@@ -184,7 +184,7 @@ func detailsOf(e *schema.Event) (list []detail) {
 	if e.When != nil {
 		addSpare("%s", time.Unix(*e.When, 0).Local().Format(time.TimeOnly))
 	}
-	if s := wording.ShortRan(e.Ran); s != "" {
+	if s := wording.Ran(e.Ran); s != "" {
 		addSpare("%s", s)
 	}
 	if e.Part > 0 {

@@ -115,7 +115,7 @@ func (t *Test) notification(now time.Time) (*schema.Notification, error) {
 		Events: []schema.AlertEvent{{ID: id, Time: at, Event: "TEST"}},
 		Labels: map[string]string{"test": "true"},
 		Annotations: map[string]string{
-			"summary": "TEST: nothing is wrong, " + t.Author + " tries out `supernats test-alert`",
+			"summary": "TEST: nothing is wrong (" + t.Author + ")",
 		},
 	}, nil
 }

@@ -57,7 +57,8 @@ func start(t *testing.T, s Settings) (w *Watchdog, verdict *atomic.Pointer[Verdi
 		t.Fatal(err)
 	}
 	h = health.New(zerolog.Nop())
-	w = New(s, notify.Identity{Instance: "mon1"}, func(context.Context) Verdict { return *verdict.Load() }, h, zerolog.Nop())
+	w = New(s.Name, time.Duration(s.Every), s.Target(notify.Identity{Instance: "mon1"}),
+		func(context.Context) Verdict { return *verdict.Load() }, h, zerolog.Nop())
 
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})

@@ -35,21 +35,6 @@ func Ago(d time.Duration) string {
 	return fmt.Sprintf("%ds ago", d/time.Second)
 }
 
-// ShortRan is Ran for a column: "ran 2d4h", "ran 3.2s".
-func ShortRan(seconds *float64) string {
-	if seconds == nil {
-		return ""
-	}
-	d := schema.Lasted(*seconds)
-	switch {
-	case d < time.Second:
-		return "ran " + d.String()
-	case d < 10*time.Second:
-		return "ran " + d.Round(100*time.Millisecond).String()
-	}
-	return "ran " + Compact(d)
-}
-
 // Number is a number for a column, None for 0.
 func Number[N int | uint64](n N) string {
 	if n == 0 {

@@ -30,13 +30,13 @@ func TestAgo(t *testing.T) {
 	}
 }
 
-func TestShortRan(t *testing.T) {
-	got := map[string]string{"none": wording.ShortRan(nil)}
+func TestRan(t *testing.T) {
+	got := map[string]string{"none": wording.Ran(nil)}
 	for name, seconds := range map[string]float64{"0": 0, "ms": 0.0124, "s": 3.26, "10 s": 9.96, "min": 200, "days": 187_442.031, "no length": -3} {
-		got[name] = wording.ShortRan(&seconds)
+		got[name] = wording.Ran(&seconds)
 	}
 	want := map[string]string{
-		"none": "", "0": "ran 0s", "ms": "ran 12ms", "s": "ran 3.3s", "10 s": "ran 10s", "min": "ran 3m20s", "days": "ran 2d4h", "no length": "ran 0s",
+		"none": "", "0": "ran 0 ms", "ms": "ran 12 ms", "s": "ran 3.3 s", "10 s": "ran 10 s", "min": "ran 3 min 20 s", "days": "ran 2 d 4 h", "no length": "ran 0 ms",
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)

@@ -2,10 +2,15 @@ package wording
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"supernats/schema"
 )
+
+// tooQuickly begins what supervisord's process table says of a process that could be started
+// and ended within its startsecs (process.py finish): no error of the start.
+const tooQuickly = "Exited too quickly"
 
 // Reason is why a process died, "" if that is not known: "exit code 3", "SIGKILL, core
 // dumped", "SIGKILL, out of memory at 2.0 of 2 GiB".
@@ -24,7 +29,10 @@ func reason(x *schema.Exit, code string, outOfMemory func(*schema.OOM) string) s
 	if x == nil {
 		return ""
 	}
-	if x.SpawnErr != "" && x.OOM == nil {
+	if strings.HasPrefix(x.SpawnErr, tooQuickly) && x.OOM == nil && x.Code == nil && x.Signal == "" {
+		return "exited within its startsecs"
+	}
+	if x.SpawnErr != "" && x.OOM == nil && !strings.HasPrefix(x.SpawnErr, tooQuickly) {
 		return "spawn error: " + Clip(x.SpawnErr, MaxText)
 	}
 

@@ -77,6 +77,12 @@ func TestReason(t *testing.T) {
 			exit: &schema.Exit{Signal: "SIGKILL", OOM: oom, SpawnErr: "Exited too quickly"},
 			long: "SIGKILL, out of memory at 2.0 of 2 GiB", short: "SIGKILL, out of memory",
 		},
+		// The process table says so of what could be started.
+		{
+			exit: &schema.Exit{SpawnErr: "Exited too quickly (process log may have details)"},
+			long: "exited within its startsecs",
+		},
+		{exit: &schema.Exit{Code: new(3), SpawnErr: "Exited too quickly"}, long: "exit code 3", short: "exit 3"},
 		{exit: &schema.Exit{SpawnErr: "can't find\ncommand"}, long: `spawn error: can't find\ncommand`},
 		// The words of others stay as they are.
 		{exit: &schema.Exit{SpawnErr: "exit code 3"}, long: "spawn error: exit code 3"},

@@ -13,7 +13,7 @@ import (
 var examples = map[string][]string{
 	"": {
 		"supernats-bridge conf --nats-url nats://nats-1:4222 > /etc/supervisor/conf.d/supernats.conf",
-		"supernats-bridge --nats-url nats://nats-1:4222 --listen 127.0.0.1:9100",
+		"supernats-bridge conf --nats-url nats://nats-1:4222 --listen 127.0.0.1:9876",
 	},
 	"conf": {
 		"supernats-bridge conf",

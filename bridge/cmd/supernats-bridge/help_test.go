@@ -45,6 +45,9 @@ func TestHelp(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if words := strings.Fields(line); strings.HasPrefix(words[1], "--") && words[1] != "--version" {
+				t.Errorf("%s: in a shell only supernats-bridge with a command works", e)
+			}
 			if words := strings.Fields(line); !slices.Contains(words, "--version") {
 				if _, err := p.Parse(words[1:]); err != nil {
 					t.Errorf("%s: %v", e, err)

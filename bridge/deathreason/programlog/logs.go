@@ -8,7 +8,7 @@
 // runforever). So the log's size is looked at as soon as the event has come, by a
 // goroutine of its own (Run) that supervisord does not wait for.
 //
-// Under pressure ends of lives are dropped: at most maxNotes ends of lives wait to be looked at; what
+// Under pressure ends of lives are dropped: at most maxNotes starts and ends wait to be looked at; what
 // comes faster is dropped, and the next life's log then begins too early. At most
 // maxProcs processes with maxMarks ends each are kept, some 5 MB. A file system that does
 // not answer holds up whoever reads a log, and all who use the same Logs.
@@ -31,7 +31,7 @@ import (
 
 const (
 	maxProcs = 1 << 14
-	maxNotes = 1 << 10
+	maxNotes = 1 << 11
 	// maxMarks is of how many ends of lives the sizes are kept, a process.
 	maxMarks = 4
 )
@@ -50,12 +50,17 @@ type Program struct {
 // Logs are those of the programs of one supervisord. They may be used by several
 // goroutines.
 type Logs struct {
-	// ends are the events that ended lives and were not looked at yet, see Note and Run.
-	ends chan endOfLife
+	// notes are the events that were not looked at yet, see Note and Run. strange holds a
+	// value when a process was started of which it is not known where it logs.
+	notes   chan note
+	strange chan struct{}
 
 	// mu guards what is below; it is held while files are looked at.
 	mu    sync.Mutex
 	procs map[procID]*procLogs
+	// tabled says that there was a whole process table: what is started and not in it is
+	// new.
+	tabled bool
 	// own is supervisord's own log.
 	own ownlog.Inode
 	// shared holds the paths into which more than one program writes, or supervisord
@@ -67,8 +72,8 @@ type Logs struct {
 
 type procID struct{ group, process string }
 
-// endOfLife is an event that ended a life.
-type endOfLife struct {
+// note is an event that began or ended a life, or added a group.
+type note struct {
 	event   string
 	serial  uint64
 	payload []byte
@@ -82,6 +87,10 @@ type procLogs struct {
 	listener bool    // see Program
 	start    [2]mark // of the first life that is known
 	marks    []marks // ends of lives, oldest first
+	// moved says that it may log elsewhere by now: its group was added after its paths
+	// were learnt, or they never were. early says that since the last mark, which was made
+	// without the right paths, the process was not started.
+	moved, early bool
 }
 
 // marks are where the logs of a process ended when a life did.
@@ -99,34 +108,42 @@ type mark struct {
 // New returns Logs that know of no process.
 func New() *Logs {
 	return &Logs{
-		ends:  make(chan endOfLife, maxNotes),
+		notes: make(chan note, maxNotes), strange: make(chan struct{}, 1),
 		procs: map[procID]*procLogs{}, shared: map[string]bool{},
 	}
 }
 
 // Note takes note of an event at once: where the logs end now, this life of its process
-// ended. It does not block. payload is copied.
+// ended; a process that is started may be new. It does not block. payload is copied.
 func (l *Logs) Note(event string, serial uint64, payload []byte) {
 	switch event {
 	case schema.ProcessStateExited, schema.ProcessStateBackoff, schema.ProcessStateStopped:
+	case schema.ProcessStateStarting, schema.ProcessGroupAdded:
 	default:
 		return
 	}
 	select {
-	case l.ends <- endOfLife{event, serial, slices.Clone(payload)}:
+	case l.notes <- note{event, serial, slices.Clone(payload)}:
 	default:
 	}
 }
 
-// Run looks at the logs of what was noted until ctx ends.
+// Run looks at what was noted until ctx ends.
 func (l *Logs) Run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case n := <-l.ends:
+		case n := <-l.notes:
 			e := codec.Decode(codec.Raw{Event: n.event, Serial: n.serial, Payload: n.payload}, "", "")
-			l.End(e.Group, e.Process, n.serial)
+			switch n.event {
+			case schema.ProcessGroupAdded:
+				l.groupAdded(e.Group)
+			case schema.ProcessStateStarting:
+				l.begin(e.Group, e.Process)
+			default:
+				l.End(e.Group, e.Process, n.serial)
+			}
 		}
 	}
 }
@@ -140,15 +157,20 @@ func (l *Logs) End(group, process string, serial uint64) {
 		return
 	}
 
-	m := marks{serial: serial}
-	for i, path := range p.paths {
-		m.at[i] = markOf(path)
-	}
-
+	m := marks{serial: serial, at: p.ends()}
+	p.early = p.moved
 	if len(p.marks) == maxMarks {
 		p.marks = slices.Delete(p.marks, 0, 1)
 	}
 	p.marks = append(p.marks, m)
+}
+
+// ends are where the logs end now.
+func (p *procLogs) ends() (at [2]mark) {
+	for i, path := range p.paths {
+		at[i] = markOf(path)
+	}
+	return at
 }
 
 // markOf is the end of a log; the zero mark if it is not there.
@@ -240,6 +262,7 @@ func (l *Logs) Know(table []schema.SnapshotProcess) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 
+	l.tabled = true
 	changed := false
 	for i := range table {
 		if l.update(&table[i]) {
@@ -261,7 +284,7 @@ func (l *Logs) update(row *schema.SnapshotProcess) (changed bool) {
 
 	paths := pathsOf(row)
 	changed = added || p.paths != paths
-	p.paths, p.unknown = paths, [2]bool{}
+	p.learn(row)
 	if len(p.marks) == 0 && p.start == [2]mark{} && row.Start > 0 && row.PID > 0 {
 		p.startUnwritten(time.Unix(row.Start, 0))
 	}
@@ -273,8 +296,21 @@ func (l *Logs) Learn(row *schema.SnapshotProcess) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if p, _ := l.proc(procID{row.Group, row.Process}); p != nil {
-		p.paths, p.unknown = pathsOf(row), [2]bool{}
+		p.learn(row)
 	}
+}
+
+// learn takes where a process logs. If its last life ended before that was known, and it
+// does not run again, that life ended where the logs do.
+func (p *procLogs) learn(row *schema.SnapshotProcess) {
+	p.paths, p.unknown = pathsOf(row), [2]bool{}
+	if p.early && row.PID == 0 {
+		p.marks[len(p.marks)-1].at = p.ends()
+	}
+	if p.moved && len(p.marks) == 0 && p.start == [2]mark{} && row.Start > 0 && row.PID > 0 {
+		p.startUnwritten(time.Unix(row.Start, 0))
+	}
+	p.moved, p.early = false, false
 }
 
 // proc returns the logs of a process, new ones if it is not known; nil if there are too

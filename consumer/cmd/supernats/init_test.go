@@ -43,7 +43,7 @@ func TestInit(t *testing.T) {
 		t.Errorf("%d %q", code, errs)
 	}
 
-	if out, _, code := supernats(t, "init", "-c", file, "-o", "table"); code != program.ExitDone || !strings.Contains(out, "supervisor_state   was there  8MiB") {
+	if out, _, code := supernats(t, "init", "-c", file, "-o", "table"); code != program.ExitDone || !strings.Contains(out, "supervisor_state   was there  8MiB") || !strings.Contains(out, "  RESULT  ") {
 		t.Errorf("%d\n%s", code, out)
 	}
 	if err := s.JetStream().DeleteStream(t.Context(), stream.Parked); err != nil {

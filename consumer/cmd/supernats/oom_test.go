@@ -45,10 +45,10 @@ func TestALackOfMemoryIsSeen(t *testing.T) {
 		want []string
 	}{
 		{args: []string{"ps"}, want: []string{"23m ago, SIGKILL, out of memory\n", "23m ago, SIGKILL\n"}},
-		{args: []string{"alerts"}, want: []string{"(ran 2d4h, SIGKILL, out of memory)"}},
+		{args: []string{"alerts"}, want: []string{"(ran 2 d 4 h, SIGKILL, out of memory)"}},
 		{
 			args: []string{"replay"},
-			want: []string{"unexpected, SIGKILL, out of memory at 2.0 of 2 GiB, from RUNNING, pid 7, ran 2d4h\n", "unexpected, SIGKILL, from RUNNING, pid 7\n"},
+			want: []string{"unexpected, SIGKILL, out of memory at 2.0 of 2 GiB, from RUNNING, pid 7, ran 2 d 4 h\n", "unexpected, SIGKILL, from RUNNING, pid 7\n"},
 		},
 	} {
 		got := i.run(append(c.args, "-o", "table")...)

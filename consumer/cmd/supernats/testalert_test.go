@@ -92,7 +92,7 @@ func TestTestAlert(t *testing.T) {
 	n := <-mails
 	a := n.Data
 	if n.Type != schema.TypeAlertFiring || a.Rule != "test-alert" || a.Severity != "info" || a.Host != host || a.Notify != nil || a.Count != 1 ||
-		len(a.Events) != 1 || a.Events[0].Event != "TEST" || !strings.HasPrefix(a.Annotations["summary"], "TEST: nothing is wrong") || n.ID != a.Incident+"/1" {
+		len(a.Events) != 1 || a.Events[0].Event != "TEST" || !strings.HasPrefix(a.Annotations["summary"], "TEST: nothing is wrong (") || n.ID != a.Incident+"/1" {
 		t.Errorf("%+v", a)
 	}
 	if again := <-chat; again.ID != n.ID {

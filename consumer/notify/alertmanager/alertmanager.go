@@ -48,7 +48,9 @@ type Config struct {
 	// URLs are the Alertmanagers, without /api/v2/alerts.
 	URLs []string `yaml:"urls"`
 	// Hold is how long an alert fires there if nothing more is heard of it.
-	Hold              schema.Duration `yaml:"hold"`
+	Hold schema.Duration `yaml:"hold"`
+	// Watchdog has an alert fire there for as long as people are notified.
+	Watchdog          bool `yaml:"watchdog"`
 	notify.AuthConfig `yaml:",inline"`
 	notify.HTTPConfig `yaml:",inline"`
 }

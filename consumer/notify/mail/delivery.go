@@ -135,7 +135,11 @@ func (d *delivery) logIn(
 	if !another && ctx.Err() == nil {
 		d.quit(session)
 	}
-	return nil, another, notify.Outage(d.explain(ctx, err))
+	failure := d.explain(ctx, err)
+	if errors.As(err, new(*loginError)) {
+		failure = notify.Denied(failure)
+	}
+	return nil, another, notify.Outage(failure)
 }
 
 // checkLimits reports what the server has announced that it does not take.

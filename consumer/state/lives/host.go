@@ -25,7 +25,9 @@
 package lives
 
 import (
+	"maps"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -73,6 +75,7 @@ func (h *Host) Troubles() Troubles { return Troubles{&h.Record} }
 // Lose counts what a pool has lost. at is by a clock that is right.
 func (h *Host) Lose(l *schema.Loss, at schema.Time) {
 	h.Record.Lost = Sum(h.Record.Lost, l.Count)
+	h.countLoss(l)
 	h.Record.LastLoss = new(at)
 	for i := range h.Record.Bridges {
 		b := &h.Record.Bridges[i]
@@ -82,6 +85,20 @@ func (h *Host) Lose(l *schema.Loss, at schema.Time) {
 			b.LossCause = clean(l.Cause, maxCause)
 		}
 	}
+}
+
+// countLoss counts a loss by its cause, of which a host can make up any number.
+func (h *Host) countLoss(l *schema.Loss) {
+	cause := schema.LossOther
+	if i := slices.Index(schema.LossCauses(), l.Cause); i >= 0 {
+		cause = schema.LossCauses()[i]
+	}
+	by := maps.Clone(h.Record.LostBy)
+	if by == nil {
+		by = map[string]uint64{}
+	}
+	by[cause] = Sum(by[cause], l.Count)
+	h.Record.LostBy = by
 }
 
 // Sum adds what hosts report: it does not begin at 0 again.

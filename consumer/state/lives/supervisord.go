@@ -145,6 +145,7 @@ func (h *Host) register(kind string, b *schema.Bridge, stored schema.Time) {
 
 	o := &rec.Bridges[i]
 	o.LastSeen = stored
+	o.Listen = clean(b.Settings["listen"], maxName)
 	switch kind {
 	case schema.BridgeStarted:
 		o.Server = strings.Clone(b.Server)

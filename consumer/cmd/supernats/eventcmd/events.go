@@ -86,7 +86,10 @@ func printEvents(ctx context.Context, c *frame.Flags, f *frame.EventFlags, outpu
 
 		p := terminal.NewEventPrinter(os.Stdout, output)
 		err = events.Each(ctx, p.Print, p.Flush)
-		if !follow && p.Count() == 0 {
+		if !follow && err == nil && p.Count() == 0 {
+			if terminal.FormFor(os.Stdout, output) == terminal.FormTable {
+				terminal.Say("supernats: no event is stored that matches")
+			}
 			f.HintAtGlobs(inspect.LooksLikeRegexp)
 		}
 		if endErr := p.End(); err == nil {

@@ -14,6 +14,7 @@ import (
 	"supernats/consumer/cmd/supernats/tables"
 	"supernats/consumer/inspect"
 	"supernats/consumer/terminal"
+	"supernats/consumer/wording"
 	"supernats/schema"
 )
 
@@ -54,14 +55,24 @@ func (p *Ps) Run(ctx context.Context, c *frame.Flags) error {
 		processes = slices.DeleteFunc(processes, func(s inspect.Process) bool {
 			return s.Gone != nil && !p.All || !p.matches(filter, &s)
 		})
-		table := func(w *os.File) error { return printProcesses(w, processes, now) }
+		known := len(processes)
+		if p.Down {
+			processes = slices.DeleteFunc(processes, func(s inspect.Process) bool { return !s.Down })
+		}
+		table := func(w *os.File) error {
+			if p.Down && len(processes) == 0 && known > 0 {
+				terminal.Say("nothing is down (of %s)", wording.Count(known, "process", "processes"))
+				return nil
+			}
+			return printProcesses(w, processes, now)
+		}
 		return frame.Print(&p.OutputFlag, processes, table)
 	})
 }
 
 func (p *Ps) matches(filter consumer.Filter, s *inspect.Process) bool {
 	chosen := filter.Match(&schema.Event{Host: s.Host, Group: s.Group, Process: s.Process})
-	if !chosen || !p.isInState(s) || p.Down && !s.Down {
+	if !chosen || !p.isInState(s) {
 		return false
 	}
 	if p.Pattern == "" {

@@ -2,7 +2,11 @@ package frame
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
+	"net"
+	"os"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -11,6 +15,7 @@ import (
 	"supernats/consumer/config"
 	"supernats/consumer/inspect"
 	"supernats/consumer/terminal"
+	"supernats/schema/natsconn"
 )
 
 // WithReader connects to the NATS server of the installation and calls do. A right that
@@ -39,7 +44,7 @@ func Dial(cfg config.Config, g *inspect.Guard) (r *inspect.Reader, closeConn fun
 	nc, err := settings.Connect("supernats",
 		nats.RetryOnFailedConnect(false), nats.IgnoreAuthErrorAbort(), nats.ErrorHandler(g.HandleError))
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w (is `supernats consume` or a nats-server running? --nats-url says where)", err)
+		return nil, nil, fmt.Errorf("%w (%s)", err, connectFix(err, settings))
 	}
 
 	js, err := settings.JetStream(nc, jetstream.WithDefaultTimeout(jetStreamTimeout))
@@ -48,6 +53,38 @@ func Dial(cfg config.Config, g *inspect.Guard) (r *inspect.Reader, closeConn fun
 		return nil, nil, err
 	}
 	return NewReader(js), nc.Close, nil
+}
+
+// connectFix says what to do about an error of a connection.
+func connectFix(err error, s natsconn.Settings) string {
+	var op *net.OpError
+	var unknown *tls.CertificateVerificationError
+	switch {
+	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired):
+		return "the server refuses " + loginOf(s) + ": correct it, here or at the server"
+	case errors.As(err, &unknown):
+		return "the certificate of the server is refused: --nats-tls-ca names its authority"
+	case errors.As(err, &op) && op.Op == "remote error":
+		return "the server refuses the certificate of --nats-tls-cert, or wants one: correct it, here or at the server"
+	}
+	return "is `supernats consume` or a nats-server running? --nats-url says where"
+}
+
+// loginOf names what settings log in with.
+func loginOf(s natsconn.Settings) string {
+	switch {
+	case s.CredsFile != "":
+		return "the credentials of --nats-creds " + s.CredsFile
+	case s.NkeyFile != "":
+		return "the nkey of --nats-nkey " + s.NkeyFile
+	case s.User != "":
+		return "the user or password of --nats-user " + s.User
+	case s.TokenFile != "" || os.Getenv(natsconn.EnvToken) != "":
+		return "the token"
+	case s.TLS.Cert != "":
+		return "the certificate of --nats-tls-cert " + s.TLS.Cert
+	}
+	return "a connection without credentials, or those of its URL or context"
 }
 
 // NewReader returns a reader that prints its warnings on stderr.

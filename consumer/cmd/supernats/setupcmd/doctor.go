@@ -73,9 +73,14 @@ func loadForDoctor(c *frame.Flags) (cfg config.Config, wrong, err error) {
 
 // describe returns what the doctor needs to know of the configuration.
 func describe(c *frame.Flags, cfg config.Config, wrong error) doctor.Configuration {
+	// Flags that name a server, for a look from elsewhere, make nothing of the file unused.
+	warnings := cfg.Warnings()
+	if written, err := config.LoadConnection(c.Config); err == nil && c.NATS.URL+c.NATS.Context != "" {
+		warnings = written.Warnings()
+	}
 	return doctor.Configuration{
 		File: c.Config, Found: c.Found(), Err: wrong,
-		Summary: cfg.Summary(), Warnings: cfg.Warnings(),
+		Summary: cfg.Summary(), Warnings: warnings,
 		Receivers: cfg.ReceiverNames(), Limits: cfg.StreamLimits(),
 		Listen: cfg.Listen, TLS: cfg.WebConfig != "",
 	}

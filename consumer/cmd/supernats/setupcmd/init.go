@@ -87,7 +87,7 @@ func lookUpStreams(ctx context.Context, js jetstream.JetStream) (map[string]*jet
 
 func (i *Init) print(before, after map[string]*jetstream.StreamInfo) error {
 	var list []madeStream
-	t := terminal.Table{Columns: []string{"STREAM OR BUCKET", "", "MAX SIZE", "USED", "REPLICAS"}}
+	t := terminal.Table{Columns: []string{"STREAM OR BUCKET", "RESULT", "MAX SIZE", "USED", "REPLICAS"}}
 	for _, name := range stream.Names() {
 		info := after[name]
 		if info == nil {

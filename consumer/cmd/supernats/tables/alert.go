@@ -34,6 +34,11 @@ func Alerts(alerts []inspect.Alert) *terminal.Table {
 		t.Columns = append(t.Columns, "ACKNOWLEDGED")
 	}
 
+	// An alert that is muted was not notified: the reason stays beside that.
+	if slices.ContainsFunc(alerts, func(a inspect.Alert) bool { return muted(&a) != "-" }) {
+		t.Optional = slices.DeleteFunc(t.Optional, func(column string) bool { return column == "MUTED" })
+	}
+
 	for i := range alerts {
 		a := &alerts[i]
 		last := "-"
@@ -221,7 +226,7 @@ func subjectName(group, process string) string {
 func happened(e *schema.AlertEvent) string {
 	switch {
 	case e.Exit != nil && wording.Reason(e.Exit) != "":
-		return strings.TrimPrefix(wording.ShortRan(e.Ran)+", "+wording.ShortReason(e.Exit), ", ")
+		return strings.TrimPrefix(wording.Ran(e.Ran)+", "+wording.ShortReason(e.Exit), ", ")
 	case e.Lost > 0 && e.Cause != "":
 		return fmt.Sprintf("%d events lost, %s", e.Lost, e.Cause)
 	case e.Lost > 0:

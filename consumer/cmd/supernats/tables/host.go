@@ -47,10 +47,30 @@ func hostRow(h *inspect.Host, now time.Time) []string {
 	return []string{
 		h.HostRecord.Host, seen, cmp.Or(h.SupervisorVersion, "-"), hostState(h),
 		cmp.Or(strings.Join(troubleCauses(&h.HostRecord), " "), "-"),
-		cmp.Or(clockOffset(&h.HostRecord), "-"), cmp.Or(h.BridgeVersion, "-"),
+		cmp.Or(clockOffset(&h.HostRecord), "-"), bridgeVersions(&h.HostRecord),
 		count(h.Running), count(h.Down), count(h.Stopped), count(h.Exited),
 		wording.Number(h.Lost), wording.Date(h.LastLoss),
 	}
+}
+
+// bridgeVersions are those of the bridges that run, each once; where none is known to run,
+// that of the last one.
+func bridgeVersions(h *schema.HostRecord) string {
+	var versions []string
+	for i := range h.Bridges {
+		b := &h.Bridges[i]
+		ended := slices.ContainsFunc(h.Lives, func(l schema.HostLife) bool {
+			return l.Boot == b.Boot && l.Ended != nil
+		})
+		if v := cmp.Or(b.Version, h.BridgeVersion); b.Stopped == nil && !ended && !slices.Contains(versions, v) {
+			versions = append(versions, v)
+		}
+	}
+	if len(versions) < 2 {
+		return cmp.Or(strings.Join(versions, ""), h.BridgeVersion, "-")
+	}
+	slices.Sort(versions)
+	return strings.Join(versions, ", ")
 }
 
 // hostState is that of a host's supervisord, and how many supervisords there are if there

@@ -1,0 +1,124 @@
+package metrics
+
+import (
+	"encoding/json"
+	"maps"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"supernats/consumer/fleet"
+	"supernats/schema"
+)
+
+// target is what Prometheus's HTTP service discovery expects: an address and what is known
+// of it. Prometheus drops labels that begin with __ after relabelling.
+type target struct {
+	Targets []string          `json:"targets"`
+	Labels  map[string]string `json:"labels"`
+}
+
+// serveDiscovery answers with the bridges that listen. Prometheus keeps the list of before
+// after an answer other than 200, which is why there is no list that is not known.
+func (m *Metrics) serveDiscovery(w http.ResponseWriter, _ *http.Request) {
+	s := m.cfg.Snapshot()
+	if !s.Status.Loaded {
+		refuse(w, "the hosts are not known yet: "+s.Status.Why)
+		return
+	}
+
+	targets := []target{}
+	for _, h := range s.Hosts {
+		targets = append(targets, targetsOf(h)...)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(targets) // an error is one of the connection
+}
+
+// refuse answers that the list is not known, as problem details (RFC 9457).
+func refuse(w http.ResponseWriter, detail string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", "5")
+	w.WriteHeader(http.StatusServiceUnavailable)
+	_ = json.NewEncoder(w).Encode(map[string]any{ // an error is one of the connection
+		"type": "about:blank", "title": http.StatusText(http.StatusServiceUnavailable),
+		"status": http.StatusServiceUnavailable, "detail": detail,
+	})
+}
+
+// targetsOf returns the bridges of a host that listen, so far as is known. Of several with
+// one address, the last that was seen has the port.
+func targetsOf(h *fleet.Host) (list []target) {
+	listens := map[string]*schema.HostBridge{}
+	for i := range h.Bridges {
+		b := &h.Bridges[i]
+		other := listens[b.Listen]
+		if isThere(h, b) && (other == nil || !b.LastSeen.Before(other.LastSeen.Time)) {
+			listens[b.Listen] = b
+		}
+	}
+
+	for _, listen := range slices.Sorted(maps.Keys(listens)) {
+		address, port, ok := reachable(listen, h.Name(), h.Address)
+		if !ok {
+			continue
+		}
+		b := listens[listen]
+		list = append(list, target{
+			Targets: []string{net.JoinHostPort(address, port)},
+			Labels: map[string]string{
+				"__meta_supernats_host":    h.Name(),
+				"__meta_supernats_address": h.Address,
+				"__meta_supernats_port":    port,
+				"__meta_supernats_server":  b.Server,
+				"__meta_supernats_pool":    b.Pool,
+				"__meta_supernats_version": b.Version,
+			},
+		})
+	}
+	return list
+}
+
+// isThere reports whether a bridge has not been stopped, nor its supervisord.
+func isThere(h *fleet.Host, b *schema.HostBridge) bool {
+	l := h.Life(b.Boot)
+	return b.Stopped == nil && (l == nil || l.Ended == nil && !l.Succeeded)
+}
+
+// reachable returns where an address that a bridge listens on is reached from elsewhere: at
+// the name of the host if it listens on all of its addresses, and at one of these if the
+// name cannot be one of DNS. One on loopback is not reached.
+func reachable(listen, name, address string) (host, port string, ok bool) {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil || port == "" || port == "0" {
+		return "", "", false
+	}
+
+	ip, err := netip.ParseAddr(host)
+	switch {
+	case err == nil && ip.IsLoopback(), strings.EqualFold(host, "localhost"):
+		return "", "", false
+	case host != "" && !(err == nil && ip.IsUnspecified()):
+		return host, port, isHostName(host)
+	case isHostName(name):
+		return name, port, true
+	}
+	return address, port, address != ""
+}
+
+// isHostName reports whether a name may be one of DNS, or is an IP address.
+func isHostName(name string) bool {
+	if _, err := netip.ParseAddr(name); err == nil {
+		return true
+	}
+	other := func(r rune) bool {
+		isWord := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+		return !isWord && r != '-' && r != '.' && r != '_'
+	}
+	return name != "" && len(name) < 254 && strings.IndexFunc(name, other) < 0
+}
