@@ -93,7 +93,8 @@ type alertPlace struct {
 }
 
 func alertToken(a *Alert) string {
-	text, _ := json.Marshal(alertPlace{a.Phase, a.Severity, a.Mute, a.IsAcknowledged(), a.Opened, a.Incident}) // it always can
+	at := alertPlace{a.Phase, a.Severity, a.Mute, a.IsAcknowledged(), a.Opened, a.Incident}
+	text, _ := json.Marshal(at) // it always can
 	return base64.RawURLEncoding.EncodeToString(text)
 }
 

@@ -37,7 +37,7 @@ func Incidents(batch []*Notification) []*Incident {
 		data := *n.Data
 		i := &Incident{
 			Alert: &data, Type: n.Type, ID: n.ID, Time: n.Time, Of: []int{index},
-			Fired: n.Type != schema.TypeAlertResolved && !IsAnswer(n),
+			Fired: n.Type != schema.TypeAlertResolved && !wording.IsAnswer(n),
 		}
 
 		// From the end: what comes again mostly came just before.
@@ -172,12 +172,12 @@ func (i *Incident) Annotations(lines int) map[string]string {
 	}
 	n := &Notification{Type: i.Type, Time: i.Time, Data: a}
 	if i.Type == schema.TypeAlertUnacknowledged {
-		notes["unacknowledged"] = AnswerText(n, momentOf)
+		notes["unacknowledged"] = wording.AnswerText(n, momentOf)
 	} else if ack := a.Acknowledged; ack != nil {
-		notes["acknowledged"] = byWhom(ack, momentOf)[1:]
+		notes["acknowledged"] = wording.ByWhom(ack, momentOf)
 	}
 	addUnlessThere(notes, map[string]string{
-		"escalation": Escalated(a), "state": a.State, "crashes": CrashesLately(n),
+		"escalation": wording.Escalated(a), "state": a.State, "crashes": CrashesLately(n),
 	})
 	if address := a.Labels[LabelAddress]; address != "" {
 		notes[LabelAddress] = strings.ToValidUTF8(address, "\ufffd")

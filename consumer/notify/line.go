@@ -21,6 +21,8 @@ const (
 // momentFormat is how a moment stands in a sentence.
 const momentFormat = "2006-01-02 15:04:05 UTC"
 
+func momentOf(t time.Time) string { return t.Format(momentFormat) }
+
 // Line is a notification in one line of a chat. All of it is visible characters; the
 // markup of a chat is left to its receiver to escape.
 type Line struct {
@@ -63,7 +65,7 @@ func LineOf(n *Notification) Line {
 			late = ", late: it was at " + ev.Time.UTC().Format(momentFormat)
 		}
 	}
-	if said := AnswerText(n, momentOf); said != "" {
+	if said := wording.AnswerText(n, momentOf); said != "" {
 		l.Text, recurrence = said, ""
 	}
 	l.Host, l.Process = wording.Clip(l.Host, wording.MaxName), wording.Clip(l.Process, 2*wording.MaxName)
@@ -74,7 +76,7 @@ func LineOf(n *Notification) Line {
 // tail is what stands after what happened: how often, how it ended, and that it is late.
 func tail(n *Notification, recurrence, late string) string {
 	a := n.Data
-	if IsAnswer(n) {
+	if wording.IsAnswer(n) {
 		return ""
 	}
 	var b strings.Builder
@@ -103,10 +105,10 @@ func tail(n *Notification, recurrence, late string) string {
 		}
 		b.WriteString(", " + s)
 	}
-	if s := Acknowledged(n, momentOf); s != "" {
+	if s := wording.Acknowledged(n, momentOf); s != "" {
 		b.WriteString(", acknowledged " + s)
 	}
-	if s := Escalated(a); s != "" {
+	if s := wording.Escalated(a); s != "" {
 		b.WriteString(", " + s)
 	}
 	return b.String()

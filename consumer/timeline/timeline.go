@@ -7,7 +7,6 @@ package timeline
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -186,21 +185,19 @@ func factOfNotification(n *inspect.SentNotification) Fact {
 	switch n.Type {
 	case schema.TypeAlertResolved:
 		f.Level = LevelGood
-	case schema.TypeAlertAcknowledged:
-		f.Kind, f.Text = KindAcknowledgement, "acknowledged by "+who(a.By, a.Reason, a.Until)
-		return f
 	case schema.TypeAlertUnacknowledged:
-		f.Kind, f.Level, f.Text = KindAcknowledgement, LevelBad, "no longer acknowledged: "+wording.Clip(a.Cause, wording.MaxName)
-		if a.By != "" {
-			f.Text += " by " + who(a.By, a.Reason, nil)
-		}
+		f.Level = LevelBad
+	}
+	if wording.IsAnswer(n.CloudEvent) {
+		f.Kind = KindAcknowledgement
+		f.Text = wording.AnswerText(n.CloudEvent, func(t time.Time) string { return t.Format(stamp) })
 		return f
 	}
 
 	word := strings.TrimPrefix(n.Type, "supernats.alert.")
 	if a.Escalation > 0 {
 		f.Level = LevelBad
-		word = fmt.Sprintf("escalation %d, nobody has acknowledged it", a.Escalation)
+		word = wording.Escalated(a)
 	}
 	quiet := ""
 	if a.Quiet {
@@ -208,16 +205,6 @@ func factOfNotification(n *inspect.SentNotification) Fact {
 	}
 	f.Text = "notification: " + wording.Join(", ", word, wording.Count(len(a.Events), "event", "events"), quiet)
 	return f
-}
-
-// who is "ann: rolling back, until 2026-11-21 19:00:00 UTC".
-func who(by, reason string, until *schema.Time) string {
-	end := ""
-	if until != nil {
-		end = "until " + until.UTC().Format(stamp)
-	}
-	by = wording.Clip(by, wording.MaxName)
-	return wording.Join(", ", wording.Join(": ", by, wording.Clip(reason, wording.MaxText)), end)
 }
 
 // addDelivery adds what became of a notification at a receiver. What waits is at its end.

@@ -119,8 +119,9 @@ func decodeAck(in *consumer.Message) (*schema.CloudEvent[*schema.Ack], error) {
 	case a == nil || a.Incident == "" || a.By == "":
 		return nil, Unreadable{fmt.Errorf("acknowledgement %.100q does not say of which alert, or by whom", ce.ID)}
 	case in.Subject != a.Subject():
-		return nil, Unreadable{fmt.Errorf("acknowledgement %.100q of alert %.100q was published on %s, which is another one's",
-			ce.ID, a.Incident, in.Subject)}
+		err := fmt.Errorf("acknowledgement %.100q of alert %.100q was published on %s, which is another one's",
+			ce.ID, a.Incident, in.Subject)
+		return nil, Unreadable{err}
 	}
 
 	a.By = fit.Text(a.By, maxLabel)

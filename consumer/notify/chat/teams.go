@@ -74,7 +74,8 @@ type textRun struct {
 
 // statusColors are names of Adaptive Cards.
 var statusColors = map[string]string{
-	"FIRING": "attention", "UPDATE": "warning", "RESOLVED": "good", "ACKNOWLEDGED": "accent", "UNACKNOWLEDGED": "warning",
+	"FIRING": "attention", "UPDATE": "warning", "RESOLVED": "good",
+	"ACKNOWLEDGED": "accent", "UNACKNOWLEDGED": "warning",
 }
 
 // NewTeams returns a receiver that posts an Adaptive Card to a workflow.

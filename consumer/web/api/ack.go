@@ -74,7 +74,8 @@ func (a *API) toBeAcknowledged(r *http.Request) (id string, err error) {
 	if !a.Site.Allows(site.AllowAck) {
 		return "", problem{
 			Status: http.StatusForbidden,
-			Detail: "incidents cannot be acknowledged here: web.allow in the configuration lacks ack; use `supernats ack`",
+			Detail: "incidents cannot be acknowledged here: web.allow in the configuration lacks ack; " +
+				"use `supernats ack`",
 		}
 	}
 	return id, nil

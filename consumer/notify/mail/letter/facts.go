@@ -27,8 +27,8 @@ func (v *view) addFacts(n *notify.Notification, d *Alert) {
 	}
 
 	at := func(t time.Time) string { return stamp(t, v.Time) }
-	v.addFact("Acknowledged", notify.Acknowledged(n, at))
-	v.addFact("Escalation", strings.TrimPrefix(notify.Escalated(a), "escalation "))
+	v.addFact("Acknowledged", wording.Acknowledged(n, at))
+	v.addFact("Escalation", strings.TrimPrefix(wording.Escalated(a), "escalation "))
 
 	over := n.Type == schema.TypeAlertResolved
 	last := wording.LastEvent(a)

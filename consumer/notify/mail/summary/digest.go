@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"supernats/consumer/notify"
 	"supernats/consumer/wording"
 	"supernats/schema"
 )
@@ -159,7 +158,7 @@ func (in *incident) key() groupKey {
 		return groupKey{resolved: true, phrase: wording.Phrase{One: ending(a, false), Many: ending(a, true)}}
 	}
 
-	if notify.IsAnswer(in.last) {
+	if wording.IsAnswer(in.last) {
 		k := groupKey{phrase: wording.Phrase{One: answer(in.last, false), Many: answer(in.last, true)}}
 		if k.weight = Weight(a.Severity); in.last.Type == schema.TypeAlertAcknowledged {
 			k.weight += answeredWeight
@@ -177,7 +176,7 @@ func (in *incident) key() groupKey {
 
 // text says how the incident stands.
 func (in *incident) text(b brevity) string {
-	if in.last.Type == schema.TypeAlertResolved || notify.IsAnswer(in.last) {
+	if in.last.Type == schema.TypeAlertResolved || wording.IsAnswer(in.last) {
 		return sentence(in.last, b)
 	}
 

@@ -21,7 +21,7 @@ func sentence(n *Notification, b brevity) string {
 	said, more := newsOf(n, p.isMany(), b), More(n)
 
 	switch again := onceMore(a); {
-	case notify.IsAnswer(n):
+	case wording.IsAnswer(n):
 		return strings.TrimSpace(cmp.Or(p.String(), "alert "+Short(a.Rule)) + " " + said)
 	case n.Type == schema.TypeAlertResolved:
 		who := cmp.Or(p.String(), "alert "+Short(a.Rule))
@@ -59,14 +59,14 @@ func answer(n *Notification, many bool) string {
 	if many {
 		verb = "are "
 	}
-	return verb + notify.AnswerText(n, func(t time.Time) string { return t.Format("2006-01-02 15:04 UTC") })
+	return verb + wording.AnswerText(n, func(t time.Time) string { return t.Format("2006-01-02 15:04 UTC") })
 }
 
 // newsOf is what a notification says about its alert, without saying who that is.
 func newsOf(n *Notification, many bool, b brevity) string {
 	a := n.Data
 	switch {
-	case notify.IsAnswer(n):
+	case wording.IsAnswer(n):
 		return answer(n, many)
 	case n.Type == schema.TypeAlertResolved:
 		return ended(n, many, b)

@@ -1,26 +1,25 @@
-package notify
+package wording
 
 import (
 	"strconv"
 	"time"
 
-	"supernats/consumer/wording"
 	"supernats/schema"
 )
 
 // IsAnswer reports whether a notification only says that somebody takes care of an alert, or
 // no longer does.
-func IsAnswer(n *Notification) bool {
+func IsAnswer(n *schema.CloudEvent[*schema.Notification]) bool {
 	return n.Type == schema.TypeAlertAcknowledged || n.Type == schema.TypeAlertUnacknowledged
 }
 
 // AnswerText says what such a notification says: "acknowledged by ann: rolling back, until
 // 2026-11-21 19:00:00 UTC". It is "" for any other. moment writes a time.
-func AnswerText(n *Notification, moment func(time.Time) string) string {
+func AnswerText(n *schema.CloudEvent[*schema.Notification], moment func(time.Time) string) string {
 	a := n.Data
 	switch n.Type {
 	case schema.TypeAlertAcknowledged:
-		return "acknowledged" + byWhom(&schema.Acknowledgement{By: a.By, Reason: a.Reason, Until: a.Until}, moment)
+		return "acknowledged " + ByWhom(&schema.Acknowledgement{By: a.By, Reason: a.Reason, Until: a.Until}, moment)
 	case schema.TypeAlertUnacknowledged:
 		return "no longer acknowledged" + whyUnacknowledged(a)
 	}
@@ -31,12 +30,12 @@ func AnswerText(n *Notification, moment func(time.Time) string) string {
 func whyUnacknowledged(a *schema.Notification) string {
 	of := ""
 	if a.Acknowledged != nil {
-		of = " of " + wording.Clip(a.Acknowledged.By, wording.MaxName)
+		of = " of " + Clip(a.Acknowledged.By, MaxName)
 	}
 	switch a.Cause {
 	case schema.UnackedByHand:
-		s := ": " + wording.Clip(a.By, wording.MaxName) + " has withdrawn that" + of
-		return wording.Join(", ", s, wording.Clip(a.Reason, wording.MaxText))
+		s := ": " + Clip(a.By, MaxName) + " has withdrawn that" + of
+		return Join(", ", s, Clip(a.Reason, MaxText))
 	case schema.UnackedByTime:
 		return ": the time" + of + " is over"
 	case schema.UnackedByProcess:
@@ -51,7 +50,7 @@ func whyUnacknowledged(a *schema.Notification) string {
 
 // Acknowledged says who takes care of an alert, or did until it closed: "by ann: rolling
 // back, until …". It is "" where nobody does, and of an IsAnswer.
-func Acknowledged(n *Notification, moment func(time.Time) string) string {
+func Acknowledged(n *schema.CloudEvent[*schema.Notification], moment func(time.Time) string) string {
 	ack := n.Data.Acknowledged
 	if ack == nil || IsAnswer(n) {
 		return ""
@@ -60,17 +59,17 @@ func Acknowledged(n *Notification, moment func(time.Time) string) string {
 	if n.Type == schema.TypeAlertResolved {
 		shown.Until = nil // it is over
 	}
-	return byWhom(&shown, moment)[1:]
+	return ByWhom(&shown, moment)
 }
 
-// byWhom is " by ann: rolling back, until …".
-func byWhom(ack *schema.Acknowledgement, moment func(time.Time) string) string {
+// ByWhom is "by ann: rolling back, until …".
+func ByWhom(ack *schema.Acknowledgement, moment func(time.Time) string) string {
 	until := ""
 	if ack.Until != nil {
 		until = "until " + moment(ack.Until.UTC())
 	}
-	who := " by " + wording.Clip(ack.By, wording.MaxName)
-	return wording.Join(", ", wording.Join(": ", who, wording.Clip(ack.Reason, wording.MaxText)), until)
+	who := "by " + Clip(ack.By, MaxName)
+	return Join(", ", Join(": ", who, Clip(ack.Reason, MaxText)), until)
 }
 
 // Escalated says that a notification is for more people, because nobody has acknowledged the
@@ -81,5 +80,3 @@ func Escalated(a *schema.Notification) string {
 	}
 	return "escalation " + strconv.Itoa(a.Escalation) + ", nobody has acknowledged it"
 }
-
-func momentOf(t time.Time) string { return t.Format(momentFormat) }
