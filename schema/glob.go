@@ -52,11 +52,12 @@ func MatchAny(globs []string, name string) bool {
 	return len(globs) == 0 || slices.ContainsFunc(globs, func(g string) bool { return MatchGlob(g, name) })
 }
 
-// QuoteGlob returns the glob that matches a name and nothing else.
+// QuoteGlob returns the glob that matches a name and nothing else, in a list with commas
+// too.
 func QuoteGlob(name string) string { return globQuoter.Replace(name) }
 
 var globQuoter = strings.NewReplacer(
-	`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`, `{`, `\{`, `}`, `\}`,
+	`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`, `{`, `\{`, `}`, `\}`, `,`, `\,`,
 )
 
 // String returns the text of the glob.

@@ -78,6 +78,9 @@ func TestQuoteGlob(t *testing.T) {
 			t.Errorf("%q: %q, %v", name, g, err)
 		}
 	}
+	if got := schema.SplitGlobs([]string{schema.QuoteGlob("a,b")}); len(got) != 1 || !schema.MatchGlob(got[0], "a,b") {
+		t.Errorf("in a list, a name with a comma is %q", got)
+	}
 	if g, _ := schema.ParseGlob("web1"); !g.IsPlain() || schema.HasGlobSigns("web1") || !schema.HasGlobSigns("web?") {
 		t.Error("web1 is plain, web? is not")
 	}

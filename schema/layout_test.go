@@ -31,7 +31,7 @@ var arrows = []arrow{
 	{`schema/program`, `schema/natsconn`, ``},
 
 	{`bridge`, `schema.*|bridge/.*`, ``},
-	{`bridge/cmd/.*`, `schema(/program)?|bridge(/eventlistener|/spool(/queue)?|/record|/section)?`, ``},
+	{`bridge/cmd/.*`, `schema(/program)?|bridge(/eventlistener|/doctor|/spool(/queue)?|/record|/section)?`, ``},
 	{`bridge/eventlistener`, ``, `golang.org/x/sys/unix`},
 	{`bridge/spool`, `bridge/spool/(files|marks|segment)`, `-`},
 	{`bridge/spool/segment`, `bridge/spool/files`, `-`},
@@ -58,6 +58,8 @@ var arrows = []arrow{
 	{`bridge/deathreason/ownlog`, `schema`, `-`},
 	{`bridge/deathreason/replay`, `schema|bridge/deathreason/ownlog`, `-`},
 	{`bridge/deathreason/programlog`, `schema(/codec)?|bridge/deathreason/ownlog`, `github.com/prometheus/procfs`},
+	// The doctor knows what a section should be, and asks supervisord and the kernel.
+	{`bridge/doctor`, `schema.*|bridge/(deathwatch|section|spooldir|supervisord|supervisordconf)`, ``},
 	{`bridge/supervisordconf`, ``, `-`},
 	{`bridge/[^/]*`, `schema.*`, ``}, // siblings never import each other
 
@@ -66,7 +68,11 @@ var arrows = []arrow{
 	{`consumer/state(/lives)?`, `schema|consumer/(crashes|state/lives)`, `-`},
 	{`consumer/alerts(/.*)?`, `schema|consumer/(rules|crashes)|consumer/alerts(/.*)?`, ``},
 	{`consumer/(wording|templating|crashes)`, `schema`, `-`},
-	{`consumer/notify(/.*)?`, `schema(/secretfile)?|consumer/(wording|templating)|consumer/notify(/mail/(letter(/custom)?|summary))?`, ``},
+	{`consumer/notify/link`, `schema|consumer/(notify|web/site)`, `-`},
+	{
+		`consumer/notify(/.*)?`,
+		`schema(/secretfile)?|consumer/(wording|templating)|consumer/notify(/link|/mail/(letter(/custom)?|summary))?`, ``,
+	},
 	{`consumer/health`, `schema/repeat`, ``},
 	{`consumer/service`, `consumer/health`, ``},
 	{`consumer/fleet`, `schema(/stream)?|consumer/(health|inspect|state)`, ``},
@@ -75,6 +81,10 @@ var arrows = []arrow{
 	{`consumer/watchdog`, `schema(/repeat|/secretfile)?|consumer/(health|notify)`, ``},
 	{`consumer/acknowledge`, `schema(/stream)?|consumer/inspect`, ``},
 	{`consumer/web`, `schema/httplimit|consumer/(health|web/site)`, ``},
+	{`consumer/web/live`, `consumer/fleet`, `-`},
+	{`consumer/web/page/assets`, ``, `-`},
+	{`consumer/web/page/look`, `schema|consumer/(fleet|history|inspect|state|timeline|web/site|wording)`, `-`},
+	{`consumer/web/page`, `schema(/stream)?|consumer(/(fleet|history|inspect|silences|timeline|web/(live|site|page/.*)|wording))?`, ``},
 	{`consumer/web/api`, `schema(/stream)?|consumer|consumer/(acknowledge|fleet|history|inspect|silences|timeline|web/site)`, ``},
 	{`consumer/web/site`, ``, `github.com/goccy/go-yaml`},
 	{`consumer/keeper`, `schema/stream|consumer/health`, ``},

@@ -141,6 +141,11 @@ func (w *Watch) connect() {
 // Look need not be called again.
 func (w *Watch) Connected() bool { return w.connector != nil }
 
+// KernelReportsExits reports whether the kernel says how a process ended.
+func KernelReportsExits() bool {
+	return (&Watch{cfg: Config{Info: unix.IoctlPidfdInfo}}).ReportsExits()
+}
+
 // ReportsExits reports whether a pidfd says how a process ended: from Linux 6.15 on.
 func (w *Watch) ReportsExits() bool {
 	fd, err := unix.PidfdOpen(os.Getpid(), 0)

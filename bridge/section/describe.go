@@ -15,21 +15,35 @@ import (
 const fewBuffered = 1024
 
 // describeSection returns a pool's section, what is wrong with it and the lines to write there;
-// nil if it is not there or cannot be understood. The defaults are those of supervisord
-// (options.py process_groups_from_parser).
+// nil if it is not there or cannot be understood.
 func describeSection(c *supervisordconf.Configuration, pool string) (data *schema.Section, text, fix string) {
+	data, own, free := readSection(c, pool)
+	if data == nil {
+		return nil, "", ""
+	}
+	text, fix = joinProblems(own, problemsOf(own, data, free))
+	return data, text, fix
+}
+
+// readSection reads the section of a pool, nil if it is not there or cannot be understood,
+// and a priority that no other listener has. The defaults are those of supervisord
+// (options.py process_groups_from_parser).
+func readSection(c *supervisordconf.Configuration, pool string) (
+	data *schema.Section, own *supervisordconf.Section, free int,
+) {
 	if c == nil {
-		return nil, "", ""
+		return nil, nil, 0
 	}
-	own := c.Section("eventlistener:" + pool)
+	own = c.Section("eventlistener:" + pool)
 	if own == nil {
-		return nil, "", ""
+		return nil, nil, 0
 	}
+
 	buffer, bufferKnown := optionInt(own, "buffer_size", 10)
 	priority, priorityKnown := optionInt(own, "priority", -1)
 	events, err := own.Value("events", "")
 	if !bufferKnown || !priorityKnown || err != nil {
-		return nil, "", ""
+		return nil, nil, 0
 	}
 
 	data = &schema.Section{Events: []string{}, BufferSize: buffer, Priority: priority, File: own.File}
@@ -38,11 +52,8 @@ func describeSection(c *supervisordconf.Configuration, pool string) (data *schem
 			data.Events = append(data.Events, name)
 		}
 	}
-
-	var free int
 	data.SamePriority, free = otherPriorities(c, own, priority)
-	text, fix = problemsOf(own, data, free)
-	return data, text, fix
+	return data, own, free
 }
 
 // otherPriorities returns the other listeners that have a priority, and the best one that none
@@ -70,53 +81,72 @@ func otherPriorities(c *supervisordconf.Configuration, own *supervisordconf.Sect
 	return same, free
 }
 
-// problems are what is wrong with a section, and the lines to write there.
-type problems struct{ texts, lines []string }
-
-func (p *problems) addProblem(line, format string, args ...any) {
-	p.texts = append(p.texts, fmt.Sprintf(format, args...))
-	p.lines = append(p.lines, line)
+// Problem is what is wrong with a section.
+type Problem struct {
+	// Option is the name of the one to be changed, Value what it should be.
+	Option, Value string
+	Text          string
 }
 
-// problemsOf are those of a section, as one text, and the lines to write; free is a
-// priority that no other listener has.
-func problemsOf(own *supervisordconf.Section, data *schema.Section, free int) (text, fix string) {
-	var p problems
+// Problems returns what is wrong with the section of a pool; none if it is not there or
+// cannot be understood.
+func Problems(c *supervisordconf.Configuration, pool string) []Problem {
+	data, own, free := readSection(c, pool)
+	if data == nil {
+		return nil
+	}
+	return problemsOf(own, data, free)
+}
+
+// problemsOf are those of a section; free is a priority that no other listener has.
+func problemsOf(own *supervisordconf.Section, data *schema.Section, free int) (found []Problem) {
+	add := func(option, value, format string, args ...any) {
+		found = append(found, Problem{option, value, fmt.Sprintf(format, args...)})
+	}
+
 	if !hasTicks(data.Events) && !onlyOutput(data.Events) {
-		p.addProblem("events="+strings.Join(append(slices.Clone(data.Events), "TICK_60"), ","),
+		add("events", strings.Join(append(slices.Clone(data.Events), "TICK_60"), ","),
 			"events= has neither TICK_5 nor TICK_60, "+
 				"so the bridge cannot notice that supervisord has stopped sending events to it")
 	}
 	if data.BufferSize < fewBuffered {
-		p.addProblem("buffer_size=65536",
+		add("buffer_size", strconv.Itoa(mainBuffer),
 			"buffer_size is %d, and when the buffer is full supervisord drops the oldest event",
 			data.BufferSize)
 	}
 	if len(data.SamePriority) > 0 {
-		p.addProblem(fmt.Sprintf("priority=%d", free),
+		add("priority", strconv.Itoa(free),
 			"priority %d is that of the listener %s too, "+
 				"so events that it answers with FAIL are offered to the bridge again",
 			data.Priority, strings.Join(data.SamePriority, ", "))
 	}
-
 	if n, known := optionInt(own, "numprocs", 1); known && n > 1 {
-		p.addProblem("numprocs=1",
+		add("numprocs", "1",
 			"numprocs is %d, so events are divided among that many bridges and lose their order", n)
 	}
 	if n, known := optionInt(own, "startsecs", 1); known && n > 0 {
-		p.addProblem("startsecs=0",
+		add("startsecs", "0",
 			"startsecs is %d, and for as long after each start of the bridge supervisord sends it no events", n)
 	}
 	if v, err := own.Value("stdout_logfile", "AUTO"); err == nil && !isNoFile(v) {
-		p.addProblem("stdout_logfile=NONE",
+		add("stdout_logfile", "NONE",
 			"stdout_logfile is %s, where supervisord writes each answer of the bridge", v)
 	}
+	return found
+}
 
-	if len(p.texts) == 0 {
+// joinProblems returns the problems of a section as one text, and the lines to write.
+func joinProblems(own *supervisordconf.Section, found []Problem) (text, fix string) {
+	if len(found) == 0 {
 		return "", ""
 	}
-	return fmt.Sprintf("[%s] of %s: %s", own.Name, own.File, strings.Join(p.texts, "; ")),
-		fmt.Sprintf("write %s there, then run: supervisorctl update", strings.Join(p.lines, " and "))
+	var texts, lines []string
+	for _, p := range found {
+		texts = append(texts, p.Text)
+		lines = append(lines, p.Option+"="+p.Value)
+	}
+	return fmt.Sprintf("[%s] of %s: %s", own.Name, own.File, strings.Join(texts, "; ")),
+		fmt.Sprintf("write %s there, then run: supervisorctl update", strings.Join(lines, " and "))
 }
 
 // isNoFile reports whether supervisord writes nothing to a log (datatypes.py

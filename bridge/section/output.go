@@ -25,9 +25,9 @@ const (
 	retryStart = 10 * time.Second
 )
 
-// hasOutput reports whether any section of a configuration publishes the output of a
+// HasOutput reports whether any section of a configuration publishes the output of a
 // program; true if that is not certain.
-func hasOutput(c *supervisordconf.Configuration) bool {
+func HasOutput(c *supervisordconf.Configuration) bool {
 	for _, s := range c.Sections {
 		for _, option := range []string{"stdout_events_enabled", "stderr_events_enabled"} {
 			v, err := s.Value(option, "false")
@@ -154,7 +154,7 @@ func (s *Starter) startNeeded(ctx context.Context) error {
 		return nil
 	}
 	conf, err := supervisordconf.Read(path)
-	if err != nil || !hasOutput(conf) {
+	if err != nil || !HasOutput(conf) {
 		return nil
 	}
 

@@ -24,7 +24,7 @@ func TestHasOutput(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := hasOutput(conf); got != want {
+		if got := HasOutput(conf); got != want {
 			t.Errorf("%q: %v", options, got)
 		}
 	}

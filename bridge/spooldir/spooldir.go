@@ -36,7 +36,11 @@ func nameOf(host string) string {
 
 // defaultDirs are the default directories of a host's spool, best first. The last ones
 // do not survive a restart of the machine, or of the container.
-func defaultDirs(host string) []string {
+func defaultDirs(host string) []string { return DefaultsOf(host, os.Getenv, os.Geteuid()) }
+
+// DefaultsOf are the default directories, best first, of a bridge of some user in some
+// environment.
+func DefaultsOf(host string, getenv func(string) string, uid int) []string {
 	name := nameOf(host)
 	dirs := []string{filepath.Join(systemDir, name)}
 	add := func(base string, more ...string) {
@@ -44,17 +48,19 @@ func defaultDirs(host string) []string {
 			dirs = append(dirs, filepath.Join(append(append([]string{base}, more...), name)...))
 		}
 	}
-	add(os.Getenv("XDG_STATE_HOME"), "supernats")
-	add(os.Getenv("HOME"), ".local", "state", "supernats")
+	add(getenv("XDG_STATE_HOME"), "supernats")
+	add(getenv("HOME"), ".local", "state", "supernats")
 	add("/run/supernats")
-	add(os.Getenv("XDG_RUNTIME_DIR"), "supernats")
-	add(os.Getenv("TMPDIR"), temporaryName())
-	add("/tmp", temporaryName())
+	add(getenv("XDG_RUNTIME_DIR"), "supernats")
+	add(getenv("TMPDIR"), temporaryNameOf(uid))
+	add("/tmp", temporaryNameOf(uid))
 	return slices.Compact(dirs)
 }
 
 // temporaryName is the name of our directory where everybody may write.
-func temporaryName() string { return fmt.Sprintf("supernats-%d", os.Geteuid()) }
+func temporaryName() string { return temporaryNameOf(os.Geteuid()) }
+
+func temporaryNameOf(uid int) string { return fmt.Sprintf("supernats-%d", uid) }
 
 // Choice is where the spool of a host may lie.
 type Choice struct {

@@ -39,8 +39,12 @@ type Section struct {
 	// Options are the values as they are written, without comments, by their names
 	// in lower case. %(here)s is replaced in files that are included.
 	Options map[string]string
+	// Places are where its headers stand: more than one if it stands there again, which
+	// adds to the options and replaces them.
+	Places []Place
 
 	here    string
+	places  map[string]Place // of the options that are written in the section
 	environ map[string]string
 }
 
@@ -113,6 +117,23 @@ func (c *Configuration) Section(name string) *Section {
 		return nil
 	}
 	return c.Sections[i]
+}
+
+// Place is a line of a file.
+type Place struct {
+	File string
+	Line int
+}
+
+func (p Place) String() string { return fmt.Sprintf("%s:%d", p.File, p.Line) }
+
+// Place returns where an option is written; if it is not, the place of the section and
+// false.
+func (s *Section) Place(option string) (p Place, written bool) {
+	if p, written = s.places[option]; !written && len(s.Places) > 0 {
+		p = s.Places[0]
+	}
+	return p, written
 }
 
 // Value returns an option with %(here)s, %(ENV_x)s and %(host_node_name)s expanded;

@@ -62,17 +62,22 @@ func (p *parser) expandHere(here string) {
 	}
 }
 
-// section returns the section of a name, a new one if need be; nil for [DEFAULT].
-func (p *parser) section(name, path, here string) *Section {
+// section returns the section of a name whose header stands at a place, a new one if need
+// be; nil for [DEFAULT].
+func (p *parser) section(name string, at Place, here string) *Section {
 	if name == "DEFAULT" {
 		return nil
 	}
 	s := p.sections[name]
 	if s == nil {
-		s = &Section{Name: name, File: path, Options: map[string]string{}, here: here, environ: p.config.environ}
+		s = &Section{
+			Name: name, File: at.File, Options: map[string]string{},
+			here: here, places: map[string]Place{}, environ: p.config.environ,
+		}
 		p.sections[name] = s
 		p.config.Sections = append(p.config.Sections, s)
 	}
+	s.Places = append(s.Places, at)
 	return s
 }
 
@@ -117,6 +122,7 @@ func openFile(path string) (*os.File, error) {
 func (p *parser) lines(f io.Reader, path, here string) error {
 	var (
 		options map[string]string // of the section that is read
+		places  map[string]Place  // of these options
 		option  string            // the last one, for lines that continue it
 		indent  int
 	)
@@ -142,10 +148,10 @@ func (p *parser) lines(f io.Reader, path, here string) error {
 		if value[0] == '[' {
 			if end := strings.LastIndexByte(value, ']'); end > 1 {
 				option = ""
-				if s := p.section(value[1:end], path, here); s != nil {
-					options = s.Options
+				if s := p.section(value[1:end], Place{path, n}, here); s != nil {
+					options, places = s.Options, s.places
 				} else {
-					options = p.defaults
+					options, places = p.defaults, map[string]Place{}
 				}
 				continue
 			}
@@ -158,6 +164,7 @@ func (p *parser) lines(f io.Reader, path, here string) error {
 		}
 		option = strings.ToLower(strings.TrimRight(value[:sign], space))
 		options[option] = strings.Trim(value[sign+1:], space)
+		places[option] = Place{path, n}
 	}
 	if err := lines.Err(); err != nil {
 		return fmt.Errorf("read configuration %s: %w", path, err)

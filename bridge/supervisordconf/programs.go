@@ -14,6 +14,18 @@ const (
 	maxPrograms = 1 << 14
 )
 
+// ProcessValue is Value with what supervisord knows of the section's first process as well,
+// such as %(program_name)s and %(process_num)d.
+func (s *Section) ProcessValue(option, preset string) (string, error) {
+	_, program, _ := strings.Cut(s.Name, ":")
+	program = strings.TrimSpace(program)
+	return s.expandWith(option, preset, s.names(map[string]string{
+		"program_name": program, "group_name": program,
+		"process_num": strconv.Itoa(s.number("numprocs_start", 0)),
+		"numprocs":    strconv.Itoa(s.number("numprocs", 1)),
+	}))
+}
+
 // ProgramLogs is where a process logs, as far as the configuration says so.
 type ProgramLogs struct {
 	Group, Process string

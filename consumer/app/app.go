@@ -19,6 +19,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
+	"supernats/consumer/acknowledge"
 	"supernats/consumer/config"
 	"supernats/consumer/deliver"
 	"supernats/consumer/deliver/inbox"
@@ -32,6 +33,7 @@ import (
 	"supernats/consumer/watchdog"
 	"supernats/consumer/web"
 	"supernats/consumer/web/api"
+	"supernats/consumer/web/page"
 )
 
 // App is the daemon.
@@ -46,10 +48,11 @@ type App struct {
 	service *service.Service
 	store   *embedded.StoreWatch
 	// fleet is what the HTTP address shows, jetStream where it reads what is not in there:
-	// nil while there is no connection. metrics is what Prometheus sees.
+	// nil while there is no connection. metrics is what Prometheus sees, pages what people do.
 	fleet     *fleet.Fleet
 	jetStream atomic.Pointer[jetstream.JetStream]
 	metrics   *metrics.Metrics
+	pages     *page.Pages
 	watchdogs []*watchdog.Watchdog
 	// server is set by Run; nil: it is somebody else's.
 	server atomic.Pointer[embedded.Server]
@@ -124,7 +127,7 @@ func New(valid *config.Plan, o Options) (*App, error) {
 		reloaded: make(chan struct{}, 1),
 		changed:  make(chan struct{}, 1),
 	}
-	a.metrics = a.newMetrics()
+	a.metrics, a.pages = a.newMetrics(), a.newPages()
 	a.store = embedded.NewStoreWatch(a.health, log)
 	a.service = service.New(service.Options{
 		Health: a.health, Ready: a.ready, Log: log,
@@ -211,7 +214,11 @@ func (a *App) Run(ctx context.Context) error {
 	}
 
 	g, ctx := errgroup.WithContext(ctx)
+	if text, fix := a.cfg.OpenPage(); text != "" {
+		a.log.Warn().Str("fix", fix).Msg(text)
+	}
 	if a.cfg.Listen != "" {
+		g.Go(func() error { return a.pages.Run(ctx) })
 		g.Go(func() error { return a.webServer().Run(ctx) })
 	}
 	for _, w := range a.watchdogs {
@@ -258,12 +265,21 @@ func (a *App) startServer(c *connector) (stop func(), err error) {
 	}, nil
 }
 
+// newPages are what people see at the HTTP address.
+func (a *App) newPages() *page.Pages {
+	return page.New(page.Options{
+		Site: a.cfg.Site(), Fleet: a.fleet, JetStream: a.currentJetStream, Version: a.options.Version, Log: a.log,
+		Acknowledger: acknowledge.Web{JetStream: a.currentJetStream},
+	})
+}
+
 func (a *App) webServer() *web.Server {
-	where := a.cfg.Site()
+	where := a.pages.Site
 	return &web.Server{
 		Listen: a.cfg.Listen, WebConfig: a.cfg.WebConfig, MaxConnections: embedded.PageConnections(),
 		Ready: a.ready, Health: a.health, Reload: a.Reload, Site: where, Log: a.log,
 		Rooms: []web.Room{
+			a.pages,
 			api.New(api.API{Site: where, Fleet: a.fleet, JetStream: a.currentJetStream, Log: a.log}),
 			a.metrics,
 		},

@@ -206,15 +206,18 @@ func (c *Config) StreamLimits() stream.Limits {
 }
 
 // Warnings are what is not as it was written, but works: "what; how to fix it".
-func (c *Config) Warnings() []string {
-	if c.Embeds() {
-		return c.Server().Warnings()
-	}
-	if c.Embedded.Config != "" {
-		return []string{"embedded.config is not used, since no server is embedded; " +
+func (c *Config) Warnings() (list []string) {
+	switch {
+	case c.Embeds():
+		list = c.Server().Warnings()
+	case c.Embedded.Config != "":
+		list = []string{"embedded.config is not used, since no server is embedded; " +
 			"remove it, or nats.url and nats.context"}
 	}
-	return nil
+	if text, fix := c.OpenPage(); text != "" {
+		list = append(list, text+"; "+fix)
+	}
+	return list
 }
 
 // NeedsRestart names the first section that differs from an earlier configuration and is

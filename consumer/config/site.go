@@ -2,6 +2,9 @@ package config
 
 import (
 	"fmt"
+	"net"
+	"net/netip"
+	"strings"
 
 	"supernats/consumer/web/site"
 )
@@ -48,4 +51,31 @@ func (p *problems) checkWatchdogs(c *Config) {
 		}
 		names[w.Name] = true
 	}
+}
+
+// OpenPage says that others than this machine can look at the pages without a password, and
+// how to change that; "" if they cannot.
+func (c *Config) OpenPage() (text, fix string) {
+	where := c.Site()
+	if c.Listen == "" || isLoopback(c.Listen) || where.NeedsLogin() {
+		return "", ""
+	}
+
+	may := "see the fleet"
+	if len(where.Settings.Allow) > 0 {
+		may += ", and change what web.allow lists (" + strings.Join(where.Settings.Allow, ", ") + ")"
+	}
+	return "everybody who reaches " + c.Listen + " (listen) can " + may + ": it wants no password",
+		"give it users in the file web_config, or listen on 127.0.0.1 behind a proxy that asks for one"
+}
+
+// isLoopback reports whether an address, which was checked, is reached from this machine
+// only.
+func isLoopback(listen string) bool {
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil {
+		return false
+	}
+	address, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && address.Unmap().IsLoopback()
 }

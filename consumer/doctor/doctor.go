@@ -33,6 +33,10 @@ type Finding struct {
 	Message string `json:"message"`
 	// Fix is what to do about it, most often a command.
 	Fix string `json:"fix,omitempty"`
+	// File, Line and Section are a place in supervisord's configuration on this machine.
+	File    string `json:"file,omitempty"`
+	Line    int    `json:"line,omitempty"`
+	Section string `json:"section,omitempty"`
 }
 
 // Installation is what is examined.

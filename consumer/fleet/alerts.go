@@ -15,6 +15,8 @@ import (
 type AlertQuery struct {
 	// Hosts, Groups, Processes and Rules are globs, Severities and Phases words.
 	Hosts, Groups, Processes, Rules, Severities, Phases []string
+	// Text is a part of "host group:process rule", in any case of letters.
+	Text string
 	// Limit and Token are as in Query.
 	Limit int
 	Token string
@@ -48,7 +50,12 @@ func (q *AlertQuery) Matches(a *Alert) bool {
 	return schema.MatchAny(q.Hosts, a.Host) && schema.MatchAny(q.Groups, a.Group) &&
 		schema.MatchAny(q.Processes, a.Process) && schema.MatchAny(q.Rules, a.Rule) &&
 		(len(q.Severities) == 0 || slices.Contains(q.Severities, a.Severity)) &&
-		(len(q.Phases) == 0 || slices.Contains(q.Phases, a.Phase))
+		(len(q.Phases) == 0 || slices.Contains(q.Phases, a.Phase)) && q.matchesText(a)
+}
+
+func (q *AlertQuery) matchesText(a *Alert) bool {
+	return q.Text == "" || strings.Contains(
+		strings.ToLower(a.Host+" "+a.Group+":"+a.Process+" "+a.Rule), strings.ToLower(q.Text))
 }
 
 // ListAlerts returns a page of the alerts that a query matches: the open ones first, the

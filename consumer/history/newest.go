@@ -3,6 +3,7 @@ package history
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -24,7 +25,8 @@ type StoredEvent struct {
 type NewestQuery struct {
 	Filter consumer.Filter
 	// Since is the time of storing up to which to go back; zero: as far as the stream goes.
-	Since time.Time
+	// Until is the time of storing from which on to go back; zero: from now.
+	Since, Until time.Time
 	// Before is the sequence below which to read, 0 for the end of the stream.
 	Before uint64
 	// Limit is how many to return at most, 0 for DefaultNewest.
@@ -72,13 +74,20 @@ func (r *Reader) Newest(ctx context.Context, q NewestQuery) (*Newest, error) {
 		end = min(end, q.Before)
 	}
 
-	found := &Newest{}
+	found, searchedTo := &Newest{}, state.LastTime
 	deadline := time.Now().Add(newestTimeout)
 	for size := uint64(firstWindow); end > state.FirstSeq && state.Msgs > 0; size *= windowGrowth {
 		begin := max(state.FirstSeq, end-min(end, size))
-		window, oldest, err := r.readWindow(ctx, &q, begin, end)
+		window, oldest, err := r.readWindow(ctx, &q, begin, end, deadline)
+		if errors.Is(err, errLate) { // what was read of it is not next to what was found
+			found.More, found.Next, found.SearchedTo = true, end, searchedTo
+			return found, nil
+		}
 		if err != nil {
 			return nil, err
+		}
+		if !oldest.IsZero() {
+			searchedTo = oldest
 		}
 		found.Events = append(found.Events, window...)
 		end = begin
@@ -92,27 +101,33 @@ func (r *Reader) Newest(ctx context.Context, q NewestQuery) (*Newest, error) {
 		case passedSince:
 			return found, nil
 		case time.Now().After(deadline):
-			found.More, found.Next, found.SearchedTo = end > state.FirstSeq, end, oldest
+			found.More, found.Next, found.SearchedTo = end > state.FirstSeq, end, searchedTo
 			return found, nil
 		}
 	}
 	return found, nil
 }
 
+// errLate says that a window could not be read in time.
+var errLate = errors.New("reading takes too long")
+
 // readWindow returns the events of a part of the stream, the newest first, and when the
-// stream got the first message of it.
+// stream got the first message of it; errLate if that takes until the deadline.
 func (r *Reader) readWindow(
-	ctx context.Context, q *NewestQuery, begin, end uint64,
+	ctx context.Context, q *NewestQuery, begin, end uint64, deadline time.Time,
 ) (list []StoredEvent, oldest time.Time, err error) {
 	for _, subject := range q.Filter.Subjects() {
 		err := r.Scan(ctx, stream.Events, Position{Seq: begin, Subject: subject}, func(m *Message) error {
 			if m.Seq >= end {
 				return ErrEnough
 			}
+			if time.Now().After(deadline) {
+				return errLate
+			}
 			if oldest.IsZero() || m.Stored.Before(oldest) {
 				oldest = m.Stored
 			}
-			if m.Stored.Before(q.Since) {
+			if m.Stored.Before(q.Since) || !q.Until.IsZero() && m.Stored.After(q.Until) {
 				return nil
 			}
 

@@ -1,7 +1,9 @@
 package history
 
 import (
+	"errors"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -44,5 +46,24 @@ func TestScan(t *testing.T) {
 	}
 	if len(seen) != n-5-3 || seen[0] != 6 || seen[len(seen)-1] != n-1 {
 		t.Errorf("%d messages from %d to %d", len(seen), seen[0], seen[len(seen)-1])
+	}
+}
+
+// A window that takes too long is given up: what was read of it would leave a gap.
+func TestAWindowThatTakesTooLong(t *testing.T) {
+	js := streamtest.Start(t).JetStream()
+	if err := stream.EnsureAll(t.Context(), js, stream.DefaultLimits()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.Publish(t.Context(), "supervisor.event.a.b.c.process_state.exited", nil); err != nil {
+		t.Fatal(err)
+	}
+
+	r, q := &Reader{JS: js}, &NewestQuery{}
+	if _, oldest, err := r.readWindow(t.Context(), q, 1, 2, time.Now().Add(time.Minute)); err != nil || oldest.IsZero() {
+		t.Errorf("in time: %v, the first is of %v", err, oldest)
+	}
+	if list, _, err := r.readWindow(t.Context(), q, 1, 2, time.Now().Add(-time.Second)); !errors.Is(err, errLate) || list != nil {
+		t.Errorf("too late: %v, %v", list, err)
 	}
 }

@@ -6,6 +6,8 @@
 //   - Incidents folds a batch into one entry for each alert;
 //   - LineOf puts a notification into one line.
 //
+// Package link makes the addresses to which a notification leads.
+//
 // A new kind of receiver is written in three places, and a test fails for each that is
 // forgotten:
 //

@@ -61,3 +61,12 @@ func TestReloadWithoutAFileIsABadRequest(t *testing.T) {
 		t.Errorf("%d %q", code, body)
 	}
 }
+
+func TestReloadByGETChangesNothing(t *testing.T) {
+	s := newServer(zerolog.Nop())
+	reloaded := false
+	s.Reload = func() error { reloaded = true; return nil }
+	if code, body := get(s, "GET", "/-/reload"); code != http.StatusMethodNotAllowed || reloaded {
+		t.Errorf("%d %q, reloaded: %t", code, body, reloaded)
+	}
+}

@@ -91,6 +91,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /readyz", s.serveReadyz)
 	mux.HandleFunc("POST /-/reload", s.serveReload)
 	mux.HandleFunc("PUT /-/reload", s.serveReload)
+	mux.HandleFunc("/-/reload", refuseMethod)
 	for _, room := range s.Rooms {
 		room.Register(mux)
 	}
@@ -121,6 +122,12 @@ func sameOrigin(h http.Handler) http.Handler {
 		http.Error(w, "refused: the request comes from a page of another site", http.StatusForbidden)
 	}))
 	return p.Handler(h)
+}
+
+// refuseMethod answers a reload by GET: what only reads changes nothing.
+func refuseMethod(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Allow", "POST, PUT")
+	http.Error(w, "want POST: curl -X POST …/-/reload", http.StatusMethodNotAllowed)
 }
 
 // serveReload answers with the statuses of Prometheus and Alertmanager.

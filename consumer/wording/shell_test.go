@@ -13,6 +13,7 @@ func TestOption(t *testing.T) {
 		{name: "进程 1", want: " --process '进程 1'"},
 		{name: "it's", want: ` --process 'it'\''s'`},
 		{name: "a*[b]?{c}", want: ` --process 'a\*\[b\]\?\{c\}'`},
+		{name: "a,b", want: ` --process 'a\,b'`},
 		{name: "-rf", want: " --process=-rf"},
 		{name: "a\r\nb'\\", want: ` --process $'a\x0d\x0ab\'\\\\'`},
 		{name: "\xff", want: ` --process $'\xff'`},

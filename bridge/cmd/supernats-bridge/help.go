@@ -24,6 +24,10 @@ var examples = map[string][]string{
 		"supernats-bridge spool",
 		"supernats-bridge spool --spool-dir /var/lib/supernats/web1 --dump",
 	},
+	"doctor": {
+		"supernats-bridge doctor",
+		"supernats-bridge doctor --supervisord-conf /opt/app/supervisord.conf -o json",
+	},
 	"version": {
 		"supernats-bridge version",
 		"supernats-bridge --version",
@@ -35,6 +39,11 @@ var helpTexts = kong.Vars{
 	"help_run": "Run as the command of an [eventlistener:x] section (the default).",
 	"help_conf": "Print such sections, ready to paste, with the settings that lose nothing and the flags given here: " +
 		"one for the output of programs, one for all other events.",
+	"help_doctor": "Examine this machine's supervisord and its sections of the bridge: " +
+		"what is wrong, where it stands, and the command that fixes it.",
+	"help_supervisord_conf": "supervisord's configuration " +
+		"(default: /etc/supervisord.conf or /etc/supervisor/supervisord.conf).",
+	"help_output": "Output form: table, json or jsonl (default: table on a terminal, jsonl elsewhere).",
 	"help_one_section": "Print one section, " +
 		"in which the output of programs shares supervisord's buffer with all other events.",
 	"help_stderr_logfile": "Where the bridge's log goes, as it is to stand in supervisord's configuration " +

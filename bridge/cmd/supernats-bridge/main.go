@@ -25,10 +25,11 @@ const name = "supernats-bridge"
 type cli struct {
 	bridge.Config `embed:""`
 
-	Run     struct{} `cmd:"" default:"1" hidden:"" help:"${help_run}"`
-	Conf    confCmd  `cmd:"" help:"${help_conf}"`
-	Spool   spoolCmd `cmd:"" help:"Show what the spool holds; a bridge may be running on it."`
-	Version struct{} `cmd:"" help:"Print the version."`
+	Run     struct{}  `cmd:"" default:"1" hidden:"" help:"${help_run}"`
+	Conf    confCmd   `cmd:"" help:"${help_conf}"`
+	Spool   spoolCmd  `cmd:"" help:"Show what the spool holds; a bridge may be running on it."`
+	Doctor  doctorCmd `cmd:"" help:"${help_doctor}"`
+	Version struct{}  `cmd:"" help:"Print the version."`
 
 	PrintVersion kong.VersionFlag `name:"version" env:"-" help:"Print the version."`
 }
@@ -68,6 +69,8 @@ func run(args []string) int {
 			return program.ExitFailed
 		}
 		return program.ExitDone
+	case "doctor":
+		return examine(c.Doctor)
 	case "version":
 		fmt.Println(name, program.Version)
 		return program.ExitDone

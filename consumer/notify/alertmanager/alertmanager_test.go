@@ -127,11 +127,13 @@ func TestRealAlertmanager(t *testing.T) {
 		"summary": "web1 api:api_00 exited unexpectedly (exit code 1)", "count": "1", "alert": "a/1", "notification": "a/1/1",
 		"description": "2026-11-21T19:00:31.833Z web1 api:api_00 exited unexpectedly (exit code 1)",
 		"runbook":     "https://wiki/api", "address": "192.0.2.11",
+		"incident_url": "https://mon1.example.com/alerts/a%2F1", "ack_url": "https://mon1.example.com/alerts/a%2F1#ack",
+		"silence_url": "https://mon1.example.com/mutes/new?group=api&host=web1&process=api_00&rule=unexpected-exit",
 	}
 	if diff := cmp.Diff(notes, got.Annotations); diff != "" {
 		t.Errorf("annotations (-want +got):\n%s", diff)
 	}
-	if got.GeneratorURL != id.URL {
+	if got.GeneratorURL != notes["incident_url"] {
 		t.Errorf("generatorURL is %q", got.GeneratorURL)
 	}
 

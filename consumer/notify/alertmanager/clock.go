@@ -1,10 +1,12 @@
 package alertmanager
 
 import (
+	"cmp"
 	"context"
 	"time"
 
 	"supernats/consumer/notify"
+	"supernats/consumer/notify/link"
 )
 
 // For Alertmanager an alert ends when its end is over by Alertmanager's own clock. An end
@@ -96,7 +98,11 @@ func isOver(i *notify.Incident) bool { return i.IsResolved() || i.Alert.Closed !
 func (r *Receiver) alerts(incidents []*notify.Incident, now time.Time) []postableAlert {
 	list := make([]postableAlert, len(incidents))
 	for k, i := range incidents {
-		a := postableAlert{Labels: i.Labels(), Annotations: i.Annotations(maxLines), GeneratorURL: r.id.URL}
+		links := link.OfIncident(r.id, i)
+		a := postableAlert{
+			Labels: i.Labels(), Annotations: i.Annotations(maxLines), GeneratorURL: cmp.Or(links.Incident, r.id.URL),
+		}
+		links.Annotate(a.Annotations)
 		if isOver(i) {
 			a.StartsAt, a.EndsAt = i.Times(now.Add(-endMargin))
 		} else {

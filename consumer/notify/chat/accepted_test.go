@@ -133,7 +133,7 @@ func deliver(t *testing.T, service string, status int, kind, body string) (time.
 		if s.name != service {
 			continue
 		}
-		r, err := s.make(server.URL, notify.HTTPConfig{})
+		r, err := s.make(server.URL, notify.HTTPConfig{}, linked)
 		if err != nil {
 			t.Fatal(err)
 		}

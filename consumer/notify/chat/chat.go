@@ -5,7 +5,8 @@
 // A batch is one message with a line for each notification: FIRING, UPDATE, RESOLVED,
 // ACKNOWLEDGED or UNACKNOWLEDGED, host, process, what happened and why, how often. A message is never
 // longer than the service takes: what does not fit is counted in a last line,
-// "… and 12 more". Names and texts of processes are shown as they are: the
+// "… and 12 more". Behind a line, or as buttons, are the links of its incident; see
+// links.go. Names and texts of processes are shown as they are: the
 // services' markup in them is escaped, and what cannot be seen is written as in
 // Go ("\x1b").
 //
@@ -23,6 +24,7 @@ import (
 	"unicode/utf16"
 
 	"supernats/consumer/notify"
+	"supernats/consumer/notify/link"
 	"supernats/consumer/wording"
 )
 
@@ -30,21 +32,35 @@ import (
 type dialect struct {
 	// strong, name and text make markup of the status, of a name and of what happened.
 	strong, name, text func(string) string
+	// link makes a link of a word and an address in which nothing is markup but &, most is how
+	// many of them a line has.
+	link func(name, address string) string
+	most int
 	// size is what the service counts, max how much of that a message may have.
 	size func(string) int
 	max  int
 }
 
-// write makes the text of a message.
-func (d dialect) write(batch []*notify.Notification) string {
+// write makes the text of a message, with the links of each notification behind it.
+func (d dialect) write(batch []*notify.Notification, from notify.Identity) string {
+	return d.writeWith(batch, link.OfEach(from, batch), link.Alerts(from))
+}
+
+// writeWith makes the text of a message. all is the address of all alerts.
+func (d dialect) writeWith(batch []*notify.Notification, links []link.Links, all string) string {
 	lines := make([]string, len(batch))
 	sizes := make([]int, len(batch))
 	for i, n := range batch {
 		lines[i] = d.line(notify.LineOf(n))
 		sizes[i] = d.size(lines[i]) + 1
 	}
-	if n := fitting(sizes, d.size(moreLine(len(lines))), d.max); n < len(lines) {
-		lines = append(lines[:n:n], moreLine(len(batch)-n))
+	if linked, ok := d.withLinks(lines, links); ok {
+		return linked
+	}
+
+	more := d.more(len(lines), all)
+	if n := fitting(sizes, d.size(more), d.max); n < len(lines) {
+		lines = append(lines[:n:n], d.more(len(batch)-n, all))
 	}
 	return strings.Join(lines, "\n")
 }

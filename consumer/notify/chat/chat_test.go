@@ -29,7 +29,11 @@ const (
 	fileMode = 0o600
 )
 
-var id = notify.Identity{Instance: "mon1", Version: "1.2.3", URL: "https://mon1.example.com/"}
+// id has no external_url, linked has one.
+var (
+	id     = notify.Identity{Instance: "mon1", Version: "1.2.3"}
+	linked = notify.Identity{Instance: "mon1", Version: "1.2.3", URL: "https://mon1.example.com/"}
+)
 
 func httpConfig(timeout time.Duration) notify.HTTPConfig {
 	return notify.HTTPConfig{Timeout: schema.Duration(timeout)}
@@ -38,25 +42,25 @@ func httpConfig(timeout time.Duration) notify.HTTPConfig {
 // services are all receivers here, asked at a URL.
 var services = []struct {
 	name string
-	make func(url string, h notify.HTTPConfig) (notify.Receiver, error)
+	make func(url string, h notify.HTTPConfig, from notify.Identity) (notify.Receiver, error)
 	// text finds what people see in a body.
 	text func(t *testing.T, body []byte) string
 	max  int
 }{
-	{name: "slack", make: func(url string, h notify.HTTPConfig) (notify.Receiver, error) {
-		return NewSlack("chat", SlackConfig{URL: secretfile.Secret(url + path), HTTPConfig: h}.WithDefaults(), id)
+	{name: "slack", make: func(url string, h notify.HTTPConfig, from notify.Identity) (notify.Receiver, error) {
+		return NewSlack("chat", SlackConfig{URL: secretfile.Secret(url + path), HTTPConfig: h}.WithDefaults(), from)
 	}, text: field("text"), max: 4000},
-	{name: "teams", make: func(url string, h notify.HTTPConfig) (notify.Receiver, error) {
-		return NewTeams("chat", TeamsConfig{URL: secretfile.Secret(url + path), HTTPConfig: h}.WithDefaults(), id)
+	{name: "teams", make: func(url string, h notify.HTTPConfig, from notify.Identity) (notify.Receiver, error) {
+		return NewTeams("chat", TeamsConfig{URL: secretfile.Secret(url + path), HTTPConfig: h}.WithDefaults(), from)
 	}, text: cardText, max: 28 << 10},
-	{name: "discord", make: func(url string, h notify.HTTPConfig) (notify.Receiver, error) {
-		return NewDiscord("chat", DiscordConfig{URL: secretfile.Secret(url + path), HTTPConfig: h}.WithDefaults(), id)
+	{name: "discord", make: func(url string, h notify.HTTPConfig, from notify.Identity) (notify.Receiver, error) {
+		return NewDiscord("chat", DiscordConfig{URL: secretfile.Secret(url + path), HTTPConfig: h}.WithDefaults(), from)
 	}, text: field("content"), max: 2000},
-	{name: "telegram", make: func(url string, h notify.HTTPConfig) (notify.Receiver, error) {
-		return NewTelegram("chat", TelegramConfig{Token: botKey, ChatID: "-1001234567890", APIURL: url, HTTPConfig: h}.WithDefaults(), id)
+	{name: "telegram", make: func(url string, h notify.HTTPConfig, from notify.Identity) (notify.Receiver, error) {
+		return NewTelegram("chat", TelegramConfig{Token: botKey, ChatID: "-1001234567890", APIURL: url, HTTPConfig: h}.WithDefaults(), from)
 	}, text: field("text"), max: 4096},
-	{name: "ntfy", make: func(url string, h notify.HTTPConfig) (notify.Receiver, error) {
-		return NewNtfy("chat", NtfyConfig{URL: url, Topic: "ops", Token: ntfyKey, HTTPConfig: h}.WithDefaults(), id)
+	{name: "ntfy", make: func(url string, h notify.HTTPConfig, from notify.Identity) (notify.Receiver, error) {
+		return NewNtfy("chat", NtfyConfig{URL: url, Topic: "ops", Token: ntfyKey, HTTPConfig: h}.WithDefaults(), from)
 	}, text: field("message"), max: 4096},
 }
 
@@ -100,7 +104,7 @@ func TestReceivers(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			notifytest.RunReceiver(t, func(t *testing.T, b notifytest.Behaviour, timeout time.Duration) notifytest.Peer {
 				server := notifytest.Serve(t, b)
-				r, err := s.make(server.URL, httpConfig(timeout))
+				r, err := s.make(server.URL, httpConfig(timeout), linked)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -137,7 +141,7 @@ func TestLimits(t *testing.T) {
 			"few": notifytest.Many(5), "many": notifytest.Many(1000), "hostile": hostile,
 		} {
 			t.Run(s.name+"/"+name, func(t *testing.T) {
-				body := send(t, func(url string) (notify.Receiver, error) { return s.make(url, httpConfig(time.Minute)) }, batch...).Body
+				body := send(t, func(url string) (notify.Receiver, error) { return s.make(url, httpConfig(time.Minute), linked) }, batch...).Body
 				text := s.text(t, body)
 				size := units(text)
 				switch s.name {
@@ -215,7 +219,7 @@ func TestText(t *testing.T) {
 	}
 	for _, s := range services {
 		t.Run(s.name, func(t *testing.T) {
-			body := send(t, func(url string) (notify.Receiver, error) { return s.make(url, httpConfig(time.Minute)) }, mixed()...).Body
+			body := send(t, func(url string) (notify.Receiver, error) { return s.make(url, httpConfig(time.Minute), id) }, mixed()...).Body
 			if diff := cmp.Diff(want[s.name], s.text(t, body)); diff != "" {
 				t.Errorf("text (-want +got):\n%s", diff)
 			}
@@ -226,7 +230,7 @@ func TestText(t *testing.T) {
 func TestALackOfMemory(t *testing.T) {
 	plain := strings.NewReplacer(`\`, "", "`", "", "<code>", "", "</code>", "", "<b>", "", "</b>", "", "*", "")
 	for _, s := range services {
-		body := send(t, func(url string) (notify.Receiver, error) { return s.make(url, httpConfig(time.Minute)) }, notifytest.OutOfMemory("a")).Body
+		body := send(t, func(url string) (notify.Receiver, error) { return s.make(url, httpConfig(time.Minute), id) }, notifytest.OutOfMemory("a")).Body
 		const want = "FIRING web1 api:api_00 exited unexpectedly (ran 2 d 4 h, SIGKILL, out of memory at 2.0 of 2 GiB)"
 		if got := plain.Replace(s.text(t, body)); got != want {
 			t.Errorf("%s: %q, want %q", s.name, got, want)
@@ -254,11 +258,13 @@ func TestBody(t *testing.T) {
 			return NewTelegram("chat", TelegramConfig{Token: botKey, ChatID: "@ops", Thread: 3, APIURL: url + "/"}.WithDefaults(), id)
 		}, path: "/bot" + botKey + "/sendMessage", query: "", header: nil, body: `{"chat_id":"@ops","message_thread_id":3,"text":"<b>FIRING</b> <code>web1</code> <code>api:api_00</code> ` + line + `","parse_mode":"HTML","link_preview_options":{"is_disabled":true}}`},
 		{name: "ntfy", make: func(url string) (notify.Receiver, error) {
-			return NewNtfy("chat", NtfyConfig{URL: url, Topic: "ops", Token: ntfyKey}.WithDefaults(), id)
-		}, path: "/", query: "", header: map[string]string{"Authorization": "Bearer " + ntfyKey}, body: `{"topic":"ops","title":"FIRING web1 api:api_00","message":"FIRING web1 api:api_00 ` + line + `","priority":5,"click":"https://mon1.example.com/"}`},
+			return NewNtfy("chat", NtfyConfig{URL: url, Topic: "ops", Token: ntfyKey}.WithDefaults(), linked)
+		}, path: "/", query: "", header: map[string]string{"Authorization": "Bearer " + ntfyKey}, body: `{"topic":"ops","title":"FIRING web1 api:api_00","message":"FIRING web1 api:api_00 ` + line + `","priority":5,"click":"https://mon1.example.com/alerts/a%2F1","actions":[` +
+			`{"action":"view","label":"Acknowledge","url":"https://mon1.example.com/alerts/a%2F1#ack"},` +
+			`{"action":"view","label":"Silence","url":"https://mon1.example.com/mutes/new?group=api&host=web1&process=api_00&rule=unexpected-exit"}]}`},
 		{name: "ntfy with a password", make: func(url string) (notify.Receiver, error) {
 			return NewNtfy("chat", NtfyConfig{URL: url, Topic: "ops", BasicAuth: notify.BasicAuth{Username: "me", Password: "pw"}, Priority: 2}.WithDefaults(), id)
-		}, path: "/", query: "", header: map[string]string{"Authorization": "Basic bWU6cHc="}, body: `{"topic":"ops","title":"FIRING web1 api:api_00","message":"FIRING web1 api:api_00 ` + line + `","priority":2,"click":"https://mon1.example.com/"}`},
+		}, path: "/", query: "", header: map[string]string{"Authorization": "Basic bWU6cHc="}, body: `{"topic":"ops","title":"FIRING web1 api:api_00","message":"FIRING web1 api:api_00 ` + line + `","priority":2}`},
 		{name: "teams", make: func(url string) (notify.Receiver, error) {
 			return NewTeams("chat", TeamsConfig{URL: secretfile.Secret(url + path)}.WithDefaults(), id)
 		}, path: path, query: "", header: nil, body: `{"type":"message","attachments":[{"contentType":"application/vnd.microsoft.card.adaptive","contentUrl":null,"content":{` +

@@ -52,7 +52,8 @@ type discordMessage struct {
 func NewDiscord(name string, c DiscordConfig, id notify.Identity) (notify.Receiver, error) {
 	d := dialect{
 		strong: func(s string) string { return "**" + s + "**" }, name: discordEscape, text: discordEscape,
-		size: units, max: maxDiscord,
+		link: func(name, address string) string { return "[" + name + "](<" + address + ">)" },
+		most: 4, size: units, max: maxDiscord,
 	}
 
 	return notify.Posting{
@@ -65,7 +66,7 @@ func NewDiscord(name string, c DiscordConfig, id notify.Identity) (notify.Receiv
 			return p, err
 		},
 		Body: func(batch []*notify.Notification) any {
-			m := discordMessage{Content: d.write(batch), Username: c.Username, Flags: suppressEmbeds}
+			m := discordMessage{Content: d.write(batch, id), Username: c.Username, Flags: suppressEmbeds}
 			m.AllowedMentions.Parse = []string{}
 			return m
 		},

@@ -7,6 +7,7 @@ import (
 	"regexp"
 
 	"supernats/consumer/notify"
+	"supernats/consumer/notify/link"
 	"supernats/consumer/wording"
 	"supernats/schema"
 	"supernats/schema/secretfile"
@@ -69,22 +70,49 @@ type ntfyMessage struct {
 	Title    string `json:"title"`
 	Message  string `json:"message"`
 	Priority int    `json:"priority"`
-	Click    string `json:"click,omitempty"`
+	// Click is what a tap on the notification opens, Actions are its buttons.
+	Click   string       `json:"click,omitempty"`
+	Actions []ntfyAction `json:"actions,omitempty"`
+}
+
+// ntfyAction is a button, of which ntfy takes three.
+type ntfyAction struct {
+	Action string `json:"action"`
+	Label  string `json:"label"`
+	URL    string `json:"url"`
 }
 
 // NewNtfy returns a receiver that publishes to a topic of an ntfy server.
 func NewNtfy(name string, c NtfyConfig, id notify.Identity) (notify.Receiver, error) {
-	d := dialect{strong: asIs, name: asIs, text: asIs, size: func(s string) int { return len(s) }, max: maxNtfy}
+	d := dialect{
+		strong: asIs, name: asIs, text: asIs, link: func(_, address string) string { return address },
+		most: 1, size: func(s string) int { return len(s) }, max: maxNtfy,
+	}
 	return notify.Posting{
 		Name: name, Kind: "ntfy", Settings: c, HTTP: c.HTTPConfig, Identity: id,
 		Address: c.address,
 		Body: func(batch []*notify.Notification) any {
-			return ntfyMessage{
-				Topic: c.Topic, Title: title(batch), Message: d.write(batch),
-				Priority: c.priority(batch), Click: id.URL,
-			}
+			m := ntfyMessage{Topic: c.Topic, Title: title(batch), Priority: c.priority(batch)}
+			m.addText(d, batch, id)
+			return m
 		},
 	}.Receiver()
+}
+
+// addText adds what happened. One incident is what a tap opens, and its other links are
+// buttons; of several, each line ends with the address of its own.
+func (m *ntfyMessage) addText(d dialect, batch []*notify.Notification, from notify.Identity) {
+	links, ok := link.OfOneIncident(from, batch)
+	if !ok {
+		m.Message, m.Click = d.write(batch, from), link.Alerts(from)
+		return
+	}
+
+	m.Message, m.Click = d.writeWith(batch, nil, ""), links.Incident
+	links.Incident = ""
+	for _, l := range links.List() {
+		m.Actions = append(m.Actions, ntfyAction{Action: "view", Label: l.Name, URL: l.URL})
+	}
 }
 
 // address is the request to the server, without a body.

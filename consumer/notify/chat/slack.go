@@ -70,14 +70,15 @@ func NewSlack(name string, c SlackConfig, id notify.Identity) (notify.Receiver, 
 	code := func(s string) string { return "`" + strings.ReplaceAll(escape(s), "`", "'") + "`" }
 	d := dialect{
 		strong: asIs, name: code, text: codeIf("*_~`@#[]|<>&", escape, code),
-		size: units, max: c.MaxLength,
+		link: func(name, address string) string { return "<" + escape(address) + "|" + name + ">" },
+		most: 4, size: units, max: c.MaxLength,
 	}
 
 	return notify.Posting{
 		Name: name, Kind: "slack", Settings: c, HTTP: c.HTTPConfig, Identity: id,
 		Address: func() (notify.Post, error) { return hook(notify.SecretURL(c.URL, c.URLFile), slackAccepted) },
 		Body: func(batch []*notify.Notification) any {
-			return slackMessage{Text: d.write(batch), Channel: c.Channel, Username: c.Username}
+			return slackMessage{Text: d.write(batch, id), Channel: c.Channel, Username: c.Username}
 		},
 	}.Receiver()
 }

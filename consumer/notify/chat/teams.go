@@ -3,8 +3,10 @@ package chat
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 
 	"supernats/consumer/notify"
+	"supernats/consumer/notify/link"
 	"supernats/schema/secretfile"
 )
 
@@ -50,6 +52,8 @@ type adaptiveCard struct {
 	Version string      `json:"version"`
 	MSTeams cardOptions `json:"msteams"`
 	Body    []richText  `json:"body"`
+	// Actions are buttons.
+	Actions []openURL `json:"actions,omitempty"`
 	// FallbackText is what a program shows that knows no cards.
 	FallbackText string `json:"fallbackText"`
 }
@@ -70,6 +74,15 @@ type textRun struct {
 	Text   string `json:"text"`
 	Weight string `json:"weight,omitempty"`
 	Color  string `json:"color,omitempty"`
+	// SelectAction makes a link of it.
+	SelectAction *openURL `json:"selectAction,omitempty"`
+}
+
+// openURL is Adaptive Cards' Action.OpenUrl.
+type openURL struct {
+	Type  string `json:"type"`
+	Title string `json:"title"`
+	URL   string `json:"url"`
 }
 
 // statusColors are names of Adaptive Cards.
@@ -84,35 +97,79 @@ func NewTeams(name string, c TeamsConfig, id notify.Identity) (notify.Receiver, 
 		Name: name, Kind: "teams", Settings: c, HTTP: c.HTTPConfig, Identity: id,
 		Address: func() (notify.Post, error) { return hook(notify.SecretURL(c.URL, c.URLFile), teamsAccepted) },
 		Body: func(batch []*notify.Notification) any {
-			return card(batch)
+			return card(batch, id)
 		},
 	}.Receiver()
 }
 
-// card has a paragraph for each notification.
-func card(batch []*notify.Notification) teamsMessage {
-	body, sizes := make([]richText, len(batch)), make([]int, len(batch))
+// card has a paragraph for each notification. The links of one incident are buttons; of
+// several, each paragraph ends with its own, if there is room for that.
+func card(batch []*notify.Notification, from notify.Identity) teamsMessage {
+	body := make([]richText, len(batch))
 	for i, n := range batch {
 		l := notify.LineOf(n)
 		status := textRun{Type: "TextRun", Text: l.Status, Weight: "bolder", Color: statusColors[l.Status]}
 		l.Status = ""
 		body[i] = paragraph(status, textRun{Type: "TextRun", Text: " " + l.String()})
-		sizes[i] = jsonSize(body[i]) + 1
 	}
 
-	last := paragraph(textRun{Type: "TextRun", Text: moreLine(len(batch))})
-	if n := fitting(sizes, jsonSize(last)+1, maxTeams); n < len(body) {
-		last.Inlines[0].Text = moreLine(len(batch) - n)
-		body = append(body[:n:n], last)
+	links, isOne := link.OfOneIncident(from, batch)
+	actions, max := buttons(links.List()), maxTeams
+	if all := link.Alerts(from); !isOne && all != "" {
+		actions = buttons([]link.Link{{Name: allAlerts, URL: all}})
 	}
+	if max -= jsonSize(actions); !isOne {
+		linked := withLinks(body, link.OfEach(from, batch))
+		if jsonSize(linked) <= max {
+			body = linked
+		}
+	}
+	body = cut(body, max)
 
 	return teamsMessage{Type: "message", Attachments: []teamsAttachment{{
 		ContentType: "application/vnd.microsoft.card.adaptive",
 		Content: adaptiveCard{
 			Schema: "http://adaptivecards.io/schemas/adaptive-card.json", Type: "AdaptiveCard", Version: "1.4",
-			MSTeams: cardOptions{Width: "Full"}, Body: body, FallbackText: title(batch),
+			MSTeams: cardOptions{Width: "Full"}, Body: body, Actions: actions,
+			FallbackText: title(batch),
 		},
 	}}}
+}
+
+// cut counts in a last paragraph what does not fit.
+func cut(body []richText, max int) []richText {
+	sizes := make([]int, len(body))
+	for i := range body {
+		sizes[i] = jsonSize(body[i]) + 1
+	}
+
+	last := paragraph(textRun{Type: "TextRun", Text: moreLine(len(body))})
+	if n := fitting(sizes, jsonSize(last)+1, max); n < len(body) {
+		last.Inlines[0].Text = moreLine(len(body) - n)
+		body = append(body[:n:n], last)
+	}
+	return body
+}
+
+// withLinks ends each paragraph with the first of its links.
+func withLinks(body []richText, links []link.Links) []richText {
+	linked := slices.Clone(body)
+	for i := range linked {
+		for _, open := range buttons(firstLinks(links[i], 1)) {
+			between := textRun{Type: "TextRun", Text: betweenLinks}
+			name := textRun{Type: "TextRun", Text: open.Title, SelectAction: &open}
+			linked[i] = paragraph(slices.Concat(body[i].Inlines, []textRun{between, name})...)
+		}
+	}
+	return linked
+}
+
+func buttons(links []link.Link) []openURL {
+	var list []openURL
+	for _, l := range links {
+		list = append(list, openURL{Type: "Action.OpenUrl", Title: l.Name, URL: l.URL})
+	}
+	return list
 }
 
 func paragraph(runs ...textRun) richText {

@@ -91,14 +91,16 @@ func NewTelegram(name string, c TelegramConfig, id notify.Identity) (notify.Rece
 		// Outside of code, names and links are found without any markup, and a person of
 		// that name is notified.
 		name: code, text: codeIf("@#/$", escape, code),
-		size: units, max: maxTelegram,
+		// No buttons: Telegram refuses the whole message for the name of a host without a dot.
+		link: func(name, address string) string { return `<a href="` + escape(address) + `">` + name + "</a>" },
+		most: 4, size: units, max: maxTelegram,
 	}
 
 	return notify.Posting{
 		Name: name, Kind: "telegram", Settings: c, HTTP: c.HTTPConfig, Identity: id,
 		Address: c.address,
 		Body: func(batch []*notify.Notification) any {
-			m := telegramMessage{ChatID: c.ChatID, Thread: c.Thread, Text: d.write(batch), ParseMode: "HTML"}
+			m := telegramMessage{ChatID: c.ChatID, Thread: c.Thread, Text: d.write(batch, id), ParseMode: "HTML"}
 			m.Preview.Disabled = true
 			return m
 		},

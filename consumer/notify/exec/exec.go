@@ -2,10 +2,10 @@
 // receiver.
 //
 // The command gets the batch on its standard input, a JSON array of CloudEvents as in the
-// stream SUPERVISOR_ALERTS (application/cloudevents-batch+json), and an environment of its
-// own: PATH, HOME, USER, LANG, TZ and TMPDIR of supernats, SUPERNATS_RECEIVER,
-// SUPERNATS_INSTANCE, and what Config.Env has. It runs in the directory of supernats,
-// without a shell.
+// stream SUPERVISOR_ALERTS (application/cloudevents-batch+json), with the links of each as
+// extension attributes, and an environment of its own: PATH, HOME, USER, LANG, TZ and TMPDIR
+// of supernats, SUPERNATS_RECEIVER, SUPERNATS_INSTANCE, SUPERNATS_…URL (see links.go), and
+// what Config.Env has. It runs in the directory of supernats, without a shell.
 //
 // A command that cannot be started is an Outage: it would not start for any other batch
 // either. Exit code 0 says that all is delivered. The codes of sysexits.h, 64 to 78, say
@@ -161,7 +161,7 @@ func (r *Receiver) Notify(ctx context.Context, batch []*notify.Notification) err
 	if err := notify.Check(batch); err != nil {
 		return notify.Permanent(fmt.Errorf("%s: %w", who, err))
 	}
-	input, err := json.Marshal(batch)
+	input, err := json.Marshal(withLinks(batch, r.id))
 	if err != nil {
 		return notify.Permanent(fmt.Errorf("%s: write JSON: %w", who, err))
 	}
@@ -170,7 +170,7 @@ func (r *Receiver) Notify(ctx context.Context, batch []*notify.Notification) err
 	output := &tail{max: maxOutput}
 	cmd.Stdin = bytes.NewReader(input)
 	cmd.Stdout, cmd.Stderr = output, output
-	cmd.Env = r.environment()
+	cmd.Env = r.environment(batch)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	// What the command leaves running may hold its output open.
 	cmd.WaitDelay = time.Duration(r.cfg.KillAfter)
@@ -268,8 +268,9 @@ func isFinal(code int) bool {
 func (r *Receiver) program() string { return wording.Clip(r.cfg.Command[0], maxQuote) }
 
 // environment is that of the command.
-func (r *Receiver) environment() []string {
+func (r *Receiver) environment(batch []*notify.Notification) []string {
 	env := []string{"SUPERNATS_RECEIVER=" + r.name, "SUPERNATS_INSTANCE=" + r.id.Instance}
+	env = append(env, linkVariables(batch, r.id)...)
 	for _, name := range inherited {
 		if value, ok := os.LookupEnv(name); ok {
 			env = append(env, name+"="+value)

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"supernats/consumer/notify"
+	"supernats/consumer/notify/link"
 	"supernats/consumer/wording"
 	"supernats/schema"
 	"supernats/schema/secretfile"
@@ -84,6 +85,12 @@ type event struct {
 	Client      string  `json:"client,omitempty"`
 	ClientURL   string  `json:"client_url,omitempty"`
 	Payload     payload `json:"payload"`
+	Links       []href  `json:"links,omitempty"`
+}
+
+type href struct {
+	Href string `json:"href"`
+	Text string `json:"text"`
 }
 
 type payload struct {
@@ -149,9 +156,13 @@ func accepted(a notify.Answer) *notify.Refusal {
 func parts(batch []*notify.Notification, key string, id notify.Identity) []notify.Part {
 	var list []notify.Part
 	for _, i := range notify.Incidents(batch) {
+		links := link.OfIncident(id, i)
 		e := event{
 			RoutingKey: key, EventAction: trigger, DedupKey: dedupKey(i.Alert.Incident),
-			Client: "supernats", ClientURL: id.URL, Payload: payloadOf(i, id),
+			Client: "supernats", ClientURL: cmp.Or(links.Incident, id.URL), Payload: payloadOf(i, id),
+		}
+		for _, l := range links.List() {
+			e.Links = append(e.Links, href{l.URL, l.Name})
 		}
 		part := notify.Part{Of: i.Of}
 

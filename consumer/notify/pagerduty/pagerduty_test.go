@@ -95,16 +95,37 @@ func TestAcknowledge(t *testing.T) {
 
 func TestBody(t *testing.T) {
 	_, bodies := send(t, notifytest.Firing("a/1"))
-	want := `{"routing_key":"` + key + `","event_action":"trigger","dedup_key":"a/1","client":"supernats","client_url":"https://mon1.example.com/",` +
+	want := `{"routing_key":"` + key + `","event_action":"trigger","dedup_key":"a/1","client":"supernats","client_url":"https://mon1.example.com/alerts/a%2F1",` +
 		`"payload":{"summary":"web1 api:api_00 exited unexpectedly (exit code 1)","source":"web1","severity":"critical","timestamp":"2026-11-21T19:00:31.833512Z",` +
 		`"component":"api:api_00","group":"api","class":"unexpected-exit","custom_details":{"address":"192.0.2.11","alert":"a/1","alertname":"unexpected-exit","count":"1",` +
 		`"description":"2026-11-21T19:00:31.833Z web1 api:api_00 exited unexpectedly (exit code 1)","group":"api","host":"web1","instance":"web1","notification":"a/1/1",` +
-		`"process":"api_00","severity":"critical","summary":"web1 api:api_00 exited unexpectedly (exit code 1)","team":"api"}}}`
+		`"process":"api_00","severity":"critical","summary":"web1 api:api_00 exited unexpectedly (exit code 1)","team":"api"}},` +
+		`"links":[{"href":"https://mon1.example.com/alerts/a%2F1","text":"Incident"},{"href":"https://mon1.example.com/alerts/a%2F1#ack","text":"Acknowledge"},` +
+		`{"href":"https://mon1.example.com/mutes/new?group=api&host=web1&process=api_00&rule=unexpected-exit","text":"Silence"}]}`
 	if len(bodies) != 1 {
 		t.Fatalf("%d requests, want 1", len(bodies))
 	}
 	if diff := cmp.Diff(want, string(bodies[0])); diff != "" {
 		t.Errorf("body (-want +got):\n%s", diff)
+	}
+}
+
+// Without an external_url there is no link but the rule's own.
+func TestLinksWithoutAnAddress(t *testing.T) {
+	runbook := func(a *schema.Notification) {
+		a.Annotations = map[string]string{"runbook": "https://wiki.example.com/api"}
+	}
+	for _, c := range []struct {
+		n    *notify.Notification
+		want []href
+	}{
+		{n: notifytest.Firing("a/1")},
+		{n: notifytest.Firing("a/1", runbook), want: []href{{"https://wiki.example.com/api", "Runbook"}}},
+	} {
+		e, ok := parts([]*notify.Notification{c.n}, key, notify.Identity{Instance: "mon1"})[0].Bodies[0].(event)
+		if !ok || e.ClientURL != "" || !cmp.Equal(c.want, e.Links) {
+			t.Errorf("client_url %q, links %q, want %q", e.ClientURL, e.Links, c.want)
+		}
 	}
 }
 

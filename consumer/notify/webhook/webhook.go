@@ -3,7 +3,8 @@
 //
 // A batch is one request with an alert for each incident in it; what the last of
 // its notifications says holds. The events that matched are in the annotation
-// description, all of them, a line for each. The group is what was posted
+// description, all of them, a line for each; incident_url, ack_url and silence_url are its
+// links, and generatorURL is its page. The group is what was posted
 // together: its labels are those that all its alerts share. A reader that takes
 // groupKey for the name of an incident needs per_incident: then every incident is
 // a group, and a request, of its own.
@@ -17,6 +18,7 @@
 package webhook
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -28,6 +30,7 @@ import (
 	"time"
 
 	"supernats/consumer/notify"
+	"supernats/consumer/notify/link"
 	"supernats/schema/secretfile"
 )
 
@@ -163,10 +166,12 @@ func message(receiver string, incidents []*notify.Incident, limit int, id notify
 func alert(i *notify.Incident, id notify.Identity) Alert {
 	labels := i.Labels()
 	began, over := i.Times(time.Now())
+	links := link.OfIncident(id, i)
 	a := Alert{
 		Status: statusFiring, Labels: labels, Annotations: i.Annotations(0), StartsAt: began,
-		GeneratorURL: id.URL, Fingerprint: fingerprint(labels),
+		GeneratorURL: cmp.Or(links.Incident, id.URL), Fingerprint: fingerprint(labels),
 	}
+	links.Annotate(a.Annotations)
 	if i.IsResolved() {
 		a.Status, a.EndsAt = statusResolved, over
 	}

@@ -117,18 +117,21 @@ func TestBatch(t *testing.T) {
 		CommonLabels:      map[string]string{"alertname": "unexpected-exit", "severity": "critical", "host": "web1", "instance": "web1", "group": "api", "team": "api"},
 		CommonAnnotations: map[string]string{"address": "192.0.2.11"},
 		Alerts: []Alert{{
-			Status: "firing", Labels: labels("api_01"), StartsAt: opened, GeneratorURL: id.URL,
+			Status: "firing", Labels: labels("api_01"), StartsAt: opened, GeneratorURL: "https://mon1.example.com/alerts/b%2F1",
 			Annotations: map[string]string{
 				"summary": "web1 api:api_01 exited unexpectedly (exit code 1)", "count": "1", "alert": "b/1", "notification": "b/1/1", "address": "192.0.2.11",
-				"description": "2026-11-21T19:00:31.833Z web1 api:api_01 exited unexpectedly (exit code 1)",
+				"description":  "2026-11-21T19:00:31.833Z web1 api:api_01 exited unexpectedly (exit code 1)",
+				"incident_url": "https://mon1.example.com/alerts/b%2F1", "ack_url": "https://mon1.example.com/alerts/b%2F1#ack",
+				"silence_url": "https://mon1.example.com/mutes/new?group=api&host=web1&process=api_01&rule=unexpected-exit",
 			},
 		}, {
-			Status: "resolved", Labels: labels("api_00"), StartsAt: opened, EndsAt: opened.Add(2 * time.Minute), GeneratorURL: id.URL,
+			Status: "resolved", Labels: labels("api_00"), StartsAt: opened, EndsAt: opened.Add(2 * time.Minute), GeneratorURL: "https://mon1.example.com/alerts/a%2F1",
 			Annotations: map[string]string{
 				"summary": "web1 api:api_00 exited unexpectedly (exit code 3), 3 times, over after 2m", "count": "3", "alert": "a/1", "notification": "a/1/3", "address": "192.0.2.11",
 				"description": "2026-11-21T19:00:31.833Z web1 api:api_00 exited unexpectedly (exit code 1)\n" +
 					"2026-11-21T19:01:31.833Z web1 api:api_00 exited unexpectedly (exit code 2)\n" +
 					"2026-11-21T19:02:31.833Z web1 api:api_00 exited unexpectedly (exit code 3)",
+				"incident_url": "https://mon1.example.com/alerts/a%2F1",
 			},
 		}},
 	}
@@ -144,6 +147,19 @@ func TestBatch(t *testing.T) {
 	}
 	if !bytes.Contains(requests[0].Body, []byte(`"endsAt":"0001-01-01T00:00:00Z"`)) {
 		t.Errorf("an open alert has no endsAt as Alertmanager writes it: %s", requests[0].Body)
+	}
+}
+
+// Without an external_url nothing is said of a page.
+func TestNoLinksWithoutAnAddress(t *testing.T) {
+	a := alert(notify.Incidents([]*notify.Notification{notifytest.Firing("a/1")})[0], notify.Identity{Instance: "mon1"})
+	for name := range a.Annotations {
+		if strings.HasSuffix(name, "_url") {
+			t.Errorf("annotation %s", name)
+		}
+	}
+	if a.GeneratorURL != "" {
+		t.Errorf("generatorURL is %q", a.GeneratorURL)
 	}
 }
 

@@ -28,10 +28,12 @@ func (a *API) listEvents(r *http.Request) (any, error) {
 		p.fail("%v", err)
 	}
 	if token := p.text("page_token"); token != "" {
-		number, err := base64.RawURLEncoding.DecodeString(token)
-		if q.Before, err = strconv.ParseUint(string(number), 10, 64); err != nil || q.Before == 0 {
+		number, bad := base64.RawURLEncoding.DecodeString(token)
+		before, err := strconv.ParseUint(string(number), 10, 64)
+		if bad != nil || err != nil || before == 0 {
 			p.fail("%v", fleet.ErrToken)
 		}
+		q.Before = before
 	}
 	if err := p.check(); err != nil {
 		return nil, err

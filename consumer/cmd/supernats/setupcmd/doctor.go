@@ -16,11 +16,17 @@ import (
 )
 
 // Doctor is the command doctor.
-type Doctor struct{ frame.OutputFlag }
+type Doctor struct {
+	frame.OutputFlag
+	SupervisordConf string `placeholder:"FILE" help:"${help_supervisord_conf}"`
+}
 
 // Examples are shown below the help.
 func (*Doctor) Examples() []string {
-	return []string{"supernats doctor", "supernats doctor -c /etc/supernats/supernats.yaml -o json"}
+	return []string{
+		"supernats doctor", "supernats doctor -c /etc/supernats/supernats.yaml -o json",
+		"supernats doctor --supervisord-conf /opt/app/supervisord.conf",
+	}
 }
 
 // Run prints what is wrong with the installation.
@@ -38,7 +44,7 @@ func (d *Doctor) Run(ctx context.Context, c *frame.Flags) error {
 		in.Reader = r
 	}
 
-	findings := doctor.Examine(ctx, &in)
+	findings := append(doctor.Examine(ctx, &in), examineHost(ctx, d.SupervisordConf)...)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"supernats/consumer/notify/link"
 	"supernats/schema"
 )
 
@@ -27,6 +28,10 @@ type Data struct {
 	Alerts []Alert
 	// Command is one to investigate with.
 	Command string
+	// Links are those of the incident if all is about one, else empty. Page is the address
+	// of all open alerts. Without an external_url there is only Links.Runbook.
+	Links link.Links
+	Page  string
 	// Supernats is who sends: "mon1, version 1.2.3". Time is that of the mail.
 	Supernats string
 	Time      time.Time
@@ -64,6 +69,9 @@ type Alert struct {
 	// Labels and Annotations are those of the rule. A key that is not there is an
 	// error in {{.Labels.team}} and empty in {{index .Labels "team"}}.
 	Labels, Annotations map[string]string
+	// Links are the addresses of its incident, of the forms that acknowledge and silence it,
+	// and of its runbook: {{.Links.Incident}}, or {{range .Links.List}}{{.Name}} {{.URL}}{{end}}.
+	Links link.Links
 	// Logs are what the process wrote last. In a digest the worst few alerts have
 	// them, and all whose logs are the same as one of those.
 	Logs []Log

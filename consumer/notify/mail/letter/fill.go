@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"supernats/consumer/notify"
+	"supernats/consumer/notify/link"
 	"supernats/consumer/notify/mail/summary"
 	"supernats/consumer/wording"
 	"supernats/schema"
@@ -36,6 +37,7 @@ func newData(r *report, from notify.Identity, now time.Time) *Data {
 		Supernats: wording.Clip(
 			strings.Trim(from.Instance+", version "+from.Version, ", "), maxField),
 		Alerts: make([]Alert, len(r.clean)),
+		Page:   link.Alerts(from),
 	}
 	if len(r.clean) > 1 {
 		d.Kind = kindDigest
@@ -43,7 +45,12 @@ func newData(r *report, from notify.Identity, now time.Time) *Data {
 
 	for i := range r.clean {
 		d.Alerts[i] = newAlert(r, i, now)
+		// A name that was cut for people would be another one.
+		d.Alerts[i].Links = link.Of(from, r.raw[i])
 		d.countAlert(&d.Alerts[i], r.clean[i].Type)
+	}
+	if summary.IsOneIncident(r.raw) {
+		d.Links = d.Alerts[len(d.Alerts)-1].Links
 	}
 	d.addLogs(r)
 	return d

@@ -28,7 +28,11 @@ var (
 	mustContain = lettertest.MustContain
 )
 
-var identity = notify.Identity{Instance: "mon1", Version: "1.2.3"}
+var (
+	identity = notify.Identity{Instance: "mon1", Version: "1.2.3"}
+	// linked has an external_url.
+	linked = notify.Identity{Instance: "mon1", Version: "1.2.3", URL: "https://ops.example.com/supernats/"}
+)
 
 // keys are those of the configuration that letters follow.
 type keys struct{ Subject, Text, HTML, Location string }

@@ -19,7 +19,7 @@ func TestInjection(t *testing.T) {
 	for _, evil := range lettertest.Evil() {
 		name := wording.Clip(evil, 20)
 		t.Run(name, func(t *testing.T) {
-			w := NewWriter(&custom.Templates{}, notify.Identity{Instance: evil, Version: evil}, time.UTC)
+			w := NewWriter(&custom.Templates{}, notify.Identity{Instance: evil, Version: evil, URL: linked.URL}, time.UTC)
 			for _, batch := range lettertest.Hostile(evil) {
 				l, err := w.Write(batch, happened.Add(time.Second))
 				if err != nil {
@@ -59,8 +59,15 @@ func harmless(t reporter, batch []*notification, l Letter) {
 	}
 	// The elements of the page are those of the template and no others.
 	for _, tag := range regexp.MustCompile(`<[^>]*>`).FindAllString(l.HTML, -1) {
-		if !regexp.MustCompile(`^</?(!DOCTYPE|html|head|meta|title|style|body|p|br|strong|span|b|i|h2|blockquote|ul|li|div|table|tr|td|pre)\b`).MatchString(tag) || strings.Contains(tag, "evil") {
+		if !regexp.MustCompile(`^</?(!DOCTYPE|html|a|head|meta|title|style|body|p|br|strong|span|b|i|h2|blockquote|ul|li|div|table|tr|td|pre)\b`).MatchString(tag) ||
+			!strings.HasPrefix(tag, "<a ") && strings.Contains(tag, "evil") {
 			t.Errorf("HTML holds %q", tag)
+		}
+	}
+	// And so is every address.
+	for _, a := range regexp.MustCompile(`<a\b[^>]*>`).FindAllString(l.HTML, -1) {
+		if !regexp.MustCompile(`^<a href="https://ops\.example\.com/supernats/(alerts|mutes/new\?)[^"'<>\s]*"( style="[a-z0-9:;# -]+")?>$`).MatchString(a) {
+			t.Errorf("HTML holds %q", a)
 		}
 	}
 	// Every line of the text is ours: a log and a list are indented.

@@ -7,8 +7,9 @@
 // templates of the configuration see; a view of it is what the built-in templates lay out,
 // for a reader who has been woken up.
 //
-// Under pressure: a letter has every event, in some 200 bytes of both bodies together, and
-// logs of at most 64 KiB, those of the worst alerts. Nothing is kept after it.
+// Under pressure: a letter has every event, in some 200 bytes of both bodies together, the
+// link of each incident in as much again, and logs of at most 64 KiB, those of the worst
+// alerts. Nothing is kept after it.
 package letter
 
 import (

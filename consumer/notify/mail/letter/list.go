@@ -34,6 +34,8 @@ const (
 	entryEvent
 	// entryNote is what else there is to say, in what.
 	entryNote
+	// entryLink is a link of the card: its name in what, its address in when.
+	entryLink
 	// entryCount is a line of a summary, in what.
 	entryCount
 )
@@ -57,6 +59,12 @@ func (l *list) addEvent(when, who, what string) {
 func (l *list) addNote(text string) {
 	if text != "" {
 		l.entries = append(l.entries, entry{kind: entryNote, what: text})
+	}
+}
+
+func (l *list) addLink(name, address string) {
+	if address != "" {
+		l.entries = append(l.entries, entry{kind: entryLink, what: name, when: address})
 	}
 }
 
@@ -87,6 +95,8 @@ func (l *list) Text() string {
 			line("   ", e.when, ": ", spaced(e.who, e.what))
 		case entryNote:
 			line("   Note: ", e.what)
+		case entryLink:
+			line("   ", e.what, ": ", e.when)
 		case entryCount:
 			line("  ", e.what)
 		}
@@ -143,6 +153,9 @@ func (w *page) entry(e *entry, first bool) {
 		w.put("", spaced(e.who, e.what), "")
 	case entryNote:
 		w.put("\n<br>", e.what, "")
+	case entryLink:
+		w.put("\n<br><a href=\"", e.when, "\">")
+		w.put("", e.what, "</a>")
 	case entryCount:
 		w.put(next, e.what, "")
 	}

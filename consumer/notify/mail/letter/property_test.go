@@ -46,7 +46,7 @@ func wanted(batch []*notification) map[string]int {
 func TestProperty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		batch := rapid.SliceOfN(rapid.Custom(lettertest.DrawNotification), 1, 6).Draw(t, "batch")
-		l, err := NewWriter(&custom.Templates{}, identity, time.UTC).Write(batch, happened.Add(time.Second))
+		l, err := NewWriter(&custom.Templates{}, linked, time.UTC).Write(batch, happened.Add(time.Second))
 		if err != nil {
 			t.Fatal(err)
 		}

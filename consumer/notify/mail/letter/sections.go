@@ -171,6 +171,7 @@ func (v *view) section(batch []*notify.Notification, of []int, title string) *li
 		}
 		ev := &a.Events[0]
 		l.addCard(ev.owner(), ev.fullText(batch[i].Data, &batch[i].Data.Events[0]), ev.timeText(v.Time))
+		v.addLinks(l, a)
 	}
 
 	last := ""
@@ -184,6 +185,15 @@ func (v *view) section(batch []*notify.Notification, of []int, title string) *li
 		v.addAlert(l, batch[i], &v.Alerts[i], note)
 	}
 	return l
+}
+
+// addLinks links the incident of a card, from where the rest can be reached, and the runbook;
+// all about one incident has them above.
+func (v *view) addLinks(l *list, a *Alert) {
+	if len(v.Links.List()) == 0 {
+		l.addLink("Incident", a.Links.Incident)
+		l.addLink("Runbook", a.Links.Runbook)
+	}
 }
 
 // isOneEvent reports whether the one event of a notification says all.
@@ -211,6 +221,7 @@ func (v *view) addAlert(l *list, n *notify.Notification, a *Alert, note string) 
 	if unlisted := summary.More(n) + 1 - len(a.Events); unlisted > 0 && len(a.Events) > 0 {
 		l.addNote(wording.Count(unlisted, "more event is", "more events are") + " not listed")
 	}
+	v.addLinks(l, a)
 }
 
 // authorNote is what the rule's author says, in one line, if the sentence does not say it

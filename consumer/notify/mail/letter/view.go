@@ -27,9 +27,12 @@ type view struct {
 	LateNews string
 	// Facts are those that a person needs first, in a digest those of the worst alert.
 	Facts []row
-	Logs  []shownLog
-	Lists []*list
-	Rows  []row
+	// Buttons are the links that a person needs first, a name and an address each. In a
+	// digest the list has those of each incident.
+	Buttons []row
+	Logs    []shownLog
+	Lists   []*list
+	Rows    []row
 }
 
 type row struct{ Name, Value string }
@@ -41,8 +44,19 @@ func newView(r *report, d *Data) *view {
 	} else {
 		v.showMany(r.clean)
 	}
+	v.addButtons()
 	v.addRow("supernats", d.Supernats)
 	return v
+}
+
+// addButtons links the incident, or all of them.
+func (v *view) addButtons() {
+	for _, l := range v.Links.List() {
+		v.Buttons = append(v.Buttons, row{l.Name, l.URL})
+	}
+	if len(v.Buttons) == 0 && v.Page != "" {
+		v.Buttons = append(v.Buttons, row{"All alerts", v.Page})
+	}
 }
 
 // addFact adds one unless it is not known.

@@ -1,0 +1,130 @@
+package doctor
+
+import (
+	"context"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"supernats/bridge/supervisordconf"
+)
+
+// blind is what a bridge lacks without supervisord's XML-RPC.
+const blind = "the bridge gets no process table"
+
+// checkServers checks that bridges can ask supervisord.
+func checkServers(_ context.Context, h *host) {
+	unix, inet := h.server("unix_http_server"), h.server("inet_http_server")
+	own := h.conf.Section("supervisord")
+	if unix == nil && inet == nil {
+		h.report.fail(own, "", "add the lines [unix_http_server], file=/var/run/supervisor.sock and chmod=0700 to "+
+			h.Conf+", then run: "+h.fix.apply(own),
+			"there is neither [unix_http_server] nor [inet_http_server]: %s", blind)
+		return
+	}
+	if h.conf.Section("rpcinterface:supervisor") == nil {
+		h.report.fail(own, "", "add the lines [rpcinterface:supervisor] and supervisor.rpcinterface_factory="+
+			"supervisor.rpcinterface:make_main_rpcinterface to "+h.Conf+", then run: "+h.fix.apply(own),
+			"there is no [rpcinterface:supervisor]: %s, and supervisorctl does not work", blind)
+	}
+
+	for _, b := range h.bridges {
+		switch {
+		case b.flags.ServerURL != "":
+		case unix != nil:
+			h.checkSocket(b, unix)
+			h.checkPassword(b, unix)
+		default:
+			h.checkPassword(b, inet)
+		}
+	}
+}
+
+// server is a section of a server; its name may be followed by another one.
+func (h *host) server(name string) *supervisordconf.Section {
+	for _, s := range h.conf.Sections {
+		if s.Name == name || strings.HasPrefix(s.Name, name+":") {
+			return s
+		}
+	}
+	return nil
+}
+
+// checkSocket checks that the user of a section may connect to supervisord's socket.
+func (h *host) checkSocket(b *bridgeSection, s *supervisordconf.Section) {
+	if b.accountErr != nil || b.account.uid == 0 || b.account.uid == h.daemon.uid && s.Options["chown"] == "" {
+		return
+	}
+	path, err := s.Value("file", "")
+	if err != nil || path == "" {
+		return
+	}
+	if dir := b.account.denied(filepath.Dir(path), toEnter); dir != "" {
+		h.report.warn(s, "file", "chmod o+x "+quote(dir),
+			"[%s] runs as %s, which may not enter %s: %s", b.Name, b.account.name, dir, blind)
+		return
+	}
+	if opensTo(b.account, s, h.daemon.uid) {
+		return
+	}
+
+	group := strconv.Itoa(b.account.uid)
+	if len(b.account.groups) > 0 {
+		group = strconv.Itoa(b.account.groups[len(b.account.groups)-1])
+		if g, err := user.LookupGroupId(group); err == nil {
+			group = g.Name
+		}
+	}
+	owner := accountOf(h.daemon.uid).name
+	h.report.warn(s, "chmod", h.fix.setOnly(s, "chmod", "0770")+" and "+h.fix.set(s, "chown", owner+":"+group),
+		"[%s] runs as %s, which may not connect to %s: %s", b.Name, b.account.name, path, blind)
+}
+
+// opensTo reports whether chmod= and chown= let an account connect (options.py
+// server_configs_from_parser).
+func opensTo(a account, s *supervisordconf.Section, daemonUID int) bool {
+	text, _ := s.Value("chmod", "0700")
+	mode, err := strconv.ParseUint(text, 8, 32)
+	if err != nil {
+		return true // not known
+	}
+
+	owner, group := daemonUID, -1
+	if chown, _ := s.Value("chown", ""); chown != "" {
+		name, groupName, _ := strings.Cut(chown, ":")
+		if u, err := findAccount(name); err == nil {
+			owner = u.uid
+		}
+		if g, err := user.LookupGroup(groupName); err == nil {
+			group, _ = strconv.Atoi(g.Gid)
+		}
+	}
+	switch {
+	case a.uid == owner:
+		mode >>= 6
+	case slices.Contains(a.groups, group):
+		mode >>= 3
+	}
+	return mode&toWrite != 0
+}
+
+// checkPassword checks that a bridge has the password of supervisord's server: supervisord
+// gives it to no child (process.py _spawn_as_child).
+func (h *host) checkPassword(b *bridgeSection, s *supervisordconf.Section) {
+	if name, _ := s.Value("username", ""); name == "" || b.environ["SUPERVISOR_USERNAME"] != "" || b.environErr != nil {
+		return
+	}
+	h.report.warn(b.Section, "environment", h.fix.set(b.Section, "environment",
+		joinPairs(b.Options["environment"], `SUPERVISOR_USERNAME="NAME",SUPERVISOR_PASSWORD="PASSWORD"`))+
+		", with those of ["+s.Name+"]",
+		"[%s] asks for a password, which supervisord does not hand on: %s", s.Name, blind)
+}
+
+func joinPairs(before, more string) string {
+	if before == "" {
+		return more
+	}
+	return strings.TrimSuffix(before, ",") + "," + more
+}

@@ -1,0 +1,260 @@
+package doctor
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"supernats/bridge/supervisordconf"
+	"supernats/schema"
+)
+
+// examine returns what is found in a configuration, without what is ok.
+func examine(t *testing.T, conf string, o Options) []Finding {
+	t.Helper()
+	o.Conf = filepath.Join(t.TempDir(), "supervisord.conf")
+	if err := os.WriteFile(o.Conf, []byte(conf), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if o.ReadFlags == nil {
+		o.ReadFlags = func([]string) (Flags, error) { return Flags{Host: "web1"}, nil }
+	}
+	var found []Finding
+	for _, f := range Examine(t.Context(), o) {
+		if f.Status != OK {
+			found = append(found, f)
+		}
+	}
+	return found
+}
+
+// about returns the findings of a check as messages without their place, and fixes.
+func about(found []Finding, check string) (messages, fixes []string) {
+	for _, f := range found {
+		if f.Check == check {
+			_, message, _ := strings.Cut(f.Message, "]: ")
+			messages = append(messages, message)
+			fixes = append(fixes, f.Fix)
+		}
+	}
+	return messages, fixes
+}
+
+// What cannot be read is a failure with its line, and nothing else is said to be ok.
+func TestBrokenConfiguration(t *testing.T) {
+	found := examine(t, "[supervisord]\nnonsense\n", Options{})
+	if len(found) != 1 || found[0].Status != Fail || !strings.Contains(found[0].Message, "supervisord.conf:2") {
+		t.Errorf("%+v", found)
+	}
+}
+
+// A machine without a section is left alone where only those with one are examined, and
+// that there is none is a failure else.
+func TestNoSection(t *testing.T) {
+	if found := examine(t, "[supervisord]\n", Options{OnlyWithSection: true}); found != nil {
+		t.Errorf("%+v", found)
+	}
+	found := examine(t, "[supervisord]\n", Options{})
+	if Failed(found) == 0 || !strings.Contains(found[len(found)-1].Fix, "supernats-bridge conf >> ") {
+		t.Errorf("%+v", found)
+	}
+}
+
+// Where the kernel does not say how processes end, the log is all there is.
+func TestReasonsWithoutKernel(t *testing.T) {
+	const conf = "[supervisord]\nloglevel=critical\nlogfile=/dev/null\n"
+	messages, _ := about(examine(t, conf, Options{LackKernelExits: true}), "supervisord")
+	text := strings.Join(messages, "\n")
+	if strings.Count(text, "why a program died, or could not be started") != 2 {
+		t.Errorf("%s", text)
+	}
+}
+
+// Two sections that publish one event under two names are found; those of `conf`, which
+// share a host, and those that skip what the other publishes, are not.
+func TestHostNames(t *testing.T) {
+	const conf = "[supervisord]\n[eventlistener:a]\ncommand=/bin/supernats-bridge --host web1\nevents=PROCESS_STATE,TICK_60\n" +
+		"[eventlistener:b]\ncommand=/bin/supernats-bridge --host web2\nevents=PROCESS_LOG,TICK_60\n"
+	for _, tc := range []struct {
+		name string
+		skip []string
+		want bool
+	}{
+		{name: "both publish ticks", want: true},
+		{name: "one skips them", skip: []string{"TICK"}, want: false},
+	} {
+		read := func(args []string) (Flags, error) { return Flags{Host: args[1], Skip: tc.skip}, nil }
+		messages, _ := about(examine(t, conf, Options{ReadFlags: read}), "section")
+		if got := strings.Contains(strings.Join(messages, "\n"), `as host "web2"`); got != tc.want {
+			t.Errorf("%s: %q", tc.name, messages)
+		}
+	}
+}
+
+// A section's command is read with the variables of its own process, and ours stay.
+func TestVariables(t *testing.T) {
+	t.Setenv("SUPERNATS_HOST", "ours")
+	var host, level string
+	read := func([]string) (Flags, error) {
+		host, level = os.Getenv("SUPERNATS_HOST"), os.Getenv("SUPERNATS_LOG_LEVEL")
+		return Flags{}, nil
+	}
+	examine(t, "[supervisord]\nenvironment=SUPERNATS_LOG_LEVEL=debug\n[eventlistener:a]\n"+
+		"command=/usr/bin/env supernats-bridge\nevents=EVENT\nenvironment=SUPERNATS_HOST=\"a b\"\n", Options{ReadFlags: read})
+	if host != "a b" || level != "debug" || os.Getenv("SUPERNATS_HOST") != "ours" || os.Getenv("SUPERNATS_LOG_LEVEL") != "" {
+		t.Errorf("host %q, level %q; after it %q", host, level, os.Getenv("SUPERNATS_HOST"))
+	}
+}
+
+// Rights are those of the modes, on the whole way to a file.
+func TestDenied(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "in", "file")
+	if err := os.Mkdir(filepath.Dir(file), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range []string{dir, filepath.Dir(dir)} {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stranger, self := account{uid: 1 << 20}, account{uid: os.Geteuid()}
+
+	if at := self.denied(file, toRead|toWrite); at != "" {
+		t.Errorf("its owner is kept out by %s", at)
+	}
+	if at := stranger.denied(file, toRead); at != filepath.Dir(file) {
+		t.Errorf("another user is kept out by %q", at)
+	}
+	if err := os.Chmod(filepath.Dir(file), 0o711); err != nil {
+		t.Fatal(err)
+	}
+	if at := stranger.denied(file, toRead); at != file {
+		t.Errorf("another user is kept out by %q", at)
+	}
+	if !self.mayKeep(filepath.Join(dir, "new", "er")) || stranger.mayKeep(filepath.Join(dir, "new", "er")) {
+		t.Error("who may make a directory there")
+	}
+}
+
+// A command is divided into words as Python does it.
+func TestSplitCommand(t *testing.T) {
+	for _, command := range []string{
+		"a b  c", `a "b c" 'd e'`, `a b\ c`, `a "b\"c" "d\e"`, `a ''`, "a\n  b", `a"b"c`, `"open`, `a\`, `'it''s'`,
+	} {
+		out, err := exec.Command("/usr/bin/python3", "-c",
+			"import shlex,sys\ntry: print('\\0'.join(shlex.split(sys.argv[1])))\nexcept ValueError: print('!')", command).Output()
+		if err != nil {
+			t.Skipf("no Python: %v", err)
+		}
+
+		words, err := splitCommand(command)
+		got := strings.Join(words, "\x00")
+		if err != nil {
+			got = "!"
+		}
+		if want := strings.TrimSuffix(string(out), "\n"); got != want {
+			t.Errorf("%q: %q, want %q", command, got, want)
+		}
+	}
+}
+
+// An environment= without quotation marks gets them.
+func TestQuotePairs(t *testing.T) {
+	for text, want := range map[string]string{
+		"A=b":                             `A="b"`,
+		"URL=nats://a:4222,nats://b:4222": `URL="nats://a:4222,nats://b:4222"`,
+		`A=x@y,B="c"`:                     `A="x@y",B="c"`,
+		"A=b,user:x=y@z":                  `A="b,user:x=y@z"`,
+	} {
+		if d := cmp.Diff(want, quotePairs(text)); d != "" {
+			t.Errorf("%s: %s", text, d)
+		}
+	}
+}
+
+// Text of a configuration does not steer a terminal; every form has all findings.
+func TestPrint(t *testing.T) {
+	findings := []Finding{
+		{Status: Warn, Check: "section", Message: "a \x1b[31mred\u202e one", Fix: "write it"},
+		{Status: OK, Check: "nats", Message: "fine"},
+	}
+	for form, want := range map[string]string{
+		FormTable: "warn  section      a  [31mred  one\n                -> write it\nok    nats         fine\n",
+		FormJSON: `[{"status":"warn","check":"section","message":"a  [31mred  one","fix":"write it"},` +
+			"\n" + ` {"status":"ok","check":"nats","message":"fine"}]` + "\n",
+	} {
+		var b bytes.Buffer
+		if err := Print(&b, findings, form); err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(want, b.String()); d != "" {
+			t.Errorf("%s (-want +got):\n%s", form, d)
+		}
+	}
+}
+
+// A fix never leaves out an event that a section had.
+func TestSetEventsKeepsAll(t *testing.T) {
+	found := examine(t, "[supervisord]\n[eventlistener:a]\ncommand=/bin/supernats-bridge\n"+
+		"events=process_state_exited,PROCESS_LOG,TICK_3600\n", Options{})
+	_, fixes := about(found, "events")
+	if len(fixes) == 0 {
+		t.Fatalf("%+v", found)
+	}
+	for _, want := range []string{"PROCESS_STATE", "PROCESS_LOG", "TICK", schema.RemoteCommunication, "PROCESS_GROUP"} {
+		if !strings.Contains(fixes[0], want) {
+			t.Errorf("no %s in %s", want, fixes[0])
+		}
+	}
+}
+
+func TestAddressesOfPorts(t *testing.T) {
+	for port, want := range map[string]string{
+		"9001": "127.0.0.1:9001", "*:9001": "127.0.0.1:9001", ":9001": "127.0.0.1:9001",
+		"10.0.0.1:9001": "10.0.0.1:9001", "localhost:9001": "localhost:9001",
+	} {
+		if got := localAddress(port); got != want {
+			t.Errorf("%s: %s, want %s", port, got, want)
+		}
+	}
+}
+
+// supervisord is asked over whichever server it has; where it cannot be asked, nothing is
+// said about what it runs.
+func TestAsksOverWhatThereIs(t *testing.T) {
+	for _, c := range []struct{ name, text, key string }{
+		{name: "a socket", text: "[unix_http_server]\nfile=/run/supervisor.sock\n", key: "file"},
+		{name: "a port", text: "[inet_http_server]\nport=*:9001\n", key: "port"},
+		{name: "both", text: "[inet_http_server]\nport=9001\n[unix_http_server]\nfile=/run/supervisor.sock\n", key: "file"},
+		{name: "neither", text: ""},
+	} {
+		path := filepath.Join(t.TempDir(), "supervisord.conf")
+		if err := os.WriteFile(path, []byte("[supervisord]\n"+c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		conf, err := supervisordconf.Read(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := &host{conf: conf}
+		h.daemon.pid = os.Getpid()
+		client, _, key := h.client()
+		if key != c.key || (client == nil) != (c.key == "") {
+			t.Errorf("%s: asks by %q", c.name, key)
+		}
+		if c.key == "" {
+			if checkRunning(t.Context(), h); h.hasAsked {
+				t.Error("nobody was asked")
+			}
+		}
+	}
+}

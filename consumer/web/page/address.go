@@ -1,0 +1,94 @@
+package page
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"supernats/consumer/fleet"
+	"supernats/consumer/web/page/look"
+	"supernats/consumer/web/site"
+	"supernats/schema"
+)
+
+// pageLength is how many entries of a list a page has.
+const pageLength = fleet.DefaultLimit
+
+// queryOf reads what of the fleet is shown: ?q=TEXT&host=GLOB&group=GLOB&process=GLOB
+// &state=WORD&sort=worst|name|since&page_token=…
+func queryOf(q url.Values) (*fleet.Query, error) {
+	query := &fleet.Query{
+		Hosts: listOf(q, "host"), Groups: listOf(q, "group"), Processes: listOf(q, "process"),
+		States: listOf(q, "state"), Text: strings.TrimSpace(q.Get("q")), Sort: q.Get("sort"),
+		Token: q.Get("page_token"), Limit: pageLength,
+	}
+	if query.Sort == "" {
+		query.Sort = fleet.SortWorst
+	}
+	if err := query.Check(); err != nil {
+		return nil, badAddress(err)
+	}
+	return query, nil
+}
+
+// listOf returns the values of a parameter that are not empty.
+func listOf(q url.Values, key string) (list []string) {
+	for _, value := range q[key] {
+		if value = strings.TrimSpace(value); value != "" {
+			list = append(list, value)
+		}
+	}
+	return list
+}
+
+func badAddress(err error) error {
+	return &problem{
+		status: http.StatusBadRequest, text: "the address is not understood: " + look.Clip(err.Error()),
+		fix: "Correct it, or start from the page without what follows the question mark.",
+	}
+}
+
+// nextPage is the path of the page after, "" if there is none.
+func nextPage(path string, q url.Values, token string) string {
+	if token == "" {
+		return ""
+	}
+	next := url.Values{}
+	for key, values := range q {
+		next[key] = values
+	}
+	next.Set("page_token", token)
+	return path + "?" + next.Encode()
+}
+
+// filterKeys are the parameters that narrow lists.
+var filterKeys = []string{"q", "host", "group", "process", "rule", "severity", "event", "state", "since", "until"}
+
+// filterWords says what a list is narrowed to, for one that is empty: "q=web, state=down".
+func filterWords(q url.Values) string {
+	var words []string
+	for _, key := range filterKeys {
+		for _, value := range listOf(q, key) {
+			words = append(words, fmt.Sprintf("%s=%s", key, look.Clip(value)))
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+// newMutePath is that of a form for a silence of exactly these names, of which any may be "".
+func newMutePath(host, group, process, rule string) string {
+	return site.NewMutePath(schema.QuoteGlob(host), schema.QuoteGlob(group), schema.QuoteGlob(process),
+		schema.QuoteGlob(rule))
+}
+
+// eventsPath is that of the events of a host, a group and a process, of which any may be "".
+func eventsPath(host, group, process string) string {
+	q := url.Values{}
+	for _, part := range [][2]string{{"host", host}, {"group", group}, {"process", process}} {
+		if part[1] != "" {
+			q.Set(part[0], schema.QuoteGlob(part[1]))
+		}
+	}
+	return "/events?" + q.Encode()
+}

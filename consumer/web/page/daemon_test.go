@@ -1,0 +1,133 @@
+package page_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/rs/zerolog"
+	"golang.org/x/crypto/bcrypt"
+
+	"supernats/consumer/app"
+	"supernats/consumer/config"
+	"supernats/consumer/fleettest"
+	"supernats/schema"
+)
+
+// servingHTTP finds the address in the log of a daemon.
+var servingHTTP = regexp.MustCompile(`"listen":"(127\.0\.0\.1:\d+)"[^\n]*"message":"serving HTTP"`)
+
+// runDaemon runs `supernats consume`, and returns a house with its address.
+func runDaemon(t *testing.T, settings string) *house {
+	t.Helper()
+	h := &house{Fleet: fleettest.New(t)}
+	file := filepath.Join(t.TempDir(), "supernats.yaml")
+	text := fmt.Sprintf("nats: {url: %q}\nlisten: '127.0.0.1:0'\nweb: {allow: [mute]}\n", h.Server.URL) + settings
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := config.Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := cfg.Plan()
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	daemon, err := app.New(plan, app.Options{Version: "test", Log: zerolog.New(&h.log)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fleettest.Start(t, func(ctx context.Context) error {
+		if err := daemon.Run(ctx); err != nil {
+			return err
+		}
+		return ctx.Err()
+	})
+	h.Until("it serves HTTP", func() bool {
+		m := servingHTTP.FindStringSubmatch(h.log.String())
+		if m != nil {
+			h.address = m[1]
+		}
+		return m != nil
+	})
+	return h
+}
+
+// A crash is on the open page within a second of its event: its alert, its process, and what
+// it said, in the daemon as it runs.
+func TestACrashIsOnTheOpenPage(t *testing.T) {
+	h := runDaemon(t, "")
+	h.Publish(h.Event(schema.ProcessStateRunning, func(e *schema.Event) { e.FromState = schema.StateStarting }))
+	h.sees("/hosts/web1", "RUNNING")
+	tab := h.open("/")
+	tab.isLive()
+	tab.untilText("Nothing needs attention")
+
+	var took []time.Duration
+	for i := range 3 {
+		name := fmt.Sprintf("api_%02d", i)
+		begun := time.Now()
+		h.Publish(h.Crash(func(e *schema.Event) {
+			e.Process, e.FromState, e.PID, e.Exit = name, schema.StateRunning, 815, &schema.Exit{Code: new(7)}
+			e.Log = &schema.Log{Stderr: "out of luck\n"}
+		}))
+		tab.untilText("web1 · api:" + name)
+		took = append(took, time.Since(begun))
+	}
+	t.Logf("took %v", took)
+	if slices.Min(took) > time.Second {
+		t.Errorf("the fastest of %v took more than a second", took)
+	}
+	tab.untilText("3 things need attention")
+	tab.isQuiet()
+
+	incident := h.open(evaluate[string](tab, `new URL(document.querySelector("#open a").href).pathname`))
+	for _, text := range []string{"exit code 7", "out of luck", "notification: firing", "exited unexpectedly"} {
+		incident.untilText(text)
+	}
+	incident.isQuiet()
+}
+
+// Who is logged in by web_config is the author of a silence, and the page stays live.
+func TestWhoIsLoggedIn(t *testing.T) {
+	hash, err := bcrypt.GenerateFromPassword([]byte("hush"), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	users := filepath.Join(t.TempDir(), "web.yaml")
+	if err := os.WriteFile(users, []byte("basic_auth_users: {ops: '"+string(hash)+"'}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h := runDaemon(t, "web_config: "+users+"\n")
+	if status, _ := h.get("/"); status != http.StatusUnauthorized {
+		t.Errorf("without a password: status %d", status)
+	}
+
+	asOps := func(r *http.Request) { r.SetBasicAuth("ops", "hush") }
+	h.Publish(h.Crash())
+	h.Until("the crash is seen", func() bool {
+		_, text := h.get("/", asOps)
+		return strings.Contains(text, "web1 · api:api_00")
+	})
+	h.address = "ops:hush@" + h.address
+	tab := h.open("/mutes/new?host=web1&comment=moving")
+	tab.untilText("Silence as ops")
+	tab.run(chromedp.Click(chromedp.CSS("button.main")))
+	tab.untilText("moving — ops")
+	tab.isLive()
+	tab.run(chromedp.Navigate(h.url("/")))
+	tab.isLive()
+	h.Publish(h.Crash(func(e *schema.Event) { e.Process = "api_01" }))
+	tab.untilText("web1 · api:api_01")
+	tab.isQuiet()
+}

@@ -1,0 +1,168 @@
+package page_test
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"supernats/consumer/web/page"
+	"supernats/consumer/web/site"
+	"supernats/schema"
+	"supernats/schema/stream"
+)
+
+// post sends a form, and does not follow where it leads.
+func (h *house) post(path string, form url.Values, change ...func(*http.Request)) *http.Response {
+	h.Helper()
+	r, err := http.NewRequestWithContext(h.Context(), http.MethodPost, h.url(path), strings.NewReader(form.Encode()))
+	if err != nil {
+		h.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	for _, c := range change {
+		c(r)
+	}
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	answer, err := client.Do(r)
+	if err != nil {
+		h.Fatal(err)
+	}
+	answer.Body.Close()
+	return answer
+}
+
+func goodMute() url.Values {
+	return url.Values{"host": {"web1, web{2,3}"}, "rule": {"exit"}, "for": {"30m"}, "comment": {"rolling out"}}
+}
+
+func TestMakingASilence(t *testing.T) {
+	h := newHouse(t, silencing)
+	h.hasHost("web1")
+	h.hasProcess("web1", "api", "api_00", schema.StateRunning)
+	h.sees("/", "web1")
+	if _, text := h.get("/mutes/new?host=web1&rule=exit&for=30m"); !strings.Contains(text, "Matches now: 0 open alerts, 1 process on 1 host.") ||
+		!strings.Contains(text, `<option value="30m" selected>`) {
+		t.Errorf("the form is not filled in:\n%s", text)
+	}
+	if keys := h.Keys(stream.MutesBucket); len(keys) > 0 {
+		t.Fatalf("looking at the form has made %v", keys)
+	}
+
+	answer := h.post("/mutes", goodMute())
+	if to := answer.Header.Get("Location"); answer.StatusCode != http.StatusSeeOther || !strings.HasPrefix(to, "/mutes?made=") {
+		t.Fatalf("status %d to %q", answer.StatusCode, to)
+	}
+	_, id, _ := strings.Cut(answer.Header.Get("Location"), "=")
+	e, err := h.Bucket(stream.MutesBucket).Get(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m schema.Mute
+	h.Unmarshal(e.Value(), &m)
+	if strings.Join(m.Hosts, " ") != "web1 web{2,3}" || m.Author != "web" || m.Comment != "rolling out" ||
+		m.Expires.Sub(m.Created.Time).Round(time.Second) != 30*time.Minute {
+		t.Errorf("%+v", m)
+	}
+
+	if answer := h.post("/mutes/"+id+"/end", nil); answer.StatusCode != http.StatusSeeOther {
+		t.Errorf("ending it: status %d", answer.StatusCode)
+	}
+	if answer := h.post("/mutes/"+id+"/end", nil); answer.StatusCode != http.StatusNotFound {
+		t.Errorf("ending it again: status %d", answer.StatusCode)
+	}
+}
+
+func TestFormsThatAreRefused(t *testing.T) {
+	h := newHouse(t, silencing)
+	for _, c := range []struct {
+		name   string
+		change func(url.Values)
+		send   func(*http.Request)
+		path   string
+		status int
+	}{
+		{name: "nothing is chosen", change: func(f url.Values) { f.Del("host"); f.Del("rule") }, status: 422},
+		{name: "no reason", change: func(f url.Values) { f.Set("comment", "  ") }, status: 422},
+		{name: "no end", change: func(f url.Values) { f.Set("for", "") }, status: 422},
+		{name: "an end in the past", change: func(f url.Values) { f.Set("for", "-1h") }, status: 422},
+		{name: "a malformed glob", change: func(f url.Values) { f.Set("host", "web[") }, status: 422},
+		{name: "too much", change: func(f url.Values) { f.Set("comment", strings.Repeat("x", 100_000)) }, status: 400},
+		{name: "a page of another site", send: func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") }, status: 403},
+		{name: "another origin", send: func(r *http.Request) { r.Header.Set("Origin", "https://evil.example") }, status: 403},
+		{name: "acknowledging is not allowed", path: "/alerts/x/ack", status: 403},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			form := goodMute()
+			if c.change != nil {
+				c.change(form)
+			}
+			send := func(*http.Request) {}
+			if c.send != nil {
+				send = c.send
+			}
+			path := c.path
+			if path == "" {
+				path = "/mutes"
+			}
+			if answer := h.post(path, form, send); answer.StatusCode != c.status {
+				t.Errorf("status %d, want %d", answer.StatusCode, c.status)
+			}
+		})
+	}
+	if keys := h.Keys(stream.MutesBucket); len(keys) > 0 {
+		t.Errorf("silences %v", keys)
+	}
+}
+
+// Without web.allow a page changes nothing.
+func TestReadOnlyByDefault(t *testing.T) {
+	h := newHouse(t)
+	h.hasHost("web1")
+	a := h.hasAlert("exit", "critical", "web1", "api", "api_00")
+	for _, path := range []string{"/mutes", "/mutes/x/end", "/alerts/x/ack"} {
+		if answer := h.post(path, goodMute()); answer.StatusCode != http.StatusForbidden {
+			t.Errorf("%s: status %d", path, answer.StatusCode)
+		}
+	}
+	h.sees("/alerts", "api_00")
+	for _, path := range []string{"/", "/mutes", "/hosts/web1", site.AlertPath(a.Incident)} {
+		if _, text := h.get(path); strings.Contains(text, `method="post"`) || strings.Contains(text, "/mutes/new") {
+			t.Errorf("%s offers a change", path)
+		}
+	}
+}
+
+// acknowledged is what was asked for.
+type acknowledger struct {
+	incident, reason, by string
+	until                time.Time
+}
+
+func (a *acknowledger) Acknowledge(_ context.Context, incident, reason, by string, until time.Time) error {
+	*a = acknowledger{incident, reason, by, until}
+	return nil
+}
+
+func TestAcknowledging(t *testing.T) {
+	var got acknowledger
+	h := newHouse(t, func(o *page.Options) {
+		o.Site.Settings.Allow, o.Acknowledger = []string{site.AllowAck}, &got
+	})
+	h.hasHost("web1")
+	a := h.hasAlert("exit", "critical", "web1", "api", "api_00")
+	h.sees(site.AlertPath(a.Incident), "Acknowledge as web")
+
+	answer := h.post(site.AlertPath(a.Incident)+"/ack", url.Values{"reason": {"on it"}, "for": {"8h"}})
+	if answer.StatusCode != http.StatusSeeOther || got.incident != a.Incident || got.reason != "on it" || got.by != "web" {
+		t.Errorf("status %d, %+v", answer.StatusCode, got)
+	}
+	if left := time.Until(got.until); left < 7*time.Hour || left > 8*time.Hour {
+		t.Errorf("until %v", got.until)
+	}
+	if answer := h.post(site.AlertPath(a.Incident)+"/ack", nil); answer.StatusCode != http.StatusUnprocessableEntity {
+		t.Errorf("without a reason: status %d", answer.StatusCode)
+	}
+}

@@ -1,0 +1,249 @@
+package page
+
+import (
+	"html/template"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"supernats/consumer/fleet"
+	"supernats/consumer/history"
+	"supernats/consumer/web/page/look"
+	"supernats/consumer/wording"
+)
+
+const (
+	// maxAttention is how many things that need attention the first page lists.
+	maxAttention = 25
+	// maxWrong is how many processes the hosts of one page show at once, maxWrongOfHost how
+	// many one of them does: a page must stay small when everything is wrong.
+	maxWrong       = 100
+	maxWrongOfHost = 8
+)
+
+// homeView is the fleet: what needs attention, then the hosts. With a filter, it is the
+// processes that pass.
+type homeView struct {
+	pages *Pages
+	query *fleet.Query
+	url   url.Values
+}
+
+func (p *Pages) newHomeView(q url.Values) (view, error) {
+	query, err := queryOf(q)
+	if err != nil {
+		return nil, err
+	}
+	return &homeView{pages: p, query: query, url: q}, nil
+}
+
+// homeData is what the template of the fleet needs beside the lists.
+type homeData struct {
+	Head          template.HTML
+	Filtered      bool
+	Query         url.Values
+	Sorts, States []look.Choice
+	Total, Of     int
+	// More is how many things that need attention are not listed.
+	More    int
+	Hosts   int
+	Next    string
+	First   bool
+	Empty   string
+	Crashes *look.Chart
+}
+
+func (v *homeView) isFiltered() bool {
+	q := v.query
+	return q.Text != "" || len(q.Hosts)+len(q.Groups)+len(q.Processes)+len(q.States) > 0
+}
+
+func (v *homeView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
+	out := &shown{title: "Fleet"}
+	data := &homeData{
+		Filtered: v.isFiltered(), Query: v.url, First: v.query.Token == "", Hosts: len(s.Hosts),
+		Sorts: look.SortChoices(v.query.Sort), States: look.StateChoices(v.query.States),
+	}
+	out.data = data
+	if err := v.pages.setHead(out, s, now); err != nil {
+		return nil, err
+	}
+	data.Head = template.HTML(out.Head)
+
+	if data.Filtered {
+		return out, v.addProcesses(out, data, s, now)
+	}
+	if data.First {
+		if err := v.addAttention(out, data, s, now); err != nil {
+			return nil, err
+		}
+	}
+	return out, v.addHosts(out, data, s, now)
+}
+
+// addAttention lists what needs attention.
+func (v *homeView) addAttention(out *shown, data *homeData, s *fleet.Snapshot, now look.Clock) error {
+	things := look.Attention(s)
+	for i, t := range things {
+		if i == maxAttention {
+			data.More = len(things) - i
+			break
+		}
+		r := t.Row(now)
+		if err := out.add(v.pages, "row", "open", r.ID, r); err != nil {
+			return err
+		}
+	}
+
+	counts, begin, whole := v.pages.crashes.Counts(time.Now())
+	data.Crashes = look.NewChart(counts, begin, history.CrashPart)
+	data.Crashes.Known, data.Crashes.Label = whole, "crashes in each half hour of the last 24 hours"
+	return out.add(v.pages, "crashes", "chart", "crashes", data.Crashes)
+}
+
+// addHosts lists the hosts of a page. The worst come with what is wrong with them.
+func (v *homeView) addHosts(out *shown, data *homeData, s *fleet.Snapshot, now look.Clock) error {
+	page, err := s.ListHosts(v.query)
+	if err != nil {
+		return badAddress(err)
+	}
+
+	room := maxWrong
+	for _, h := range page.Items {
+		r := look.NewHostRow(h, now, min(room, maxWrongOfHost))
+		room -= len(r.Wrong)
+		if err := out.add(v.pages, "host-row", "hosts", r.ID, r); err != nil {
+			return err
+		}
+	}
+	data.Total, data.Of, data.Next = page.Total, page.Of, nextPage("/", v.url, page.Next)
+	return nil
+}
+
+// addProcesses lists the processes that pass a filter.
+func (v *homeView) addProcesses(out *shown, data *homeData, s *fleet.Snapshot, now look.Clock) error {
+	page, err := s.Processes(v.query)
+	if err != nil {
+		return badAddress(err)
+	}
+
+	if err := v.addHostsByName(out, s, now); err != nil {
+		return err
+	}
+	for _, p := range page.Items {
+		r := look.ProcessRow(p, now, true)
+		if err := out.add(v.pages, "row", "processes", r.ID, r); err != nil {
+			return err
+		}
+	}
+	data.Total, data.Of, data.Next = page.Total, page.Of, nextPage("/", v.url, page.Next)
+	if page.Total == 0 {
+		data.Empty = "No process matches " + filterWords(v.url) + ": 0 of " +
+			wording.Count(page.Of, "process", "processes") + " on " + wording.Count(len(s.Hosts), "host", "hosts") + "."
+	}
+	return nil
+}
+
+// maxFound is how many hosts a search lists before the processes.
+const maxFound = 10
+
+// addHostsByName lists the hosts whose names have what is searched for.
+func (v *homeView) addHostsByName(out *shown, s *fleet.Snapshot, now look.Clock) error {
+	text := strings.ToLower(v.query.Text)
+	if text == "" || v.query.Token != "" {
+		return nil
+	}
+	n := 0
+	for _, h := range s.Hosts {
+		if n == maxFound {
+			break
+		}
+		if !strings.Contains(strings.ToLower(h.Name()), text) {
+			continue
+		}
+		r := look.NewHostRow(h, now, 0)
+		if err := out.add(v.pages, "host-row", "hosts", r.ID, r); err != nil {
+			return err
+		}
+		n++
+	}
+	return nil
+}
+
+func (v *homeView) complete(*http.Request, *answer) error {
+	v.pages.crashes.Refresh(v.pages.JetStream(), func(err error) {
+		v.pages.Log.Debug().Err(err).Msg("crashes cannot be counted for the page")
+	})
+	return nil
+}
+
+// count is one of the numbers above the lists.
+type count struct {
+	Number int
+	Word   string
+	Path   string
+	Bad    bool
+}
+
+// head is what stands above the lists of the first page.
+type head struct {
+	Text   string
+	Counts []count
+}
+
+// setHead writes what stands above the lists, and the status line.
+func (p *Pages) setHead(out *shown, s *fleet.Snapshot, now look.Clock) (err error) {
+	n := 0
+	for _, t := range look.Attention(s) {
+		if t.NeedsAttention() {
+			n++
+		}
+	}
+	t := s.Totals
+	h := head{Text: headline(s, n), Counts: []count{
+		{t.Open, plural(t.Open, "open incident", "open incidents"), "/alerts", t.Open > 0},
+		{t.Down, "down", "/?state=down", t.Down > 0},
+		{t.SilentHosts, plural(t.SilentHosts, "silent host", "silent hosts"), "/?state=unknown", t.SilentHosts > 0},
+		{t.Running, "running", "/?state=running", false},
+		{t.Stopped, "stopped", "/?state=stopped", false},
+		{t.LossHosts, plural(t.LossHosts, "host lost events", "hosts lost events"), "/events", t.LossHosts > 0},
+	}}
+
+	out.Summary = h.Text
+	if out.Head, err = p.fragment("head", h); err != nil {
+		return err
+	}
+	return p.setStatus(out, s, now)
+}
+
+// setStatus writes the status line.
+func (p *Pages) setStatus(out *shown, s *fleet.Snapshot, now look.Clock) (err error) {
+	out.Status, err = p.fragment("status", statusOf(s, now))
+	return err
+}
+
+// headline is the state of the fleet in a sentence. It never says that all is well when
+// nobody knows.
+func headline(s *fleet.Snapshot, n int) string {
+	text := wording.Count(n, "thing needs attention", "things need attention")
+	switch {
+	case n == 0 && len(s.Hosts) == 0:
+		return "No host has reported yet"
+	case n == 0:
+		text = "Nothing needs attention"
+	}
+	if !s.Status.Live {
+		return strings.NewReplacer("needs", "needed", "need",
+			"needed").Replace(text) + " at " + s.Status.Since.UTC().Format("15:04:05 UTC") +
+			"; what has happened since is not known"
+	}
+	return text
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}

@@ -1,0 +1,68 @@
+package page
+
+import (
+	"net/http"
+	"regexp"
+	"time"
+
+	"supernats/consumer/fleet"
+	"supernats/consumer/web/page/look"
+	"supernats/consumer/web/site"
+	"supernats/consumer/wording"
+	"supernats/schema"
+)
+
+// mutesView is the list of silences in force.
+type mutesView struct{ pages *Pages }
+
+type mutesData struct {
+	Total   int
+	MayMute bool
+	// Made is a silence that was just made, Ended one that was just ended.
+	Made, Ended string
+}
+
+func (v *mutesView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
+	out := &shown{title: "Silences"}
+	if err := v.pages.setStatus(out, s, now); err != nil {
+		return nil, err
+	}
+	for i := range s.Mutes {
+		if i == fleet.MaxLimit {
+			break
+		}
+		r := look.MuteRowOf(&s.Mutes[len(s.Mutes)-1-i], s, now) // the youngest first
+		if v.pages.mayMute() {
+			r.EndPath = "/mutes/" + r.ID + "/end"
+		}
+		if err := out.add(v.pages, "mute-row", "mutes", r.Element, r); err != nil {
+			return nil, err
+		}
+	}
+	out.data = &mutesData{Total: len(s.Mutes), MayMute: v.pages.mayMute()}
+	out.Summary = wording.Count(len(s.Mutes), "silence is in force", "silences are in force")
+	return out, nil
+}
+
+func (v *mutesView) complete(r *http.Request, a *answer) error {
+	data, q := a.data.(*mutesData), r.URL.Query()
+	if id := q.Get("made"); hasMute(a.snapshot, id) { // others may have made the link
+		data.Made = id
+	}
+	if id := q.Get("ended"); muteID.MatchString(id) && !hasMute(a.snapshot, id) {
+		data.Ended = id
+	}
+	return nil
+}
+
+// muteID matches an id of a silence.
+var muteID = regexp.MustCompile(`^[0-9a-v]{10}$`)
+
+// mayMute reports whether silences can be made and ended here.
+func (p *Pages) mayMute() bool { return p.Site.Allows(site.AllowMute) }
+
+// lasting reads how long a silence is to last.
+func lasting(text string) (time.Duration, bool) {
+	d, err := schema.ParseDuration(text)
+	return time.Duration(d), err == nil && d > 0
+}

@@ -1,0 +1,222 @@
+package page
+
+import (
+	"bytes"
+	"fmt"
+	"html/template"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"supernats/consumer/fleet"
+	"supernats/consumer/web/live"
+	"supernats/consumer/web/page/look"
+	"supernats/consumer/web/site"
+)
+
+// view is what a page shows of the fleet. It shows the same for every visitor.
+type view interface {
+	// show returns what a snapshot looks like at a time.
+	show(s *fleet.Snapshot, now look.Clock) (*shown, error)
+	// complete adds what is not in a snapshot, for one visitor.
+	complete(r *http.Request, a *answer) error
+}
+
+// shown is a frame with the rest of its page.
+type shown struct {
+	live.Frame
+	title string
+	// data is for the template of the page.
+	data any
+}
+
+// List returns the rows of a list, for templates.
+func (s *shown) List(name string) (rows []template.HTML) {
+	for _, r := range s.Rows {
+		if r.List == name {
+			rows = append(rows, template.HTML(r.HTML)) // a template has made it
+		}
+	}
+	return rows
+}
+
+// add renders a row of a list with a template that has its name.
+func (s *shown) add(p *Pages, template, list, id string, data any) error {
+	html, err := p.fragment(template, data)
+	if err != nil {
+		return err
+	}
+	s.Rows = append(s.Rows, live.Row{List: list, ID: id, HTML: html})
+	return nil
+}
+
+// fragment renders a part of a page.
+func (p *Pages) fragment(name string, data any) (string, error) {
+	var b bytes.Buffer
+	if err := p.templates.ExecuteTemplate(&b, name, data); err != nil {
+		return "", fmt.Errorf("render %s: %w", name, err)
+	}
+	return strings.TrimSpace(b.String()), nil
+}
+
+// parseView returns what shows an address: "/hosts/web1?sort=name".
+func (p *Pages) parseView(address string) (view, error) {
+	u, err := url.Parse(address)
+	if err != nil || !strings.HasPrefix(address, "/") || len(address) > maxAddress {
+		return nil, fmt.Errorf("%.100q is no address of a page", address)
+	}
+	parts := strings.Split(strings.TrimPrefix(u.EscapedPath(), "/"), "/")
+	for i, part := range parts {
+		if parts[i], err = url.PathUnescape(part); err != nil {
+			return nil, fmt.Errorf("%.100q is no address of a page", address)
+		}
+	}
+
+	q := u.Query()
+	switch {
+	case u.Path == "/":
+		return p.newHomeView(q)
+	case len(parts) == 2 && parts[0] == "hosts":
+		return p.newHostView(parts[1], q)
+	case len(parts) == 4 && parts[0] == "processes":
+		return &processView{pages: p, host: parts[1], group: parts[2], process: parts[3]}, nil
+	case u.Path == "/alerts":
+		return p.newAlertsView(q)
+	case len(parts) == 2 && parts[0] == "alerts":
+		return &incidentView{pages: p, id: parts[1]}, nil
+	case u.Path == "/events":
+		return p.newEventsView(q)
+	case u.Path == "/mutes":
+		return &mutesView{pages: p}, nil
+	}
+	return nil, fmt.Errorf("%.100q is no address of a page", address)
+}
+
+// maxAddress bounds the address of a view, in bytes.
+const maxAddress = 2000
+
+// serveView answers with the page of a view.
+func (p *Pages) serveView(r *http.Request) (*answer, error) {
+	address := r.URL.EscapedPath()
+	if r.URL.RawQuery != "" {
+		address += "?" + r.URL.RawQuery
+	}
+	v, err := p.parseView(address)
+	if err != nil {
+		return nil, &problem{
+			status: http.StatusBadRequest, text: err.Error(),
+			fix: "Correct the address, or start from the page Fleet.",
+		}
+	}
+
+	s, id := p.hub.Snapshot()
+	if !s.Status.Loaded {
+		return nil, &problem{
+			status: http.StatusServiceUnavailable, text: "nothing can be shown yet: " + s.Status.Why,
+			fix: "This takes seconds after a start, and as long as NATS cannot be reached. " +
+				"The page tries again by itself.",
+		}
+	}
+	shown, err := v.show(s, look.ClockOf(s))
+	if err != nil {
+		return nil, err
+	}
+	a := &answer{title: shown.title, snapshot: s, id: id, view: address, shown: shown, data: shown.data}
+	a.template, a.nav = templateOf(v)
+	return a, v.complete(r, a)
+}
+
+func templateOf(v view) (template, nav string) {
+	switch v.(type) {
+	case *hostView:
+		return "host", "/"
+	case *processView:
+		return "process", "/"
+	case *alertsView:
+		return "alerts", "/alerts"
+	case *incidentView:
+		return "incident", "/alerts"
+	case *eventsView:
+		return "events", "/events"
+	case *mutesView:
+		return "mutes", "/mutes"
+	}
+	return "home", "/"
+}
+
+// layout is what the frame of a page needs.
+type layout struct {
+	Title, Nav, Search string
+	// View and ID are for the script: what to follow, and from when on.
+	View, ID string
+	// Stale says that the fleet is not up to date, Retry that the page has to be got again.
+	Stale, Retry bool
+	Status       template.HTML
+	Summary      string
+	Version      string
+	// MayMute and MayAck say what the visitor may change.
+	MayMute, MayAck bool
+	Visitor         site.Visitor
+	Shown           *shown
+	Data            any
+	Body            template.HTML
+}
+
+// render writes a whole page.
+func (p *Pages) render(b *bytes.Buffer, r *http.Request, a *answer) error {
+	l := &layout{
+		Title: a.title, Nav: a.nav, Search: r.URL.Query().Get("q"), View: a.view, ID: a.id, Version: p.Version,
+		Retry:   a.status == http.StatusServiceUnavailable,
+		MayMute: p.mayMute(), MayAck: p.mayAcknowledge(), Visitor: site.VisitorOf(r), Shown: a.shown, Data: a.data,
+	}
+	s := a.snapshot
+	if s == nil {
+		s = p.Fleet.Snapshot()
+	}
+	l.Stale = !s.Status.Live
+	status, err := p.fragment("status", statusOf(s, look.ClockOf(s)))
+	if err != nil {
+		return err
+	}
+	l.Status = template.HTML(status)
+
+	body, err := p.fragment(a.template, l)
+	if err != nil {
+		return err
+	}
+	l.Body = template.HTML(body)
+	return p.templates.ExecuteTemplate(b, "layout", l)
+}
+
+// code is a text in HTML, with what stands between backquotes as code.
+func code(text string) template.HTML {
+	var b strings.Builder
+	for i, part := range strings.Split(text, "`") {
+		part = template.HTMLEscapeString(part)
+		if i%2 == 1 {
+			part = "<code>" + part + "</code>"
+		}
+		b.WriteString(part)
+	}
+	return template.HTML(b.String())
+}
+
+// status is whether what is shown is up to date.
+type status struct {
+	Live  bool
+	Since look.Moment
+	Why   string
+	// AsOf is when it was so; empty in what is sent live.
+	AsOf look.Moment
+}
+
+func statusOf(s *fleet.Snapshot, now look.Clock) status {
+	st := status{Live: s.Status.Live, Why: s.Status.Why}
+	if !st.Live && !s.Status.Since.IsZero() {
+		st.Since = now.At(s.Status.Since)
+	}
+	if !now.IsZero() && s.Status.Loaded {
+		st.AsOf = look.Clock{}.At(now.Time)
+	}
+	return st
+}
