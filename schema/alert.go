@@ -38,6 +38,16 @@ type Alert struct {
 	Annotations map[string]string `json:"annotations,omitempty"`
 	Notify      []string          `json:"notify,omitempty"`
 
+	// Acknowledged says who takes care of it, or did when it closed; nil if nobody does.
+	// Answers is how many notifications said that somebody does or no longer does, which
+	// Notifications does not count.
+	Acknowledged *Acknowledgement `json:"acknowledged,omitempty"`
+	Answers      int              `json:"answers,omitempty"`
+	// Escalation is how many steps of the rule's escalate have been taken.
+	// UnansweredSince is since when people have known of it and nobody has acknowledged it.
+	Escalation      int   `json:"escalation,omitempty"`
+	UnansweredSince *Time `json:"unanswered_since,omitempty"`
+
 	// Notifications is how many were made, Notified when the last of them was.
 	Notified      *Time `json:"notified,omitempty"`
 	Notifications int   `json:"notifications"`
@@ -58,7 +68,8 @@ type Alert struct {
 
 	// Reopened is how often the alert closed and something matched soon after; Earlier is
 	// how many alerts about the same thing came shortly before. Again says that the next
-	// notification is the first since it reopened. Hold is how long everything must be
+	// notification is the first since it reopened, or got worse while somebody took care of
+	// it. Hold is how long everything must be
 	// well before it closes, if that is longer than resolve_after.
 	Reopened int      `json:"reopened,omitempty"`
 	Earlier  int      `json:"earlier,omitempty"`
@@ -117,6 +128,8 @@ type PriorAlert struct {
 	Labels        map[string]string `json:"labels,omitempty"`
 	Notified      *Time             `json:"notified,omitempty"`
 	Notifications int               `json:"notifications"`
+	Answers       int               `json:"answers,omitempty"`
+	Escalation    int               `json:"escalation,omitempty"`
 	Updates       int               `json:"updates,omitempty"`
 	Reopened      int               `json:"reopened,omitempty"`
 	Earlier       int               `json:"earlier,omitempty"`

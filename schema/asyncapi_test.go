@@ -91,6 +91,7 @@ func TestAsyncAPIAddresses(t *testing.T) {
 		"snapshot": SnapshotSubject(host),
 		"bridge":   BridgeSubject(host, BridgeLoss),
 		"alert":    AlertSubject(host, group, process, rule),
+		"ack":      AckSubject(host, group, process, rule),
 	} {
 		c := at(t, doc, "channels", channel)
 		address := c["address"].(string)
@@ -122,7 +123,7 @@ func TestAsyncAPIAddresses(t *testing.T) {
 			}
 		}
 	}
-	if got := slices.Sorted(maps.Keys(at(t, doc, "channels"))); len(got) != 4 {
+	if got := slices.Sorted(maps.Keys(at(t, doc, "channels"))); len(got) != 5 {
 		t.Errorf("channels are %q", got)
 	}
 }
@@ -160,6 +161,7 @@ func TestAsyncAPIEnums(t *testing.T) {
 		"reconnect": TypeBridgePrefix + BridgeReconnect, "loss": TypeBridgePrefix + BridgeLoss,
 		"trouble": TypeBridgePrefix + BridgeTrouble, "resent": TypeBridgePrefix + BridgeResent, "forgotten": TypeBridgePrefix + BridgeForgotten,
 		"firing": TypeAlertFiring, "update": TypeAlertUpdate, "resolved": TypeAlertResolved,
+		"acknowledged": TypeAlertAcknowledged, "unacknowledged": TypeAlertUnacknowledged, "ack": TypeAck, "unack": TypeUnack,
 	}
 	got := map[string]string{}
 	for channel := range at(t, doc, "channels") {

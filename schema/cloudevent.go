@@ -24,10 +24,15 @@ const (
 	TypeAlertFiring   = "supernats.alert.firing"
 	TypeAlertUpdate   = "supernats.alert.update"
 	TypeAlertResolved = "supernats.alert.resolved"
-	SchemaEvent       = "urn:supernats:event:1"
-	schemaSnapshot    = "urn:supernats:snapshot:1"
-	schemaBridge      = "urn:supernats:bridge:1"
-	schemaAlert       = "urn:supernats:alert:1"
+	// Somebody takes care of an alert, or no longer does.
+	TypeAlertAcknowledged   = "supernats.alert.acknowledged"
+	TypeAlertUnacknowledged = "supernats.alert.unacknowledged"
+
+	SchemaEvent    = "urn:supernats:event:1"
+	schemaSnapshot = "urn:supernats:snapshot:1"
+	schemaBridge   = "urn:supernats:bridge:1"
+	schemaAlert    = "urn:supernats:alert:1"
+	schemaAck      = "urn:supernats:ack:1"
 )
 
 // CloudEvent is the envelope of every message on our subjects, with data of type T. The

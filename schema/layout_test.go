@@ -80,12 +80,13 @@ var arrows = []arrow{
 	{`consumer/metrics`, `schema|consumer/(fleet|inspect|notify|state)`, ``},
 	{`consumer/timeline`, `schema|consumer/(history|inspect|wording)`, ``},
 	{`consumer/watchdog`, `schema(/repeat|/secretfile)?|consumer/(health|notify)`, ``},
+	{`consumer/acknowledge`, `schema(/stream)?|consumer/inspect`, ``},
 	{`consumer/web`, `schema/httplimit|consumer/(health|web/site)`, ``},
 	{`consumer/web/live`, `consumer/fleet`, `-`},
 	{`consumer/web/page/assets`, ``, `-`},
 	{`consumer/web/page/look`, `schema|consumer/(fleet|history|inspect|state|timeline|web/site|wording)`, `-`},
 	{`consumer/web/page`, `schema(/stream)?|consumer(/(fleet|history|inspect|silences|timeline|web/(live|site|page/.*)|wording))?`, ``},
-	{`consumer/web/api`, `schema(/stream)?|consumer|consumer/(fleet|history|inspect|silences|timeline|web/site)`, ``},
+	{`consumer/web/api`, `schema(/stream)?|consumer|consumer/(acknowledge|fleet|history|inspect|silences|timeline|web/site)`, ``},
 	{`consumer/web/site`, ``, `github.com/goccy/go-yaml`},
 	{`consumer/keeper`, `schema/stream|consumer/health`, ``},
 	{`consumer/fit`, `schema`, `-`},
@@ -113,7 +114,7 @@ var arrows = []arrow{
 	{`consumer/cmd/supernats/frame`, `schema(/natsconn)?|consumer|consumer/(config|history|inspect|terminal)`, ``},
 	{
 		`consumer/cmd/supernats/[a-z]+cmd`,
-		`schema(/program|/stream)?|consumer(/config|/doctor|/fleet|/history|/inspect|/intake|/silences|/state|/terminal|/testalert|` +
+		`schema(/program|/stream)?|consumer(/acknowledge|/config|/doctor|/fleet|/history|/inspect|/intake|/silences|/state|/terminal|/testalert|` +
 			`/timeline|/wording|/cmd/supernats/(frame|tables|trial))?`,
 		``,
 	},

@@ -27,6 +27,22 @@ type Notification struct {
 	// WellSince is set if everything reported is late, and the process had recovered
 	// before it became known.
 	WellSince *Time `json:"well_since,omitempty"`
+	// By, Reason and Until say who takes care of the alert, why and until when, in a
+	// TypeAlertAcknowledged. In a TypeAlertUnacknowledged, By is who has withdrawn that,
+	// empty if it ended by itself, and Cause is one of the Unacked… constants.
+	By     string `json:"by,omitempty"`
+	Reason string `json:"reason,omitempty"`
+	Until  *Time  `json:"until,omitempty"`
+	Cause  string `json:"cause,omitempty"`
+	// Acknowledged says who takes care of it, or did before it closed or the
+	// acknowledgement ended.
+	Acknowledged *Acknowledgement `json:"acknowledged,omitempty"`
+	// Quiet says that it is for the record, and for receivers that must hear of an alert
+	// that lasts: people are not notified, because somebody takes care of it.
+	Quiet bool `json:"quiet,omitempty"`
+	// Escalation is set if nobody has acknowledged the alert, and it is for more people:
+	// the number of the step of the rule's escalate.
+	Escalation int `json:"escalation,omitempty"`
 	// Count is how many events matched since the incident opened.
 	Count int `json:"count"`
 	// Recurring is set if one process has matched repeatedly.
@@ -34,7 +50,8 @@ type Notification struct {
 	// Crashes is how often its process crashed lately, whatever the rule is about; nil if it
 	// did not within a day, or the alert is about several.
 	Crashes *RecentCrashes `json:"crashes,omitempty"`
-	// Events are those that matched since the last notification.
+	// Events are those that matched since the last notification; of an escalation the last
+	// one that did.
 	Events      []AlertEvent      `json:"events"`
 	Labels      map[string]string `json:"labels,omitempty"`
 	Annotations map[string]string `json:"annotations,omitempty"`

@@ -38,6 +38,12 @@ const (
 		"datacontenttype":"application/json","dataschema":"urn:supernats:alert:1",
 		"data":{"alert":"1","rule":"fatal","severity":"critical","host":"web1","opened":"2026-11-21T19:00:31.833512Z","closed":"2026-11-21T19:01:31.833512Z","count":1,
 		"events":[{"id":"1","time":"2026-11-21T19:00:31.833512Z","seq":1,"event":"PROCESS_STATE_FATAL","exit":{"spawnerr":"no"}}]}}`
+	acknowledgedDocument = `{"specversion":"1.0","id":"2","source":"/supernats/web1","type":"supernats.alert.acknowledged","time":"2026-11-21T19:00:31.833512Z",
+		"datacontenttype":"application/json","dataschema":"urn:supernats:alert:1",
+		"data":{"alert":"1","rule":"fatal","severity":"critical","host":"web1","opened":"2026-11-21T19:00:31.833512Z","by":"ann","count":1,
+		"acknowledged":{"by":"ann","since":"2026-11-21T19:00:31.833512Z"},"events":[]}}`
+	ackDocument = `{"specversion":"1.0","id":"a","source":"/supernats/web1","type":"supernats.ack","time":"2026-11-21T19:00:31.833512Z",
+		"datacontenttype":"application/json","dataschema":"urn:supernats:ack:1","data":{"alert":"1","rule":"fatal","host":"web1","by":"ann","for":"1h30m"}}`
 	stateDocument = `{"host":"web1","group":"api","process":"api_00","state":"EXITED","since":"2026-11-21T19:00:31.833512Z","pid":0,"expected":false,"exit":{"signal":"SIGKILL"},
 		"starts":1,"exits":1,"unexpected_exits":1,"fatals":0,"last_exit":"2026-11-21T19:00:31.833512Z","boot":"4f0c6d1e2a90b7c3","serial":7,"seq":9,"updated":"2026-11-21T19:00:31.833512Z"}`
 )
@@ -530,6 +536,16 @@ func TestSchemasRefuse(t *testing.T) {
 		},
 		{id: alert, document: resolvedDocument, changes: `{"type":"supernats.alert.closed"}`, want: "/type enum"},
 		{id: alert, document: resolvedDocument, changes: `{"data":{"events":null}}`, want: "/data required"},
+		{id: alert, document: resolvedDocument, changes: `{"data":{"quiet":false}}`, want: "/data/quiet const"},
+		{id: alert, document: resolvedDocument, changes: `{"data":{"escalation":0}}`, want: "/data/escalation minimum"},
+		{id: alert, document: acknowledgedDocument, changes: `{"data":{"by":null}}`, want: "/data required"},
+		{id: alert, document: acknowledgedDocument, changes: `{"data":{"acknowledged":null}}`, want: "/data required"},
+		{id: alert, document: acknowledgedDocument, changes: `{"data":{"acknowledged":{"by":null}}}`, want: "/data/acknowledged required"},
+		{id: alert, document: acknowledgedDocument, changes: `{"type":"supernats.alert.unacknowledged"}`, want: "/data required"},
+		{id: schemaAck, document: ackDocument, changes: `{"data":{"alert":null}}`, want: "/data required"},
+		{id: schemaAck, document: ackDocument, changes: `{"data":{"by":""}}`, want: "/data/by minLength"},
+		{id: schemaAck, document: ackDocument, changes: `{"data":{"for":"soon"}}`, want: "/data/for pattern"},
+		{id: schemaAck, document: ackDocument, changes: `{"type":"supernats.acked"}`, want: "/type enum"},
 		{
 			id:       alert,
 			document: resolvedDocument,

@@ -20,6 +20,7 @@ var schemaFiles = map[string]string{
 	schemaSnapshot:          "snapshot.schema.json",
 	schemaBridge:            "bridge.schema.json",
 	schemaAlert:             "alert.schema.json",
+	schemaAck:               "ack.schema.json",
 	"urn:supernats:state:1": "state.schema.json",
 }
 
@@ -140,6 +141,9 @@ func TestSchemasMatchStructs(t *testing.T) {
 		{id: schemaAlert, def: "alert", of: Notification{}},
 		{id: schemaAlert, def: "alertEvent", of: AlertEvent{}},
 		{id: schemaAlert, def: "recurring", of: Recurring{}},
+		{id: schemaAlert, def: "acknowledgement", of: Acknowledgement{}},
+		{id: schemaAck, of: CloudEvent[int]{}},
+		{id: schemaAck, def: "ack", of: Ack{}},
 		{id: "urn:supernats:state:1", of: ProcessRecord{}},
 	} {
 		doc := readSchema(t, c.id)
@@ -219,7 +223,7 @@ func goType(t reflect.Type) string {
 		t = t.Elem()
 	}
 	switch {
-	case t == reflect.TypeFor[Time](), t == reflect.TypeFor[[]byte]():
+	case t == reflect.TypeFor[Time](), t == reflect.TypeFor[[]byte](), t == reflect.TypeFor[Duration]():
 		return "string"
 	case t.Kind() == reflect.Bool:
 		return "boolean"
@@ -310,7 +314,7 @@ func TestRecordsAreValid(t *testing.T) {
 		},
 		{id: schemaAlert, record: (&Notification{"1", "fatal", KindEvent, "critical", "web1", "api", "api_00", Time{
 			at,
-		}, &Time{at}, EndedStopped, "STOPPED", &Time{at}, &Time{at}, 2, &Recurring{2, Time{at}, 40_000, 1, 1}, &RecentCrashes{1, 2, &Time{at}}, []AlertEvent{
+		}, &Time{at}, EndedStopped, "STOPPED", &Time{at}, &Time{at}, "bob", "why", &Time{at}, UnackedByHand, &Acknowledgement{"ann", "why", Time{at}, &Time{at}}, true, 1, 2, &Recurring{2, Time{at}, 40_000, 1, 1}, &RecentCrashes{1, 2, &Time{at}}, []AlertEvent{
 			{ID: "web1/" + boot + "/1", Time: Time{at}, Event: ProcessStateFatal},
 			{
 				"web1/" + boot + "/2",
@@ -320,6 +324,17 @@ func TestRecordsAreValid(t *testing.T) {
 			},
 		}, map[string]string{"team": "a"}, map[string]string{"runbook": "b"}, []string{"mail"}}).Envelope("1/3",
 			TypeAlertResolved, at)},
+		{id: schemaAlert, record: (&Notification{
+			Incident: "1", Rule: "host-silent", Host: "web1", By: "ann", Acknowledged: &Acknowledgement{By: "ann"},
+		}).Envelope("1/2", TypeAlertAcknowledged, at)},
+		{id: schemaAlert, record: (&Notification{
+			Incident: "1", Rule: "host-silent", Host: "web1", Cause: UnackedByTime, Acknowledged: &Acknowledgement{By: "ann"},
+		}).Envelope("1/3", TypeAlertUnacknowledged, at)},
+		{id: schemaAck, record: (&Ack{Incident: "1", Rule: "host-silent", Host: "web1", By: "ann"}).Envelope("a", TypeAck, at)},
+		{
+			id:     schemaAck,
+			record: (&Ack{"1", "fatal", "web1", "api", "api_00", "ann", "looking", Duration(90 * time.Minute)}).Envelope("a", TypeUnack, at),
+		},
 		{
 			id:     "urn:supernats:state:1",
 			record: ProcessRecord{Host: "web1", Group: "api", Process: "api_00", State: "UNKNOWN", Boot: boot},

@@ -69,6 +69,8 @@ func (g *Engine) Apply(m Message) (tooOld bool) {
 		tooOld = g.applyEvent(&m)
 	case m.Loss != nil:
 		g.applyLoss(m.Meta, m.Loss, m.Horizon)
+	case m.Ack != nil:
+		g.applyAck(m.Meta, m.Ack)
 	case m.Forgotten != "":
 		g.forget(m.Meta, m.Forgotten)
 	}

@@ -33,6 +33,8 @@ type Message struct {
 	Loss  *schema.CloudEvent[*schema.Loss]
 	// Horizon is before when an Event or a Loss is history, which no rule matches.
 	Horizon time.Time
+	// Ack says that somebody takes care of an alert, or no longer does.
+	Ack *schema.CloudEvent[*schema.Ack]
 	// Bridge is the kind of a record of a bridge, one of schema's Bridge… constants.
 	Bridge string
 	// Forgotten is a host that is gone for good.

@@ -24,7 +24,7 @@ func TestRecord(t *testing.T) {
 		Kind: "event", Phase: schema.PhaseFiring, Opened: at(0), Count: 2,
 		Last:    &schema.AlertEvent{ID: "web1/4f0c6d1e2a90b7c3/2", Time: at(time.Second), Seq: seq + 1, Event: schema.ProcessStateExited, Server: "supervisor", FromState: "RUNNING", Expected: p(false)},
 		EndedBy: schema.EndedRecovered, State: "RUNNING",
-		Notified: p(at(0)), Notifications: 1, Reported: 1, Due: p(at(5 * time.Minute)), Unsent: []uint64{2},
+		UnansweredSince: p(at(0)), Notified: p(at(0)), Notifications: 1, Reported: 1, Due: p(at(5 * time.Minute)), Unsent: []uint64{2},
 		Members: []schema.AlertMember{{Well: p(at(2 * time.Second)), Matched: 2, Began: p(at(2 * time.Second))}}, Seq: 3, Clock: at(2 * time.Second),
 	}}
 	if d := cmp.Diff(want, w.records); d != "" {

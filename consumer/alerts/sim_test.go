@@ -28,9 +28,29 @@ type step struct {
 	trouble string // that begins or ends
 	bridge  string
 	forget  bool
+	ack     *ack
 	table   map[string]string // a snapshot: states by process
 	// counted is an event that a snapshot before it had shown already.
 	counted bool
+}
+
+// ack is what somebody says of an alert.
+type ack struct {
+	// which of the alerts that are open; the run that is never killed chooses it.
+	which int
+	typ   string
+	data  schema.Ack
+}
+
+// choose makes it about one of the alerts of records.
+func (a *ack) choose(records []alerts.Change) {
+	slices.SortFunc(records, func(a, b alerts.Change) int { return strings.Compare(a.Key, b.Key) })
+	records = slices.DeleteFunc(records, func(c alerts.Change) bool { return c.Record.Phase == schema.PhasePending })
+	if len(records) == 0 {
+		return
+	}
+	r := records[a.which%len(records)].Record
+	a.data.Incident, a.data.Rule, a.data.Host, a.data.Group, a.data.Process = r.Incident, r.Rule, r.Host, r.Group, r.Process
 }
 
 // history is what the stream stores.
@@ -49,6 +69,8 @@ func (s step) String() string {
 		what = "loss"
 	case s.forget:
 		what = "forget"
+	case s.ack != nil:
+		what = fmt.Sprintf("%s %+v", s.ack.typ, s.ack.data)
 	}
 	return fmt.Sprintf("%v #%d %s %s", s.at.Sub(t0), s.seq, s.host, what)
 }
@@ -58,7 +80,7 @@ func drawHistory(t *rapid.T) history {
 	at, seq := t0, uint64(0)
 	truth := map[string]map[string]string{"web1": {}, "web2": {}}
 	pauses := rapid.SampledFrom([]time.Duration{0, time.Millisecond, time.Second, 7 * time.Second, 31 * time.Second, 100 * time.Second, 4 * time.Minute, 20 * time.Minute})
-	kinds := rapid.SampledFrom([]string{"event", "event", "event", "event", "event", "event", "log", "snapshot", "beat", "pass", "pass", "loss", "bridge", "supervisor", "trouble", "trouble", "forget"})
+	kinds := rapid.SampledFrom([]string{"event", "event", "event", "event", "event", "event", "log", "snapshot", "beat", "pass", "pass", "loss", "bridge", "supervisor", "trouble", "trouble", "forget", "ack", "ack", "ack"})
 	for range rapid.IntRange(5, 120).Draw(t, "steps") {
 		at = at.Add(pauses.Draw(t, "pause")).Add(time.Duration(rapid.IntRange(0, 3000).Draw(t, "ms")) * time.Millisecond)
 		host := rapid.SampledFrom([]string{"web1", "web1", "web2"}).Draw(t, "host")
@@ -108,6 +130,10 @@ func drawHistory(t *rapid.T) history {
 			for len(h.steps) > 0 && h.steps[len(h.steps)-1].seq == 0 {
 				h.steps = h.steps[:len(h.steps)-1]
 			}
+		case "ack":
+			s.ack = &ack{which: rapid.IntRange(0, 20).Draw(t, "which"), typ: rapid.SampledFrom([]string{schema.TypeAck, schema.TypeAck, schema.TypeUnack}).Draw(t, "what")}
+			s.ack.data.By = rapid.SampledFrom([]string{"ann", "bob"}).Draw(t, "by")
+			s.ack.data.For = schema.Duration(rapid.SampledFrom([]time.Duration{0, time.Second, 5 * time.Minute}).Draw(t, "for"))
 		case "forget":
 			s.forget = true
 			truth[host] = map[string]string{}
@@ -131,12 +157,14 @@ func drawHistory(t *rapid.T) history {
 // simRules have one rule of each kind, in all combinations that matter.
 func simRules() []rules.Config {
 	exits := rules.List{schema.ProcessStateExited}
+	ops := rules.List{"ops"}
+	boss := []rules.Escalation{{After: schema.Duration(2 * time.Minute), Notify: rules.List{"boss"}}, {After: schema.Duration(20 * time.Minute), Notify: rules.List{"all"}}}
 	return []rules.Config{
-		{Name: "exit", Event: exits, Expected: p(false), Annotations: map[string]string{"text": "{{.Process}} {{.Event.FromState}} {{.Count}} {{len .Events}}"}},
-		{Name: "host-silent", Silent: schema.Duration(3 * time.Minute)},
-		{Name: "group", Event: append(rules.List{schema.ProcessStateFatal}, exits...), GroupBy: rules.List{"host", "group"}, GroupWait: dur(10 * time.Second), InhibitedBy: rules.List{"loss"}},
+		{Name: "exit", Event: exits, Expected: p(false), Notify: ops, Escalate: boss, Annotations: map[string]string{"text": "{{.Process}} {{.Event.FromState}} {{.Count}} {{len .Events}}"}},
+		{Name: "host-silent", Silent: schema.Duration(3 * time.Minute), Notify: ops, Escalate: boss},
+		{Name: "group", Event: append(rules.List{schema.ProcessStateFatal}, exits...), GroupBy: rules.List{"host", "group"}, GroupWait: dur(10 * time.Second), InhibitedBy: rules.List{"loss"}, Notify: ops, Escalate: boss},
 		{Name: "loop", Event: append(rules.List{schema.ProcessStateBackoff}, exits...), Count: 3, Within: schema.Duration(2 * time.Minute), RepeatInterval: dur(time.Hour)},
-		{Name: "down", State: rules.List{"FATAL", "BACKOFF"}, For: schema.Duration(20 * time.Second), InhibitedBy: rules.List{"host-silent", "exit"}},
+		{Name: "down", State: rules.List{"FATAL", "BACKOFF"}, For: schema.Duration(20 * time.Second), InhibitedBy: rules.List{"host-silent", "exit"}, Notify: ops, Escalate: boss},
 		{Name: "down-group", State: rules.List{"FATAL", "EXITED"}, GroupBy: rules.List{"group"}, SendResolved: p(false)},
 		{Name: "quorum", Quorum: 2, For: schema.Duration(10 * time.Second), InhibitedBy: rules.List{"host-silent"}},
 		{Name: "now", Quorum: 1},
@@ -208,6 +236,10 @@ func (x *daemon) apply(s step) {
 	x.clock = s.at
 	if s.forget {
 		x.forget(m, s.host)
+		return
+	}
+	if s.ack != nil {
+		x.engine.Apply(alerts.Message{Meta: m, Ack: s.ack.data.Envelope("ack", s.ack.typ, s.at)})
 		return
 	}
 	msg := alerts.Message{Meta: m, Host: s.host, Bridge: s.bridge, Loss: s.loss, Event: s.event, Horizon: x.h.horizon}
@@ -372,6 +404,9 @@ func TestKilledAnywhereItNotifiesTheSame(t *testing.T) {
 		steady := newDisk()
 		x := start(t, &h, set, steady)
 		for i, s := range h.steps {
+			if s.ack != nil {
+				s.ack.choose(x.engine.Records())
+			}
 			x.apply(s)
 			if rapid.IntRange(0, 5).Draw(t, "flush") == 0 {
 				x.flush(t, i+1, all)
@@ -433,6 +468,9 @@ func complete(t *rapid.T, h *history, x *daemon) {
 		ce, err := schema.Unmarshal[*schema.Notification]([]byte(text))
 		if err != nil {
 			t.Fatal(err)
+		}
+		if ce.Data.Escalation > 0 {
+			continue // it reports to others what was reported
 		}
 		if listed[ce.Data.Rule] == nil {
 			listed[ce.Data.Rule] = map[uint64]int{}

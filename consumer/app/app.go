@@ -19,6 +19,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
+	"supernats/consumer/acknowledge"
 	"supernats/consumer/config"
 	"supernats/consumer/deliver"
 	"supernats/consumer/deliver/inbox"
@@ -268,6 +269,7 @@ func (a *App) startServer(c *connector) (stop func(), err error) {
 func (a *App) newPages() *page.Pages {
 	return page.New(page.Options{
 		Site: a.cfg.Site(), Fleet: a.fleet, JetStream: a.currentJetStream, Version: a.options.Version, Log: a.log,
+		Acknowledger: acknowledge.Web{JetStream: a.currentJetStream},
 	})
 }
 

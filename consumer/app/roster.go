@@ -15,7 +15,7 @@ const rosterTimeout = 5 * time.Second
 
 // publishRoster records the receivers of a plan, for people: commands show who is notified.
 func (a *App) publishRoster(ctx context.Context, js jetstream.JetStream, p *plan) error {
-	r := schema.RosterRecord{
+	r := stream.RosterRecord{
 		Instance: a.instance, Since: schema.Time{Time: time.Now().UTC()},
 		Receivers: append([]string{}, p.receiverNames()...),
 	}

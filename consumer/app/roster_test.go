@@ -5,7 +5,6 @@ import (
 
 	"supernats/consumer/config"
 	"supernats/consumer/fleettest"
-	"supernats/schema"
 	"supernats/schema/stream"
 )
 
@@ -23,7 +22,7 @@ func TestRoster(t *testing.T) {
 			if err != nil {
 				return false
 			}
-			var r schema.RosterRecord
+			var r stream.RosterRecord
 			f.Unmarshal(e.Value(), &r)
 			return len(r.Receivers) == len(receivers) && (len(receivers) == 0 || r.Receivers[0] == receivers[0].Name)
 		})

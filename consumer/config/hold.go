@@ -16,7 +16,11 @@ const holdMargin = schema.Duration(time.Hour)
 // receiver, and the rule that has it, "" if it is that of all rules.
 func (c *Config) longestRepeat(receiver string) (longest schema.Duration, rule string) {
 	for _, r := range c.rulesInForce() {
-		if len(r.Notify) > 0 && !slices.Contains(r.Notify, receiver) {
+		isFor := len(r.Notify) == 0 || slices.Contains(r.Notify, receiver)
+		for _, step := range r.Escalate {
+			isFor = isFor || slices.Contains(step.Notify, receiver)
+		}
+		if !isFor {
 			continue
 		}
 

@@ -50,7 +50,7 @@ const (
 	topKeys     = "compat, data_dir, embedded, external_url, forget_after, group_interval, group_wait, groups, limits, listen, mail, max_age, mute_restarts, nats, receivers, repeat_interval, resolve_after, route_prefix, rules, send_resolved, watchdog, web, web_config"
 	natsKeys    = "api_prefix, context, creds_file, domain, nkey_file, password_file, replicas, streams, tls, token_file, url, user"
 	topMailKeys = "auth, ca_file, from, hello, html, location, password, password_file, rate_limit, smarthost, subject, text, timeout, tls, to, token_command, token_file, username"
-	ruleKeys    = "annotations, count, event, expected, for, group_by, group_interval, group_wait, groups, hosts, if, inhibited_by, labels, loss, mute_during, name, notify, oom, processes, quorum, repeat_interval, resolve_after, send_resolved, severity, silent, state, trouble, within"
+	ruleKeys    = "annotations, count, escalate, event, expected, for, group_by, group_interval, group_wait, groups, hosts, if, inhibited_by, labels, loss, mute_during, name, notify, oom, processes, quorum, repeat_interval, resolve_after, send_resolved, severity, silent, state, trouble, within"
 	isMap       = "found mapping, want a text (one with a ':' may need quotes)"
 	wantGlob    = "want a name, or a glob with *, ?, [a-z] and {a,b}"
 

@@ -88,8 +88,12 @@ func (c *Config) AllReceivers() []Receiver {
 	return append(all, c.Receivers...)
 }
 
-// Addressees returns the names of the receivers that a notification goes to.
+// Addressees returns the names of the receivers that a notification goes to; none for a
+// quiet one, which is for no people.
 func (c *Config) Addressees(n *schema.Notification) []string {
+	if n.Quiet {
+		return nil
+	}
 	if len(n.Notify) > 0 {
 		return n.Notify
 	}
@@ -204,18 +208,27 @@ func (p *problems) checkRateLimit(at string, l *RateLimit) {
 
 // checkNotify checks that the receivers exist that rules name.
 func (p *problems) checkNotify(c *Config) {
-	known := c.ReceiverNames()
 	for i, r := range c.Rules {
-		for j, name := range r.Notify {
-			if slices.Contains(known, name) {
-				continue
-			}
-
-			want := "want one of the receivers " + strings.Join(known, ", ")
-			if len(known) == 0 {
-				want = "there are no receivers; add a section mail or receivers"
-			}
-			p.add(fmt.Sprintf("rules[%d].notify[%d]", i, j), "unknown receiver %q: %s", name, want)
+		at := fmt.Sprintf("rules[%d]", i)
+		p.checkNames(c, at+".notify", r.Notify)
+		for j, step := range r.Escalate {
+			p.checkNames(c, fmt.Sprintf("%s.escalate[%d].notify", at, j), step.Notify)
 		}
+	}
+}
+
+// checkNames checks that the receivers of a list exist.
+func (p *problems) checkNames(c *Config, at string, names []string) {
+	known := c.ReceiverNames()
+	for i, name := range names {
+		if slices.Contains(known, name) {
+			continue
+		}
+
+		want := "want one of the receivers " + strings.Join(known, ", ")
+		if len(known) == 0 {
+			want = "there are no receivers; add a section mail or receivers"
+		}
+		p.add(fmt.Sprintf("%s[%d]", at, i), "unknown receiver %q: %s", name, want)
 	}
 }

@@ -233,6 +233,10 @@ func TestLoadRefusesRules(t *testing.T) {
 			text: "receivers:\n- {name: night, mail: {}}\nrules:\n- name: a\n  loss: true\n  notify: [mail, night]\n- name: b\n  loss: true\n  notify:\n  - mail\n  - Night\n",
 			want: `12:5: rules[1].notify[1]: unknown receiver "Night": want one of the receivers mail, night`,
 		},
+		{
+			text: "rules:\n- name: a\n  loss: true\n  notify: [mail]\n  escalate:\n  - {after: 5m, notify: [boss]}\n",
+			want: `7:26: rules[0].escalate[0].notify[0]: unknown receiver "boss": want one of the receivers mail`,
+		},
 	} {
 		if _, err := loadText(t, ops+c.text); !hasLine(err, "f.yaml:"+c.want) {
 			t.Errorf("%q\n got: %v\nwant: f.yaml:%s", c.text, err, c.want)

@@ -10,6 +10,7 @@ import (
 
 	"supernats/consumer"
 	"supernats/consumer/deliver/inbox"
+	"supernats/consumer/notify"
 	"supernats/schema"
 )
 
@@ -102,6 +103,9 @@ func (d *Delivery) addMessages(ctx context.Context, msgs []jetstream.Msg) error 
 
 // isFor reports whether a notification is for this receiver.
 func (d *Delivery) isFor(a *schema.Notification) bool {
+	if e, ok := d.to.Receiver.(notify.Expiring); a.Quiet && !(ok && e.Expires()) {
+		return false
+	}
 	return len(a.Notify) == 0 || slices.ContainsFunc(a.Notify, d.to.isCalled)
 }
 

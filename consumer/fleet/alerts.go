@@ -94,12 +94,14 @@ type alertPlace struct {
 	Phase    string      `json:"p"`
 	Severity string      `json:"s"`
 	Mute     string      `json:"m,omitempty"`
+	Acked    bool        `json:"a,omitempty"`
 	Opened   schema.Time `json:"o"`
 	Incident string      `json:"i"`
 }
 
 func alertToken(a *Alert) string {
-	text, _ := json.Marshal(alertPlace{a.Phase, a.Severity, a.Mute, a.Opened, a.Incident}) // it always can
+	at := alertPlace{a.Phase, a.Severity, a.Mute, a.IsAcknowledged(), a.Opened, a.Incident}
+	text, _ := json.Marshal(at) // it always can
 	return base64.RawURLEncoding.EncodeToString(text)
 }
 
@@ -110,7 +112,11 @@ func parseAlertToken(token string) (*Alert, error) {
 	if err != nil || json.Unmarshal(text, &at) != nil || at.Incident == "" {
 		return nil, ErrToken
 	}
-	return &Alert{Mute: at.Mute, Alert: schema.Alert{
+	a := &Alert{Mute: at.Mute, Alert: schema.Alert{
 		Phase: at.Phase, Severity: at.Severity, Opened: at.Opened, Incident: at.Incident,
-	}}, nil
+	}}
+	if at.Acked {
+		a.Acknowledged = &schema.Acknowledgement{}
+	}
+	return a, nil
 }

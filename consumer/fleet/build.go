@@ -106,12 +106,13 @@ func (h *Host) level() Level {
 	return level
 }
 
-// Level returns how bad the alert is. A severity that has no level of its own is a warning.
+// Level returns how bad the alert is. A severity that has no level of its own is a warning;
+// what is silenced, or somebody takes care of, needs nobody else.
 func (a *Alert) Level() Level {
 	switch {
 	case !a.IsOpen():
 		return Well
-	case a.Mute != "" || a.Severity == "info":
+	case a.Mute != "" || a.IsAcknowledged() || a.Severity == "info":
 		return Info
 	case a.Severity == "critical":
 		return Critical

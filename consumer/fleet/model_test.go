@@ -82,6 +82,34 @@ func TestASilenceEndsByTime(t *testing.T) {
 	}
 }
 
+// What somebody takes care of is not critical meanwhile, and stands below what nobody does.
+func TestAnAcknowledgedAlertIsNoLongerUrgent(t *testing.T) {
+	f := newFixture()
+	taken := alert("taken", "critical", "web1")
+	taken.Acknowledged = &schema.Acknowledgement{By: "ann"}
+	f.put(host("web1", noon), taken)
+	if h := f.snapshot(noon).Host("web1"); h.Level != Info {
+		t.Errorf("level %d", h.Level)
+	}
+
+	f.put(alert("minor", "warning", "web1"))
+	s := f.snapshot(noon)
+	if s.Alerts[0].Rule != "minor" || s.Host("web1").Level != Warning {
+		t.Errorf("first is %s, level %d", s.Alerts[0].Rule, s.Host("web1").Level)
+	}
+	page, err := s.ListAlerts(&AlertQuery{Limit: 1})
+	if err != nil || page.Next == "" {
+		t.Fatal(page, err)
+	}
+	page, err = s.ListAlerts(&AlertQuery{Limit: 1, Token: page.Next})
+	if err != nil || len(page.Items) != 1 || page.Items[0].Rule != "taken" || page.Next != "" {
+		t.Errorf("%+v, %v", page, err)
+	}
+	if page, err := s.ListAlerts(&AlertQuery{Token: alertToken(s.Alerts[1])}); err != nil || len(page.Items) != 0 {
+		t.Errorf("after the last one: %+v, %v", page, err)
+	}
+}
+
 // The open alerts come first, the worst of them before the others, then the youngest.
 func TestAlertsAreRanked(t *testing.T) {
 	f := newFixture()

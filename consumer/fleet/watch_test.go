@@ -97,7 +97,7 @@ func TestStatusSaysWhyItIsNotLive(t *testing.T) {
 	why := func() string { return live.Snapshot().Status.Why }
 	f.Until("nobody records events", func() bool { return why() == "no `supernats consume` is recording events" })
 
-	put(f, stream.LeasesBucket, stream.LeaseKey, &schema.LeaseRecord{Instance: "web1, pid 7"})
+	put(f, stream.LeasesBucket, stream.LeaseKey, &stream.LeaseRecord{Instance: "web1, pid 7"})
 	if _, err := f.JS.CreateConsumer(t.Context(), stream.Events, jetstream.ConsumerConfig{
 		Durable: stream.EventsConsumer, AckPolicy: jetstream.AckAllPolicy,
 	}); err != nil {

@@ -39,7 +39,8 @@ func (e *DeniedError) Error() string {
 func (e *DeniedError) Right() string {
 	tokens := strings.Split(replaceInvisible(e.Subject), ".")
 	for prefix, keep := range map[string]int{
-		"$KV.": 2, "$JS.API.CONSUMER.CREATE.": 5, "$JS.API.DIRECT.GET.": 5, "supervisor.alert.": 2, "_INBOX": 1,
+		"$KV.": 2, "$JS.API.CONSUMER.CREATE.": 5, "$JS.API.DIRECT.GET.": 5, "supervisor.alert.": 2,
+		"supervisor.ack.": 2, "_INBOX": 1,
 	} {
 		if strings.HasPrefix(e.Subject, prefix) && len(tokens) > keep {
 			return strings.Join(tokens[:keep], ".") + ".>"

@@ -135,6 +135,9 @@ func (in *Incident) readDeliveries(ctx context.Context, r *Reader) error {
 	}
 	for i := range in.Notifications {
 		n := &in.Notifications[i]
+		if n.Data.Quiet {
+			continue // it was for the record
+		}
 		n.Receivers = d.deliveriesOf(n.Data.Notify, n.Seq, &schema.Time{Time: n.Time.Time})
 	}
 	return nil

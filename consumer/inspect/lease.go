@@ -8,7 +8,6 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"supernats/schema"
 	"supernats/schema/stream"
 )
 
@@ -31,7 +30,7 @@ func (r *Reader) Roster(ctx context.Context) (Roster, error) {
 		return Roster{}, err
 	}
 
-	var record schema.RosterRecord
+	var record stream.RosterRecord
 	if err := json.Unmarshal(value, &record); err != nil {
 		return Roster{}, nil
 	}
@@ -39,7 +38,7 @@ func (r *Reader) Roster(ctx context.Context) (Roster, error) {
 }
 
 // Lease returns the lease of the active `supernats consume`, nil if none is active.
-func (r *Reader) Lease(ctx context.Context) (*schema.LeaseRecord, error) {
+func (r *Reader) Lease(ctx context.Context) (*stream.LeaseRecord, error) {
 	kv, err := r.OpenBucket(ctx, stream.LeasesBucket)
 	if err != nil {
 		return nil, err
@@ -49,7 +48,7 @@ func (r *Reader) Lease(ctx context.Context) (*schema.LeaseRecord, error) {
 		return nil, err
 	}
 
-	var l schema.LeaseRecord
+	var l stream.LeaseRecord
 	if err := json.Unmarshal(value, &l); err != nil {
 		return nil, fmt.Errorf("lease %s is malformed: %w", stream.LeaseKey, err)
 	}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"supernats/schema"
 	"supernats/schema/stream"
 )
 
@@ -132,7 +131,7 @@ func (l *Lease) forgetHolder() {
 }
 
 // noteHolder notes that another instance is active, and logs its name once.
-func (l *Lease) noteHolder(other schema.LeaseRecord, logged *string) {
+func (l *Lease) noteHolder(other stream.LeaseRecord, logged *string) {
 	l.holder = other.Token
 	l.gone = time.Time{}
 	l.others.Store(true)
@@ -213,7 +212,7 @@ type storedKey struct {
 	// revision is 0 if there is no trace of any.
 	revision uint64
 	// record names the holder of the lease; it is empty if there is none.
-	record schema.LeaseRecord
+	record stream.LeaseRecord
 	// ended reports that the last holder has given the lease back, or that it expired.
 	ended bool
 }
@@ -241,7 +240,7 @@ func (l *Lease) lookUp(ctx context.Context) (storedKey, error) {
 	}
 	if err := json.Unmarshal(m.Data, &key.record); err != nil || key.record.Token == "" {
 		// Somebody else's value keeps the lease until it expires or is deleted.
-		key.record = schema.LeaseRecord{Instance: "?", Token: "?"}
+		key.record = stream.LeaseRecord{Instance: "?", Token: "?"}
 	}
 	return key, nil
 }

@@ -195,7 +195,7 @@ func (l *Lease) openBucket(ctx context.Context) (jetstream.Stream, error) {
 
 // newValue returns our value of the key.
 func (l *Lease) newValue() ([]byte, error) {
-	return schema.Marshal(schema.LeaseRecord{
+	return schema.Marshal(stream.LeaseRecord{
 		Instance: l.options.Instance, Since: schema.Time{Time: time.Now().UTC()}, Token: l.token,
 	})
 }

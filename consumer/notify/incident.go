@@ -21,8 +21,8 @@ type Incident struct {
 	Time     schema.Time
 	// Of are the indexes of its notifications in the batch.
 	Of []int
-	// Fired says that the batch has a notification that is no end: the beginning of an
-	// incident that only ends was in an earlier batch.
+	// Fired says that the batch has a notification that is no end, and no answer to one: the
+	// beginning of an incident that only ends was in an earlier batch.
 	Fired bool
 }
 
@@ -37,7 +37,7 @@ func Incidents(batch []*Notification) []*Incident {
 		data := *n.Data
 		i := &Incident{
 			Alert: &data, Type: n.Type, ID: n.ID, Time: n.Time, Of: []int{index},
-			Fired: n.Type != schema.TypeAlertResolved,
+			Fired: n.Type != schema.TypeAlertResolved && !wording.IsAnswer(n),
 		}
 
 		// From the end: what comes again mostly came just before.
@@ -60,7 +60,11 @@ func Incidents(batch []*Notification) []*Incident {
 // Summary is the incident in one line, without a status: "web1 api:api_00 exited
 // unexpectedly (exit code 3)".
 func (i *Incident) Summary() string {
-	l := LineOf(&Notification{Type: i.Type, Time: i.Time, Data: i.Alert})
+	typ := i.Type
+	if !i.IsResolved() && !i.Fired { // what it is about, and not who takes care of it
+		typ = schema.TypeAlertUpdate
+	}
+	l := LineOf(&Notification{Type: typ, Time: i.Time, Data: i.Alert})
 	l.Status = ""
 	return l.String()
 }
@@ -166,8 +170,14 @@ func (i *Incident) Annotations(lines int) map[string]string {
 	if ev := wording.LastEvent(a); ev != nil && !i.IsResolved() {
 		lastLife(ev, notes)
 	}
+	n := &Notification{Type: i.Type, Time: i.Time, Data: a}
+	if i.Type == schema.TypeAlertUnacknowledged {
+		notes["unacknowledged"] = wording.AnswerText(n, momentOf)
+	} else if ack := a.Acknowledged; ack != nil {
+		notes["acknowledged"] = wording.ByWhom(ack, momentOf)
+	}
 	addUnlessThere(notes, map[string]string{
-		"state": a.State, "crashes": CrashesLately(&Notification{Time: i.Time, Data: a}),
+		"escalation": wording.Escalated(a), "state": a.State, "crashes": CrashesLately(n),
 	})
 	if address := a.Labels[LabelAddress]; address != "" {
 		notes[LabelAddress] = strings.ToValidUTF8(address, "\ufffd")

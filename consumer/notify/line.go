@@ -21,10 +21,12 @@ const (
 // momentFormat is how a moment stands in a sentence.
 const momentFormat = "2006-01-02 15:04:05 UTC"
 
+func momentOf(t time.Time) string { return t.Format(momentFormat) }
+
 // Line is a notification in one line of a chat. All of it is visible characters; the
 // markup of a chat is left to its receiver to escape.
 type Line struct {
-	// Status is FIRING, UPDATE or RESOLVED.
+	// Status is that of the notification, see Status.
 	Status string
 	// Host and Process may be empty: an alert can be about several.
 	Host, Process string
@@ -63,6 +65,9 @@ func LineOf(n *Notification) Line {
 			late = ", late: it was at " + ev.Time.UTC().Format(momentFormat)
 		}
 	}
+	if said := wording.AnswerText(n, momentOf); said != "" {
+		l.Text, recurrence = said, ""
+	}
 	l.Host, l.Process = wording.Clip(l.Host, wording.MaxName), wording.Clip(l.Process, 2*wording.MaxName)
 	l.Tail = tail(n, recurrence, late)
 	return l
@@ -71,6 +76,9 @@ func LineOf(n *Notification) Line {
 // tail is what stands after what happened: how often, how it ended, and that it is late.
 func tail(n *Notification, recurrence, late string) string {
 	a := n.Data
+	if wording.IsAnswer(n) {
+		return ""
+	}
 	var b strings.Builder
 	if recurrence != "" { // the rule's own words stand before it
 		b.WriteString(", " + recurrence)
@@ -97,6 +105,12 @@ func tail(n *Notification, recurrence, late string) string {
 		}
 		b.WriteString(", " + s)
 	}
+	if s := wording.Acknowledged(n, momentOf); s != "" {
+		b.WriteString(", acknowledged " + s)
+	}
+	if s := wording.Escalated(a); s != "" {
+		b.WriteString(", " + s)
+	}
 	return b.String()
 }
 
@@ -121,13 +135,17 @@ func (l Line) String() string {
 	return wording.Join(" ", l.Status, l.Host, l.Process, l.Text) + l.Tail
 }
 
-// Status is FIRING, UPDATE or RESOLVED.
+// Status is FIRING, UPDATE or RESOLVED, ACKNOWLEDGED or UNACKNOWLEDGED.
 func Status(n *Notification) string {
 	switch n.Type {
 	case schema.TypeAlertUpdate:
 		return "UPDATE"
 	case schema.TypeAlertResolved:
 		return "RESOLVED"
+	case schema.TypeAlertAcknowledged:
+		return "ACKNOWLEDGED"
+	case schema.TypeAlertUnacknowledged:
+		return "UNACKNOWLEDGED"
 	}
 	return "FIRING"
 }

@@ -62,6 +62,13 @@ type Sized interface {
 	MaxBatch() int
 }
 
+// Expiring is a receiver on whose side an alert is over unless it hears of it again. It gets
+// quiet notifications too: by them an alert lasts that somebody has acknowledged.
+type Expiring interface {
+	// Expires reports whether it is one.
+	Expires() bool
+}
+
 // Identity is who sends.
 type Identity struct {
 	// Instance is the name of the host on which supernats runs.

@@ -35,6 +35,14 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// answered is a notification of a type that has no events.
+func answered(typ string, change func(*schema.Notification)) *notify.Notification {
+	return notifytest.Notification(typ, "a", 2, func(a *schema.Notification) {
+		a.Events = nil
+		change(a)
+	})
+}
+
 func TestLine(t *testing.T) {
 	event := func(change func(*schema.AlertEvent)) func(*schema.Notification) {
 		return func(a *schema.Notification) { change(&a.Events[0]) }
@@ -46,6 +54,19 @@ func TestLine(t *testing.T) {
 	}{
 		{name: "exit", n: notifytest.Firing("a"), want: "FIRING web1 api:api_00 exited unexpectedly (exit code 1)"},
 		{name: "signal", n: notifytest.Firing("a", event(func(e *schema.AlertEvent) { e.Exit = &schema.Exit{Signal: "SIGSEGV", Core: true} })), want: "FIRING web1 api:api_00 exited unexpectedly (SIGSEGV, core dumped)"},
+		{name: "acknowledged", n: answered(schema.TypeAlertAcknowledged, func(a *schema.Notification) {
+			a.By, a.Reason, a.Until = "ann", "rolling\nback", &schema.Time{Time: time.Date(2026, 11, 21, 20, 0, 0, 0, time.UTC)}
+		}), want: `ACKNOWLEDGED web1 api:api_00 acknowledged by ann: rolling\nback, until 2026-11-21 20:00:00 UTC`},
+		{name: "withdrawn", n: answered(schema.TypeAlertUnacknowledged, func(a *schema.Notification) {
+			a.By, a.Reason, a.Cause, a.Acknowledged = "bob", "end of shift", schema.UnackedByHand, &schema.Acknowledgement{By: "ann"}
+		}), want: "UNACKNOWLEDGED web1 api:api_00 no longer acknowledged: bob has withdrawn that of ann, end of shift"},
+		{name: "expired", n: answered(schema.TypeAlertUnacknowledged, func(a *schema.Notification) {
+			a.Cause, a.Acknowledged = schema.UnackedByTime, &schema.Acknowledgement{By: "ann"}
+		}), want: "UNACKNOWLEDGED web1 api:api_00 no longer acknowledged: the time of ann is over"},
+		{name: "over, and somebody had taken care", n: notifytest.Notification(schema.TypeAlertResolved, "a", 2, func(a *schema.Notification) {
+			a.Acknowledged = &schema.Acknowledgement{By: "ann", Reason: "rolling back"}
+		}), want: "RESOLVED web1 api:api_00 exited unexpectedly (exit code 2), 2 times, over after 1m, acknowledged by ann: rolling back"},
+		{name: "escalated", n: notifytest.Firing("a", func(a *schema.Notification) { a.Escalation = 1 }), want: "FIRING web1 api:api_00 exited unexpectedly (exit code 1), escalation 1, nobody has acknowledged it"},
 		{name: "another rule and event", n: notifytest.Firing("a", func(a *schema.Notification) {
 			a.Rule, a.Events[0].Event, a.Events[0].Exit = "loop", schema.ProcessStateBackoff, nil
 		}), want: "FIRING web1 api:api_00 died while starting, will be tried again (rule loop)"},

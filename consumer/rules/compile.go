@@ -57,7 +57,7 @@ func compileRule(c Config, o Options) (*Rule, error) {
 
 	// The kind is first: what the others allow depends on it.
 	for _, compile := range []func(*Rule, Config) error{
-		compileKind, compileMatch, compileSelectors, compileGroupBy, compileTexts, compileIntervals,
+		compileKind, compileMatch, compileSelectors, compileGroupBy, compileTexts, compileIntervals, compileEscalate,
 	} {
 		wrong.join(compile(r, c))
 	}

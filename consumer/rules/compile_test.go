@@ -13,6 +13,11 @@ import (
 	"supernats/schema"
 )
 
+// escalate adds steps to a rule that notifies a.
+func escalate(steps ...rules.Escalation) func(*rules.Config) {
+	return func(c *rules.Config) { c.Notify, c.Escalate = rules.List{"a"}, steps }
+}
+
 func TestCompileRefuses(t *testing.T) {
 	exits := rules.List{schema.ProcessStateExited}
 	ok := rules.Config{Name: "ok", Event: exits}
@@ -39,6 +44,12 @@ func TestCompileRefuses(t *testing.T) {
 		{set: with(func(c *rules.Config) { c.Name = "\xff" }), path: "[1].name", says: "found"},
 		{set: with(func(c *rules.Config) { c.Severity = "very bad" }), path: "[1].severity", says: `found "very bad", allowed is one word`},
 
+		{set: with(func(c *rules.Config) { c.Escalate = []rules.Escalation{{After: long, Notify: rules.List{"b"}}} }), path: "[1].escalate", says: "without notify"},
+		{set: with(escalate(rules.Escalation{Notify: rules.List{"b"}})), path: "[1].escalate[0].after", says: "found 0s, allowed is a duration above zero"},
+		{set: with(escalate(rules.Escalation{After: long})), path: "[1].escalate[0].notify", says: "is missing"},
+		{set: with(escalate(rules.Escalation{After: long, Notify: rules.List{"a"}})), path: "[1].escalate[0].notify[0]", says: `found "a", which is notified before that already`},
+		{set: with(escalate(rules.Escalation{After: long, Notify: rules.List{"b"}}, rules.Escalation{After: long, Notify: rules.List{"c"}})), path: "[1].escalate[1].after", says: "allowed is more than 1m"},
+		{set: with(escalate(rules.Escalation{After: long, Notify: rules.List{"b"}}, rules.Escalation{After: 2 * long, Notify: rules.List{"b"}})), path: "[1].escalate[1].notify[0]", says: "already"},
 		{set: with(func(c *rules.Config) { c.Event = nil }), path: "[1]", says: "one of event, state, quorum, silent, loss and trouble"},
 		{set: with(func(c *rules.Config) { c.State = rules.List{"FATAL"} }), path: "[1].state", says: "found event and state in one rule"},
 		{set: with(func(c *rules.Config) { c.Loss, c.Silent = true, long }), path: "[1].silent", says: "event and silent and loss"},

@@ -54,6 +54,8 @@ type Config struct {
 	Annotations map[string]string `yaml:"annotations"`
 	// Notify names receivers; all of them if empty.
 	Notify List `yaml:"notify"`
+	// Escalate are steps that notify more people while nobody acknowledges an alert.
+	Escalate []Escalation `yaml:"escalate"`
 	// MuteDuring are the times in which the rule notifies nobody.
 	MuteDuring []Interval `yaml:"mute_during"`
 	// InhibitedBy names rules whose alerts about a host hide those of this rule.
@@ -68,6 +70,14 @@ type Config struct {
 	RepeatInterval *schema.Duration `yaml:"repeat_interval"`
 	ResolveAfter   *schema.Duration `yaml:"resolve_after"`
 	SendResolved   *bool            `yaml:"send_resolved"`
+}
+
+// Escalation is a step: After is how long people have known of an alert and nobody has
+// acknowledged it, Notify names the receivers that are notified then, and of everything
+// from then on.
+type Escalation struct {
+	After  schema.Duration `yaml:"after"`
+	Notify List            `yaml:"notify"`
 }
 
 // List is one text or a list of them in YAML.

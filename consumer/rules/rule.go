@@ -40,6 +40,8 @@ type Rule struct {
 
 	// Notify names the receivers; none is all of them.
 	Notify []string
+	// Escalate are the steps while nobody acknowledges an alert, the soonest first.
+	Escalate []Step
 	// InhibitedBy are the rules whose alerts about a host hide those of this rule;
 	// Inhibits says that it is such a rule itself.
 	InhibitedBy []*Rule

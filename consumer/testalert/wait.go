@@ -8,7 +8,7 @@ import (
 
 	"supernats/consumer/inspect"
 	"supernats/consumer/wording"
-	"supernats/schema"
+	"supernats/schema/stream"
 )
 
 const (
@@ -139,7 +139,7 @@ func (w *watch) explain(ctx context.Context) error {
 
 // pendingReason says what keeps a notification in a queue. lease is that of the active
 // `supernats consume`, nil if none is active.
-func pendingReason(q *inspect.Queue, lease *schema.LeaseRecord) string {
+func pendingReason(q *inspect.Queue, lease *stream.LeaseRecord) string {
 	waiting := wording.Count(q.Waiting(), "notification waits", "notifications wait")
 	switch {
 	case lease == nil:

@@ -22,7 +22,9 @@ import (
 const (
 	KindEvent        = "event"
 	KindNotification = "notification"
-	KindDelivery     = "delivery"
+	// KindAcknowledgement is that somebody takes care of it, or no longer does.
+	KindAcknowledgement = "acknowledgement"
+	KindDelivery        = "delivery"
 )
 
 // Levels of facts, for colours and shapes.
@@ -102,7 +104,7 @@ func Of(in *inspect.Incident) *Timeline {
 
 // compareKinds puts what led to something before it, where both have one time.
 func compareKinds(a, b string) int {
-	order := []string{KindEvent, KindNotification, KindDelivery}
+	order := []string{KindEvent, KindAcknowledgement, KindNotification, KindDelivery}
 	return cmp.Compare(slices.Index(order, a), slices.Index(order, b))
 }
 
@@ -169,18 +171,40 @@ func (t *Timeline) addNotification(n *inspect.SentNotification, matched map[stri
 		}
 	}
 
-	word := strings.TrimPrefix(n.Type, "supernats.alert.")
-	level := LevelNote
-	if n.Type == schema.TypeAlertResolved {
-		level = LevelGood
-	}
-	t.add(Fact{
-		Time: n.Time, Kind: KindNotification, Level: level, Seq: n.Seq,
-		Text: "notification: " + wording.Join(", ", word, wording.Count(len(n.Data.Events), "event", "events")),
-	})
+	t.add(factOfNotification(n))
 	for _, d := range n.Receivers {
 		t.addDelivery(n, &d)
 	}
+}
+
+// factOfNotification is what a notification says besides its events: that somebody takes
+// care of the incident, or what kind of notification it is.
+func factOfNotification(n *inspect.SentNotification) Fact {
+	f := Fact{Time: n.Time, Kind: KindNotification, Level: LevelNote, Seq: n.Seq}
+	a := n.Data
+	switch n.Type {
+	case schema.TypeAlertResolved:
+		f.Level = LevelGood
+	case schema.TypeAlertUnacknowledged:
+		f.Level = LevelBad
+	}
+	if wording.IsAnswer(n.CloudEvent) {
+		f.Kind = KindAcknowledgement
+		f.Text = wording.AnswerText(n.CloudEvent, func(t time.Time) string { return t.Format(stamp) })
+		return f
+	}
+
+	word := strings.TrimPrefix(n.Type, "supernats.alert.")
+	if a.Escalation > 0 {
+		f.Level = LevelBad
+		word = wording.Escalated(a)
+	}
+	quiet := ""
+	if a.Quiet {
+		quiet = "for the record"
+	}
+	f.Text = "notification: " + wording.Join(", ", word, wording.Count(len(a.Events), "event", "events"), quiet)
+	return f
 }
 
 // addDelivery adds what became of a notification at a receiver. What waits is at its end.

@@ -148,6 +148,8 @@ func TestRights(t *testing.T) {
 		}},
 		{user: "web1", other: "people", requests: []request{
 			{subject: "$KV.supervisor_mutes.0abc", body: "{}"},
+			{subject: "supervisor.ack.web1.api.api.fatal", body: "{}"},
+			{subject: "supervisor.ack.db1.api.api.fatal", body: "{}"},
 		}},
 		// To read.
 		{user: "web1", other: "people", requests: []request{

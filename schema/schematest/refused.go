@@ -22,7 +22,7 @@ type Fataler interface {
 // compiled are the schemas by the names of their files, formats such as date-time included.
 var compiled = sync.OnceValues(func() (map[string]*jsonschema.Schema, error) {
 	schemas := map[string]*jsonschema.Schema{}
-	for _, name := range []string{"event", "snapshot", "bridge", "alert", "state"} {
+	for _, name := range []string{"event", "snapshot", "bridge", "alert", "ack", "state"} {
 		c := jsonschema.NewCompiler()
 		c.AssertFormat()
 		c.AssertContent()

@@ -31,8 +31,12 @@ func EnsureEvents(ctx context.Context, js jetstream.JetStream, limits Limits) er
 // EnsureAll creates every stream and bucket that is missing.
 func EnsureAll(ctx context.Context, js jetstream.JetStream, limits Limits) error {
 	existing, missing, err := lookUpAll(ctx, js)
-	if err != nil || len(missing) == 0 {
+	if err != nil {
 		return err
+	}
+	limits.addSubjects(ctx, js, existing[Events])
+	if len(missing) == 0 {
+		return nil
 	}
 	info, err := js.AccountInfo(ctx)
 	if err != nil {
@@ -65,6 +69,29 @@ func EnsureAll(ctx context.Context, js jetstream.JetStream, limits Limits) error
 		}
 	}
 	return nil
+}
+
+// addSubjects has the stream Events store what this version publishes and the one that has
+// created it did not. One that somebody else has made, or that cannot be changed, stays as
+// it is: everything else works, and `supernats doctor` reports what it lacks.
+func (l Limits) addSubjects(ctx context.Context, js jetstream.JetStream, have *jetstream.StreamInfo) {
+	want := EventsConfig(Limits{}, 0)
+	if have == nil || have.Config.Description != want.Description || !slices.Contains(have.Config.Subjects, AllEvents) {
+		return
+	}
+
+	c := have.Config
+	for _, subject := range want.Subjects {
+		if !slices.Contains(c.Subjects, subject) {
+			c.Subjects = append(slices.Clone(c.Subjects), subject)
+		}
+	}
+	if len(c.Subjects) == len(have.Config.Subjects) {
+		return
+	}
+	if _, err := js.UpdateStream(ctx, c); err != nil {
+		l.reportf("stream %s cannot be changed to store %s: %v", Events, strings.Join(c.Subjects, ", "), err)
+	}
 }
 
 // CheckRoom reports why this account cannot have the streams that are missing, as far as

@@ -23,9 +23,9 @@ const EventsConsumer = "supernats"
 // Keys in the bucket of leases. The others in it are names of receivers' consumers, and
 // hold how far each has delivered.
 const (
-	// LeaseKey holds a schema.LeaseRecord while an instance is active.
+	// LeaseKey holds a LeaseRecord while an instance is active.
 	LeaseKey = "consume"
-	// RosterKey holds a schema.RosterRecord.
+	// RosterKey holds a RosterRecord.
 	RosterKey = "receivers"
 )
 

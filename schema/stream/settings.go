@@ -21,7 +21,7 @@ const (
 // EventsConfig returns the settings of the stream Events, for a level of the server's
 // JetStream API.
 func EventsConfig(limits Limits, level int) jetstream.StreamConfig {
-	c := logConfig(Events, limits, 30*day, AllEvents, AllSnapshots, AllBridges)
+	c := logConfig(Events, limits, 30*day, AllEvents, AllSnapshots, AllBridges, AllAcks)
 	c.Description = "Events of Supervisor, published by supernats-bridge"
 	c.Compression = jetstream.S2Compression
 	c.AllowMsgTTL = level >= levelMsgTTL

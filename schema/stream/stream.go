@@ -39,6 +39,7 @@ const (
 	AllEvents    = schema.EventPrefix + ">"
 	AllSnapshots = schema.SnapshotPrefix + "*"
 	AllBridges   = schema.BridgePrefix + ">"
+	AllAcks      = schema.AckPrefix + ">"
 	AllAlerts    = schema.AlertPrefix + ">"
 	parkedPrefix = "supervisor.parked."
 )

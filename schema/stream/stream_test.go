@@ -2,6 +2,8 @@ package stream_test
 
 import (
 	"errors"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -58,7 +60,7 @@ func all(eventBytes int64) map[string]settings {
 		MaxAge: 90 * day, Duplicates: 10 * time.Minute, PerSubject: -1, Direct: true, Replicas: 1,
 	}
 	events := log
-	events.Subjects = []string{"supervisor.event.>", "supervisor.snapshot.*", "supervisor.bridge.>"}
+	events.Subjects = []string{"supervisor.event.>", "supervisor.snapshot.*", "supervisor.bridge.>", "supervisor.ack.>"}
 	events.MaxAge, events.MaxBytes, events.Compression, events.MsgTTL, events.Batched = 30*day, eventBytes, jetstream.S2Compression, true, true
 	alerts, parked := log, log
 	alerts.MaxBytes, parked.MaxBytes = size(256), size(128)
@@ -123,6 +125,7 @@ func TestEventsAreKeptInTheirStreams(t *testing.T) {
 		"supervisor.event.web1.api.api_00.process_state.exited": stream.Events,
 		"supervisor.snapshot.web1":                              stream.Events,
 		"supervisor.bridge.web1.started":                        stream.Events,
+		"supervisor.ack.web1.api.api_00.fatal":                  stream.Events,
 		"supervisor.alert.web1.api.api_00.fatal":                stream.Alerts,
 		stream.ParkedSubject("notify_mail=2Fops"):               stream.Parked,
 	} {
@@ -194,6 +197,59 @@ func TestEnsureAllChangesNothingThatIsThere(t *testing.T) {
 	}
 	if d := cmp.Diff(before, configs()); d != "" || len(before) != 8 {
 		t.Error(d)
+	}
+}
+
+// A stream that an earlier version has created stores what this one publishes, too. Nothing
+// else of it changes.
+func TestEnsureAllAddsSubjects(t *testing.T) {
+	js := streamtest.Start(t).JetStream()
+	c := stream.EventsConfig(stream.DefaultLimits(), 2)
+	want := c.Subjects
+	c.Subjects = []string{stream.AllEvents, stream.AllSnapshots, stream.AllBridges, "supervisor.mine"}
+	c.MaxMsgs = 7
+	if _, err := js.CreateStream(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := stream.EnsureAll(t.Context(), js, stream.DefaultLimits()); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	s, err := js.Stream(t.Context(), stream.Events)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := s.CachedInfo().Config
+	for _, subject := range append(want, "supervisor.mine") {
+		if !slices.Contains(got.Subjects, subject) {
+			t.Errorf("%s is missing in %s", subject, got.Subjects)
+		}
+	}
+	if len(got.Subjects) != len(want)+1 || got.MaxMsgs != 7 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// One that cannot be changed keeps nobody from work, and is reported.
+func TestEnsureAllReportsSubjectsThatItCannotAdd(t *testing.T) {
+	js := streamtest.Start(t).JetStream()
+	c := stream.EventsConfig(stream.DefaultLimits(), 2)
+	c.Subjects = []string{stream.AllEvents, stream.AllSnapshots, stream.AllBridges}
+	for _, c := range []jetstream.StreamConfig{c, {Name: "MINE", Subjects: []string{stream.AllAcks}}} {
+		if _, err := js.CreateStream(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limits := stream.DefaultLimits()
+	var reported []string
+	limits.Report = func(text string) { reported = append(reported, text) }
+	if err := stream.EnsureAll(t.Context(), js, limits); err != nil {
+		t.Fatal(err)
+	}
+	if len(reported) != 1 || !strings.Contains(reported[0], "supervisor.ack.>") {
+		t.Errorf("reported %q", reported)
 	}
 }
 

@@ -32,13 +32,15 @@ func NotificationOf(rec *schema.Alert, typ string, events []schema.AlertEvent, a
 		events = []schema.AlertEvent{}
 	}
 
+	number := rec.Notifications + rec.Answers
 	return Notification{
-		ID: rec.Incident + "/" + strconv.Itoa(rec.Notifications), Type: typ, At: at, Seq: seq,
+		ID: rec.Incident + "/" + strconv.Itoa(number), Type: typ, At: at, Seq: seq,
 		Alert: &schema.Notification{
 			Incident: rec.Incident, Rule: rec.Rule, Kind: rec.Kind, Severity: rec.Severity,
 			Host: rec.Host, Group: rules.Uncrowded(rec.Group), Process: rules.Uncrowded(rec.Process),
 			Opened: rec.Opened, Closed: rec.Closed, Count: rec.Count, Events: events,
-			Labels: maps.Clone(rec.Labels), Annotations: maps.Clone(rec.Annotations), Notify: slices.Clone(rec.Notify),
+			Acknowledged: rec.Acknowledged, Labels: maps.Clone(rec.Labels),
+			Annotations: maps.Clone(rec.Annotations), Notify: slices.Clone(rec.Notify),
 		},
 	}
 }

@@ -10,6 +10,7 @@
 //   - Register and package member: which incidents there are, and who keeps them open;
 //   - Notifier and package gate: whether and when one is reported, or held back;
 //   - package backlog: what is to be reported, and the bounds of that;
+//   - Answers and package answer: who takes care of one, and whom to notify if nobody does;
 //   - recur.go: an alert that closes and opens again and again;
 //   - Journal: what has to be stored, in which order.
 //
@@ -59,6 +60,8 @@ type Book struct {
 	Gate *gate.Gate
 	// Notifier makes the notifications.
 	Notifier Notifier
+	// Answers follows who takes care of them.
+	Answers Answers
 	// Journal says what has to be stored.
 	Journal Journal
 	// Counts are the counters of each rule, in the order of the rules.
@@ -91,6 +94,7 @@ func NewBook(set *rules.Set, hosts Hosts) *Book {
 		limits: &b.Register.limits, journal: &b.Journal, roster: &b.Register.Roster, hosts: hosts,
 		held: map[string]map[*Incident]struct{}{},
 	}
+	b.Answers = Answers{clock: &b.Clock, notifier: &b.Notifier}
 	return b
 }
 

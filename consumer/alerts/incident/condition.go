@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"supernats/consumer/alerts/clock"
+	"supernats/consumer/alerts/ending"
 	"supernats/consumer/alerts/member"
 	"supernats/consumer/rules"
 	"supernats/schema"
@@ -136,16 +137,16 @@ func (b *Book) Recover(mem *member.Member, m clock.Meta, well, away bool) {
 	inc := Of(mem)
 	switch {
 	case away:
-		inc.setEnd(b.whyAway(mem.Process))
+		ending.Set(&inc.rec, b.whyAway(mem.Process))
 		b.Register.leave(mem)
 	case well == mem.IsWell():
 		return
 	case well:
-		inc.setEnd(whyWell(mem.Process))
+		ending.Set(&inc.rec, whyWell(mem.Process))
 		mem.SetWell(m.Stored)
 	default:
 		mem.SetWell(time.Time{})
-		inc.clearEnd()
+		ending.Clear(&inc.rec)
 	}
 	b.Journal.markChanged(inc, m.Stored)
 

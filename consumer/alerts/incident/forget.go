@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"supernats/consumer/alerts/clock"
+	"supernats/consumer/alerts/ending"
 	"supernats/schema"
 )
 
@@ -26,7 +27,7 @@ func (b *Book) ForgetHost(host string, m clock.Meta) {
 	for _, inc := range about {
 		switch {
 		case inc.Fires():
-			inc.setEnd(schema.EndedForgotten)
+			ending.Set(&inc.rec, schema.EndedForgotten)
 			inc.rec.State = ""
 			b.close(inc, m.Stored)
 		case inc.isClosed() && inc.held: // another one hid its end

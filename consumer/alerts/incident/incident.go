@@ -3,6 +3,7 @@ package incident
 import (
 	"time"
 
+	"supernats/consumer/alerts/answer"
 	"supernats/consumer/alerts/backlog"
 	"supernats/consumer/alerts/clock"
 	"supernats/consumer/alerts/member"
@@ -152,6 +153,8 @@ func (inc *Incident) nextTimer(now time.Time) (next time.Time) {
 		if closing, ok := inc.closesAt(); ok {
 			sooner(clock.Later(closing, inc.rec.Clock.Time))
 		}
+		sooner(answer.EndsAt(&inc.rec))
+		sooner(inc.escalatesAt())
 	}
 
 	if next.IsZero() {

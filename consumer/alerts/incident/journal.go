@@ -182,16 +182,12 @@ func (j *Journal) Published(n *schema.Notification, seq uint64) {
 		return
 	}
 
-	own := rules.Key{Rule: r.Index, Host: n.Host, Group: n.Group, Process: n.Process}
-	inc := j.register.incidents[own]
-	if inc == nil || inc.rec.Incident != n.Incident {
-		inc = j.register.incidents[r.CrowdKey(own.Host)] // whose names are not in the notification
-	}
-	if inc == nil || inc.rec.Incident != n.Incident {
+	inc := j.register.Named(n.Incident, r, n.Host, n.Group, n.Process)
+	if inc == nil {
 		return
 	}
 
-	if inc.rec.FirstSeq == 0 || inc.rec.Notifications == 1 {
+	if inc.rec.FirstSeq == 0 || inc.rec.Notifications+inc.rec.Answers == 1 {
 		inc.rec.FirstSeq = seq
 	}
 	inc.rec.LastSeq = seq

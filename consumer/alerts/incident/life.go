@@ -4,7 +4,9 @@ import (
 	"strings"
 	"time"
 
+	"supernats/consumer/alerts/answer"
 	"supernats/consumer/alerts/clock"
+	"supernats/consumer/alerts/ending"
 	"supernats/consumer/alerts/member"
 	"supernats/consumer/alerts/recur"
 	"supernats/schema"
@@ -24,6 +26,9 @@ func (b *Book) Match(inc *Incident, p *member.Process, ev *schema.AlertEvent, m 
 func (b *Book) addMatch(inc *Incident, p *member.Process, ev *schema.AlertEvent, m clock.Meta, well bool) {
 	b.Counts[inc.rule.Index].Matched++
 	mem, before := b.Register.join(inc, p)
+	if mem == nil || mem.Seq == 0 { // what somebody takes care of is not this one
+		b.Answers.end(inc, schema.UnackedByProcess, nil, m.Stored)
+	}
 	if inc.Fires() && (!before || recur.WasQuiet(&inc.rec, inc.rule, ev)) {
 		inc.rec.Updates = 0 // it must not wait for long because of another one, or of what was long ago
 	}
@@ -38,7 +43,7 @@ func (b *Book) addMatch(inc *Incident, p *member.Process, ev *schema.AlertEvent,
 		}
 	}
 	if !well {
-		inc.clearEnd()
+		ending.Clear(&inc.rec)
 	}
 	if state, ok := strings.CutPrefix(ev.Event, "PROCESS_STATE_"); ok && !well {
 		inc.rec.State = state
@@ -135,7 +140,8 @@ func (b *Book) reopen(inc *Incident) {
 	inc.rec.Phase = schema.PhaseFiring
 	inc.rec.Closed = nil
 	inc.rec.HeardSince = nil
-	inc.clearEnd()
+	ending.Clear(&inc.rec)
+	b.Answers.end(inc, schema.UnackedByReturn, nil, b.Clock.Now())
 	b.Gate.Fires(inc.rule, inc.key.Host, 1)
 }
 
@@ -149,6 +155,7 @@ func (b *Book) close(inc *Incident, at time.Time) {
 	}
 	inc.rec.Phase = schema.PhaseResolved
 	inc.rec.Closed = &schema.Time{Time: at}
+	inc.rec.UnansweredSince = nil
 	b.Register.leaveAll(inc)
 	b.Journal.markChanged(inc, at)
 
@@ -178,6 +185,9 @@ func (b *Book) onTimer(inc *Incident, at time.Time) {
 	}
 
 	b.matchRipe(inc, at)
+	if isDue(answer.EndsAt(&inc.rec), at) {
+		b.Answers.end(inc, schema.UnackedByTime, nil, at)
+	}
 	if inc.Fires() {
 		closing, ok := inc.closesAt()
 		switch {
@@ -186,6 +196,9 @@ func (b *Book) onTimer(inc *Incident, at time.Time) {
 		case inc.held && isDue(inc.retry, at), !inc.held && isDue(inc.due, at):
 			b.Notifier.reportFiring(inc, at)
 		}
+	}
+	if isDue(inc.escalatesAt(), at) {
+		b.Answers.escalate(inc, at)
 	}
 	b.Notifier.schedule(inc)
 }

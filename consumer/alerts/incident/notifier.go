@@ -3,8 +3,10 @@ package incident
 import (
 	"time"
 
+	"supernats/consumer/alerts/answer"
 	"supernats/consumer/alerts/backlog"
 	"supernats/consumer/alerts/clock"
+	"supernats/consumer/alerts/ending"
 	"supernats/consumer/alerts/gate"
 	"supernats/consumer/alerts/member"
 	"supernats/consumer/alerts/recur"
@@ -86,6 +88,9 @@ func (n *Notifier) reportFiring(inc *Incident, at time.Time) {
 		return
 	}
 
+	if inc.held { // until now nobody could answer
+		inc.rec.UnansweredSince = nil
+	}
 	n.stopHolding(inc)
 	if inc.rec.Notifications > 0 && inc.rec.Count > inc.rec.Reported {
 		inc.rec.Updates++
@@ -158,14 +163,18 @@ func (n *Notifier) notify(inc *Incident, resolved bool, at time.Time) {
 	if last {
 		note.Alert.Recurring = recur.Describe(rec, inc.isAboutMany())
 	}
+	note.Alert.Quiet = answer.IsQuiet(rec, typ)
 	n.describeProcess(inc, note.Alert, at)
 	if resolved {
-		inc.describeEnd(note.Alert)
+		ending.Describe(&inc.rec, note.Alert)
 	}
 	if len(events) > 0 {
 		note.Alert.WellSince = rec.WellSince
 	}
 
+	if inc.Fires() && rec.Acknowledged == nil && rec.UnansweredSince == nil {
+		rec.UnansweredSince = &schema.Time{Time: at}
+	}
 	rec.Again = rec.Again && !last
 	rec.Notified = &schema.Time{Time: at}
 	n.journal.markChanged(inc, at)

@@ -36,6 +36,20 @@ func (r *Register) Limit(bytes int) { r.limits.record = max(bytes, 4<<10) }
 // Lookup returns the incident of a key, nil if there is none.
 func (r *Register) Lookup(k rules.Key) *Incident { return r.incidents[k] }
 
+// Named returns the incident of an id, nil if there is none. The names are those of its
+// notifications.
+func (r *Register) Named(id string, rule *rules.Rule, host, group, process string) *Incident {
+	for _, k := range []rules.Key{
+		{Rule: rule.Index, Host: host, Group: group, Process: process},
+		rule.CrowdKey(host), // whose names are not in a notification
+	} {
+		if inc := r.incidents[k]; inc != nil && inc.rec.Incident == id {
+			return inc
+		}
+	}
+	return nil
+}
+
 // All returns the incidents, in no order.
 func (r *Register) All() iter.Seq[*Incident] { return maps.Values(r.incidents) }
 

@@ -6,6 +6,7 @@ import (
 
 	"supernats/consumer/alerts/backlog"
 	"supernats/consumer/alerts/clock"
+	"supernats/consumer/alerts/ending"
 	"supernats/consumer/alerts/gate"
 	"supernats/consumer/alerts/member"
 	"supernats/schema"
@@ -25,7 +26,7 @@ func (b *Book) Restore(rec *schema.Alert, event func(seq uint64) *schema.AlertEv
 	inc.rec = *rec
 	inc.stored = true
 	inc.rec.Severity = inc.rule.Severity
-	inc.rec.Notify = inc.rule.Notify
+	inc.rec.Notify = inc.rule.NotifyAfter(rec.Escalation)
 	inc.known = clock.Mark{Seq: rec.Seq, At: rec.Clock.Time}
 
 	b.Notifier.restoreUnsent(inc, event)
@@ -43,6 +44,7 @@ func (b *Book) Restore(rec *schema.Alert, event func(seq uint64) *schema.AlertEv
 	if inc.Fires() && rec.HeardSince == nil {
 		b.Gate.Fires(inc.rule, inc.key.Host, 1)
 	}
+	b.Answers.endIfWorse(inc, rec.Severity)
 	b.Notifier.schedule(inc)
 	return inc
 }
@@ -57,7 +59,7 @@ func (b *Book) endOrphan(rec *schema.Alert) {
 	last := *rec
 	last.Closed = &schema.Time{Time: clock.Later(b.Clock.Now(), rec.Clock.Time)}
 	last.Notifications++
-	last.Annotations = backlog.WithReason(maps.Clone(last.Annotations), endings[schema.EndedRule])
+	last.Annotations = backlog.WithReason(maps.Clone(last.Annotations), ending.Text(schema.EndedRule))
 	n := backlog.NotificationOf(&last, schema.TypeAlertResolved, nil, last.Closed.Time)
 	n.Alert.Ended = schema.EndedRule
 	b.Notifier.backlog.Put(n)

@@ -45,6 +45,7 @@ func PriorOf(rec *schema.Alert) *schema.PriorAlert {
 	return &schema.PriorAlert{
 		Incident: rec.Incident, Opened: rec.Opened, Closed: *rec.Closed, Count: rec.Count, Labels: rec.Labels,
 		Notified: rec.Notified, Notifications: rec.Notifications, Updates: rec.Updates,
+		Answers: rec.Answers, Escalation: rec.Escalation,
 		Reopened: rec.Reopened, Earlier: rec.Earlier, Hold: rec.Hold,
 	}
 }
@@ -102,6 +103,9 @@ func adoptPrior(rec *schema.Alert, rule *rules.Rule, p *schema.PriorAlert) {
 	rec.Reported = p.Count
 	rec.Notified = p.Notified
 	rec.Notifications = p.Notifications
+	rec.Answers = p.Answers
+	rec.Escalation = p.Escalation
+	rec.Notify = rule.NotifyAfter(p.Escalation)
 	rec.Updates = p.Updates
 	rec.Reopened = p.Reopened
 	rec.Earlier = p.Earlier

@@ -37,6 +37,8 @@ type cli struct {
 	Mute      alertcmd.Mute      `cmd:"" help:"Silence alerts for a while."`
 	Mutes     alertcmd.Mutes     `cmd:"" help:"Show the silences in force."`
 	Unmute    alertcmd.Unmute    `cmd:"" help:"End silences."`
+	Ack       alertcmd.Ack       `cmd:"" help:"Acknowledge an alert: it is not repeated meanwhile."`
+	Unack     alertcmd.Unack     `cmd:"" help:"Withdraw an acknowledgement."`
 	TestAlert alertcmd.TestAlert `cmd:"" help:"Send a test alert the whole way, and report who got it."`
 	Doctor    setupcmd.Doctor    `cmd:"" help:"Find what is wrong with this installation, and how to fix it."`
 	Rules     rulecmd.Rules      `cmd:"" help:"Try a configuration before it is used."`

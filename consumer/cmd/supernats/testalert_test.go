@@ -51,7 +51,7 @@ func (i *installation) receiver(name string, answer error) <-chan *schema.CloudE
 }
 
 func (i *installation) leased() {
-	i.put(stream.LeasesBucket, stream.LeaseKey, schema.LeaseRecord{Instance: "box/1", Since: i.ago(time.Hour)})
+	i.put(stream.LeasesBucket, stream.LeaseKey, stream.LeaseRecord{Instance: "box/1", Since: i.ago(time.Hour)})
 }
 
 // testAlert runs the command and returns what became of the test, without times.

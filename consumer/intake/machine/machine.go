@@ -90,6 +90,8 @@ func (m *Machine) Apply(in *consumer.Message, horizon time.Time) error {
 		return m.applySnapshot(in)
 	case strings.HasPrefix(in.Subject, schema.BridgePrefix):
 		return m.applyBridge(in, horizon)
+	case strings.HasPrefix(in.Subject, schema.AckPrefix):
+		return m.applyAck(in)
 	}
 	return nil
 }
@@ -234,6 +236,17 @@ func (m *Machine) Drop(gone state.Forgotten) {
 	}
 	m.Changes.Hosts[gone.HostKey] = nil
 	m.Changes.Urgent = true
+}
+
+// applyAck applies that somebody takes care of an alert, or no longer does. It is no sign of
+// life of any host.
+func (m *Machine) applyAck(in *consumer.Message) error {
+	ce, err := decodeAck(in)
+	if err != nil {
+		return err
+	}
+	m.Engine.Apply(alerts.Message{Meta: alerts.Meta{Seq: in.Seq, Stored: in.Stored}, Ack: ce})
+	return nil
 }
 
 // applyHostRecord applies a record that is about a host alone.

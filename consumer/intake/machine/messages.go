@@ -22,6 +22,8 @@ const (
 	maxLabel = 256
 	// maxBoot is longer than any boot.
 	maxBoot = 64
+	// maxReason is how much is kept of why somebody takes care of an alert.
+	maxReason = 1 << 10
 	// maxSpawnErr is how much is kept of supervisord's text about a failed start.
 	maxSpawnErr = 1 << 10
 )
@@ -99,6 +101,31 @@ func decodeRecord[T any](in *consumer.Message, prefix string, hostOf func(*T) st
 	if err := checkBounds(text{"id", ce.ID, maxID + maxName}, text{"host", host, maxName}); err != nil {
 		return nil, Unreadable{fmt.Errorf("record: %w", err)}
 	}
+	return ce, nil
+}
+
+// decodeAck decodes an acknowledgement, which must name the alert of its subject: a right to
+// publish is one to acknowledge certain alerts. The error is Unreadable.
+func decodeAck(in *consumer.Message) (*schema.CloudEvent[*schema.Ack], error) {
+	ce, err := schema.Unmarshal[*schema.Ack](in.Data)
+	if err != nil {
+		return nil, Unreadable{err}
+	}
+	a := ce.Data
+	switch {
+	case ce.Type != schema.TypeAck && ce.Type != schema.TypeUnack:
+		return nil, Unreadable{fmt.Errorf("acknowledgement %.100q is of type %.100q: want %s or %s",
+			ce.ID, ce.Type, schema.TypeAck, schema.TypeUnack)}
+	case a == nil || a.Incident == "" || a.By == "":
+		return nil, Unreadable{fmt.Errorf("acknowledgement %.100q does not say of which alert, or by whom", ce.ID)}
+	case in.Subject != a.Subject():
+		err := fmt.Errorf("acknowledgement %.100q of alert %.100q was published on %s, which is another one's",
+			ce.ID, a.Incident, in.Subject)
+		return nil, Unreadable{err}
+	}
+
+	a.By = fit.Text(a.By, maxLabel)
+	a.Reason = fit.Text(a.Reason, maxReason)
 	return ce, nil
 }
 

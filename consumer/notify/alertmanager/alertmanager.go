@@ -8,7 +8,8 @@
 // Alertmanager takes an alert for resolved when its endsAt is over, and Prometheus moves
 // that on by sending an alert again every minute. We send when something happens, and every
 // repeat_interval; so a firing alert's endsAt is Config.Hold from the delivery, which has to
-// be longer than the longest repeat_interval. What is muted longer than that looks resolved
+// be longer than the longest repeat_interval. So it hears of acknowledged alerts too, which
+// nobody else does (notify.Expiring). What is muted longer than that looks resolved
 // there until it is sent again. All times are by its clock: see clock.go.
 //
 // Under pressure: Notify keeps nothing but which of the Alertmanagers failed last, and waits
@@ -142,6 +143,9 @@ func New(name string, c Config, id notify.Identity, log zerolog.Logger) (*Receiv
 	p.Close()
 	return r, nil
 }
+
+// Expires implements notify.Expiring.
+func (r *Receiver) Expires() bool { return true }
 
 // Name implements notify.Receiver.
 func (r *Receiver) Name() string { return r.name }

@@ -2,8 +2,8 @@
 // what takes the same JSON: Mattermost, Rocket.Chat), Microsoft Teams, Discord,
 // Telegram and ntfy.
 //
-// A batch is one message with a line for each notification: FIRING, UPDATE or
-// RESOLVED, host, process, what happened and why, how often. A message is never
+// A batch is one message with a line for each notification: FIRING, UPDATE, RESOLVED,
+// ACKNOWLEDGED or UNACKNOWLEDGED, host, process, what happened and why, how often. A message is never
 // longer than the service takes: what does not fit is counted in a last line,
 // "… and 12 more". Behind a line, or as buttons, are the links of its incident; see
 // links.go. Names and texts of processes are shown as they are: the

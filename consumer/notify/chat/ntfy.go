@@ -153,7 +153,7 @@ func (c NtfyConfig) priority(batch []*notify.Notification) int {
 	highest := 3
 	for _, n := range batch {
 		switch {
-		case n.Type == schema.TypeAlertResolved, n.Data.Severity == "info":
+		case n.Type == schema.TypeAlertResolved, n.Type == schema.TypeAlertAcknowledged, n.Data.Severity == "info":
 		case n.Data.Severity == "critical":
 			return 5
 		default:

@@ -86,7 +86,10 @@ type openURL struct {
 }
 
 // statusColors are names of Adaptive Cards.
-var statusColors = map[string]string{"FIRING": "attention", "UPDATE": "warning", "RESOLVED": "good"}
+var statusColors = map[string]string{
+	"FIRING": "attention", "UPDATE": "warning", "RESOLVED": "good",
+	"ACKNOWLEDGED": "accent", "UNACKNOWLEDGED": "warning",
+}
 
 // NewTeams returns a receiver that posts an Adaptive Card to a workflow.
 func NewTeams(name string, c TeamsConfig, id notify.Identity) (notify.Receiver, error) {

@@ -1,6 +1,6 @@
 // Package pagerduty sends events to PagerDuty by its Events API v2: an incident is triggered
-// by its first notification, continues under the same dedup_key, the alert's id, and is
-// resolved by its last.
+// by its first notification, continues under the same dedup_key, the alert's id, is
+// acknowledged where somebody acknowledges the alert here, and is resolved by its last.
 //
 // An event of PagerDuty is about one alert, so a batch is a request for each incident in it,
 // two if the batch has its beginning and its end. The same request again changes nothing
@@ -25,6 +25,7 @@ import (
 	"supernats/consumer/notify"
 	"supernats/consumer/notify/link"
 	"supernats/consumer/wording"
+	"supernats/schema"
 	"supernats/schema/secretfile"
 )
 
@@ -104,8 +105,9 @@ type payload struct {
 }
 
 const (
-	trigger = "trigger"
-	resolve = "resolve"
+	trigger     = "trigger"
+	acknowledge = "acknowledge"
+	resolve     = "resolve"
 )
 
 // New returns the receiver.
@@ -168,7 +170,15 @@ func parts(batch []*notify.Notification, key string, id notify.Identity) []notif
 		if i.Fired {
 			part.Bodies = append(part.Bodies, e)
 		}
-		if i.IsResolved() {
+		switch i.Type {
+		case schema.TypeAlertAcknowledged:
+			e.EventAction = acknowledge
+			part.Bodies = append(part.Bodies, e)
+		case schema.TypeAlertUnacknowledged: // no event takes that back; it stands in the log there
+			if !i.Fired {
+				part.Bodies = append(part.Bodies, e)
+			}
+		case schema.TypeAlertResolved:
 			e.EventAction = resolve
 			part.Bodies = append(part.Bodies, e)
 		}

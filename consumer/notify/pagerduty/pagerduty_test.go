@@ -61,6 +61,38 @@ func send(t *testing.T, batch ...*notify.Notification) (list []event, bodies [][
 	return list, server.Bodies()
 }
 
+// An incident of PagerDuty is acknowledged where somebody takes care of the alert.
+func TestAcknowledge(t *testing.T) {
+	firing := notifytest.Firing("a/1")
+	ack := notifytest.Notification(schema.TypeAlertAcknowledged, "a/1", 2)
+	unack := notifytest.Notification(schema.TypeAlertUnacknowledged, "a/1", 3)
+	over := notifytest.Notification(schema.TypeAlertResolved, "a/1", 4)
+	for _, c := range []struct {
+		name  string
+		batch []*notify.Notification
+		want  string
+	}{
+		{name: "alone", batch: []*notify.Notification{ack}, want: "acknowledge"},
+		{name: "with its beginning", batch: []*notify.Notification{firing, ack}, want: "trigger acknowledge"},
+		{name: "withdrawn", batch: []*notify.Notification{unack}, want: "trigger"},
+		{name: "over", batch: []*notify.Notification{ack, over}, want: "resolve"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			list, _ := send(t, c.batch...)
+			var got []string
+			for _, e := range list {
+				got = append(got, e.EventAction)
+				if e.DedupKey != "a/1" {
+					t.Errorf("of %s", e.DedupKey)
+				}
+			}
+			if strings.Join(got, " ") != c.want {
+				t.Errorf("%q, want %s", got, c.want)
+			}
+		})
+	}
+}
+
 func TestBody(t *testing.T) {
 	_, bodies := send(t, notifytest.Firing("a/1"))
 	want := `{"routing_key":"` + key + `","event_action":"trigger","dedup_key":"a/1","client":"supernats","client_url":"https://mon1.example.com/alerts/a%2F1",` +

@@ -79,6 +79,8 @@ func (a *API) routes() map[string]handler {
 		"GET /api/v1/hosts/{host}":                       a.getHost,
 		"GET /api/v1/alerts":                             a.listAlerts,
 		"GET /api/v1/alerts/{id...}":                     a.getAlert,
+		"POST /api/v1/alerts/{id...}":                    a.createAck,
+		"DELETE /api/v1/alerts/{id...}":                  a.endAck,
 		"GET /api/v1/events":                             a.listEvents,
 		"GET /api/v1/mutes":                              a.listMutes,
 		"POST /api/v1/mutes":                             a.createMute,

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -117,7 +118,8 @@ func schemas(t *testing.T) (document map[string]any, compile func(pointer string
 
 // Every answer is as openapi.json says, and every path of it is served.
 func TestAnswersAreAsDescribed(t *testing.T) {
-	i := install(t, site.AllowMute)
+	i := install(t, site.AllowMute, site.AllowAck)
+	i.takeAcks()
 	document, compile := schemas(t)
 	requests := map[string][]struct {
 		path, body string
@@ -130,10 +132,19 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		"GET /api/v1/hosts/{host}":                       {{path: "/api/v1/hosts/web1", status: 200}, {path: "/api/v1/hosts/web2", status: 404}},
 		"GET /api/v1/alerts":                             {{path: "/api/v1/alerts?phase=firing&severity=critical", status: 200}, {path: "/api/v1/alerts?phase=open", status: 400}},
 		"GET /api/v1/alerts/{id}":                        {{path: "/api/v1/alerts/unexpected-exit/web1/4f0c6d1e2a90b7c3/1", status: 200}, {path: "/api/v1/alerts/unexpected-exit%2Fweb1%2F4f0c6d1e2a90b7c3%2F1", status: 200}, {path: "/api/v1/alerts/x", status: 404}, {path: "/api/v1/alerts/x?format=pdf", status: 400}},
-		"GET /api/v1/events":                             {{path: "/api/v1/events?event=PROCESS_STATE&since=1h", status: 200}, {path: "/api/v1/events?since=soon", status: 400}},
-		"GET /api/v1/mutes":                              {{path: "/api/v1/mutes", status: 200}},
-		"POST /api/v1/mutes":                             {{path: "/api/v1/mutes", body: `{"hosts":["web1"],"comment":"deployment","for":"1h"}`, status: 201}, {path: "/api/v1/mutes", body: `{"comment":"x","for":"1h"}`, status: 400}, {path: "/api/v1/mutes", body: `{"host":["web1"]}`, status: 400}},
-		"DELETE /api/v1/mutes/{id}":                      {{path: "/api/v1/mutes/0000000000", status: 404}},
+		"POST /api/v1/alerts/{id}/ack": {
+			{path: "/api/v1/alerts/unexpected-exit/web1/4f0c6d1e2a90b7c3/1/ack", body: `{"reason":"looking","for":"8h"}`, status: 201},
+			{path: "/api/v1/alerts/fatal%2Fweb1%2F4f0c6d1e2a90b7c3%2F2/ack", body: `{"reason":"looking"}`, status: 201},
+			{path: "/api/v1/alerts/fatal%2Fweb1%2F4f0c6d1e2a90b7c3%2F2/ack", body: `{"reason":" "}`, status: 400},
+			{path: "/api/v1/alerts/fatal%2Fweb1%2F4f0c6d1e2a90b7c3%2F2/ack", body: `{"reason":"looking","for":"soon"}`, status: 400},
+			{path: "/api/v1/alerts/x/ack", body: `{"reason":"looking"}`, status: 404},
+			{path: "/api/v1/alerts/x", body: `{"reason":"looking"}`, status: 404},
+		},
+		"DELETE /api/v1/alerts/{id}/ack": {{path: "/api/v1/alerts/x/ack", status: 404}},
+		"GET /api/v1/events":             {{path: "/api/v1/events?event=PROCESS_STATE&since=1h", status: 200}, {path: "/api/v1/events?since=soon", status: 400}},
+		"GET /api/v1/mutes":              {{path: "/api/v1/mutes", status: 200}},
+		"POST /api/v1/mutes":             {{path: "/api/v1/mutes", body: `{"hosts":["web1"],"comment":"deployment","for":"1h"}`, status: 201}, {path: "/api/v1/mutes", body: `{"comment":"x","for":"1h"}`, status: 400}, {path: "/api/v1/mutes", body: `{"host":["web1"]}`, status: 400}},
+		"DELETE /api/v1/mutes/{id}":      {{path: "/api/v1/mutes/0000000000", status: 404}},
 	}
 
 	for path, methods := range document["paths"].(map[string]any) {
@@ -167,6 +178,74 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	}
 	if got, want := len(i.api.routes()), len(requests); got != want {
 		t.Errorf("%d routes, openapi.json has %d", got, want)
+	}
+}
+
+// takeAcks does with acknowledgements what the daemon does: they go into the records.
+func (i *installation) takeAcks() {
+	i.Helper()
+	sub, err := i.JS.Conn().Subscribe(stream.AllAcks, func(m *nats.Msg) {
+		ce, err := schema.Unmarshal[*schema.Ack](m.Data)
+		if err != nil || m.Subject != ce.Data.Subject() {
+			i.Errorf("%s on %s: %v", m.Data, m.Subject, err)
+			return
+		}
+		a, kv := ce.Data, i.Bucket(stream.AlertsBucket)
+		key := schema.AlertKey(a.Rule, a.Host, a.Group, a.Process)
+		e, err := kv.Get(context.Background(), key)
+		if err != nil {
+			i.Error(err)
+			return
+		}
+		var record schema.Alert
+		if err := json.Unmarshal(e.Value(), &record); err != nil {
+			i.Error(err)
+			return
+		}
+		record.Acknowledged = nil
+		if ce.Type == schema.TypeAck {
+			record.Acknowledged = &schema.Acknowledgement{By: a.By, Reason: a.Reason, Since: ce.Time}
+			if a.For > 0 {
+				record.Acknowledged.Until = &schema.Time{Time: ce.Time.Add(time.Duration(a.For))}
+			}
+		}
+		if _, err := kv.Put(context.Background(), key, []byte(i.JSON(&record))); err != nil {
+			i.Error(err)
+		}
+	})
+	if err != nil {
+		i.Fatal(err)
+	}
+	i.Cleanup(func() { _ = sub.Unsubscribe() })
+}
+
+// Incidents are acknowledged only where web.allow says so, by who is logged in.
+func TestAcknowledgements(t *testing.T) {
+	const path, body = "/api/v1/alerts/unexpected-exit/web1/4f0c6d1e2a90b7c3/1/ack", `{"reason":"looking","for":"8h"}`
+	readOnly := install(t, site.AllowMute)
+	for _, method := range []string{"POST", "DELETE"} {
+		if status, _, answer := readOnly.do(method, path, body); status != 403 || !strings.Contains(answer, "web.allow") {
+			t.Errorf("%s: %d %s", method, status, answer)
+		}
+	}
+
+	i := install(t, site.AllowAck)
+	i.takeAcks()
+	if status, _, answer := i.do("DELETE", path, ""); status != 409 {
+		t.Errorf("nobody has acknowledged it: %d %s", status, answer)
+	}
+	status, _, answer := i.do("POST", path, body)
+	var said acknowledgement
+	if err := json.Unmarshal([]byte(answer), &said); err != nil || status != 201 || said.Acknowledged.By != "web" ||
+		said.Acknowledged.Reason != "looking" || said.Acknowledged.Until == nil {
+		t.Fatalf("%d %s, %v", status, answer, err)
+	}
+	i.Until("the incident shows it, and is no longer urgent", func() bool {
+		_, _, list := i.do("GET", "/api/v1/alerts?rule=unexpected-exit", "")
+		return strings.Contains(list, `"acknowledged":{"by":"web","reason":"looking"`) && strings.Contains(list, `"level":"info"`)
+	})
+	if status, _, answer := i.do("DELETE", path, ""); status != 204 {
+		t.Errorf("%d %s", status, answer)
 	}
 }
 

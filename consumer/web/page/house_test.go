@@ -97,7 +97,7 @@ func (h *house) jetStream() jetstream.JetStream {
 // isActive makes it look as if the daemon recorded events.
 func (h *house) isActive() {
 	h.Helper()
-	h.put(stream.LeasesBucket, stream.LeaseKey, &schema.LeaseRecord{Instance: "ops1, pid 7"})
+	h.put(stream.LeasesBucket, stream.LeaseKey, &stream.LeaseRecord{Instance: "ops1, pid 7"})
 	if _, err := h.JS.CreateOrUpdateConsumer(h.Context(), stream.Events, jetstream.ConsumerConfig{
 		Durable: stream.EventsConsumer, AckPolicy: jetstream.AckAllPolicy, DeliverPolicy: jetstream.DeliverNewPolicy,
 		FilterSubjects: []string{"supervisor.none.>"},

@@ -1,5 +1,5 @@
 // Package alertcmd has the commands about alerts and who is notified of them: alerts, mute,
-// mutes, unmute and test-alert.
+// mutes, unmute, ack, unack and test-alert.
 package alertcmd
 
 import "github.com/alecthomas/kong"
@@ -13,6 +13,8 @@ func HelpTexts() kong.Vars {
 			"a mail has it in the header X-Supernats-Alert. Without one, the ids are listed.",
 		"help_form": "Output form: table, json, jsonl or md, Markdown for a post-mortem " +
 			"(default: table on a terminal, jsonl elsewhere).",
+		"help_open_alert": "Its id, or what tells it from the other open ones: its rule, its host or GROUP:PROCESS, " +
+			"or several of them as RULE/HOST/GROUP:PROCESS.",
 		"help_receiver": "Only this receiver (default: all of the configuration file, or all there are).",
 	}
 }

@@ -12,7 +12,8 @@ import (
 	"supernats/schema"
 )
 
-// Alerts shows alerts with who knows of them.
+// Alerts shows alerts with who knows of them and, where somebody takes care of one or it has
+// escalated, who does.
 func Alerts(alerts []inspect.Alert) *terminal.Table {
 	t := &terminal.Table{
 		Columns: []string{
@@ -24,7 +25,13 @@ func Alerts(alerts []inspect.Alert) *terminal.Table {
 		Flexible: map[string]int{
 			"RULE": terminal.WideText, "HOST": terminal.WideName, "PROCESS": terminal.WideName,
 			"LAST": terminal.WideText, "NOTIFIED": terminal.WideText, "MUTED": terminal.WideText,
+			"ACKNOWLEDGED": terminal.WideName,
 		},
+	}
+	isAnswered := func(a inspect.Alert) bool { return acknowledged(&a) != "" }
+	answered := slices.ContainsFunc(alerts, isAnswered)
+	if answered {
+		t.Columns = append(t.Columns, "ACKNOWLEDGED")
 	}
 
 	// An alert that is muted was not notified: the reason stays beside that.
@@ -39,8 +46,18 @@ func Alerts(alerts []inspect.Alert) *terminal.Table {
 			last = wording.Date(&a.Last.Time) + " (" + happened(a.Last) + ")"
 		}
 
-		t.Add(PhaseColor(a.Phase), a.Phase, a.Severity, a.Rule, cmp.Or(a.Host, "-"), subjectName(a.Group, a.Process),
-			wording.Date(&a.Opened), fmt.Sprint(a.Count), last, notified(a), muted(a))
+		color := PhaseColor(a.Phase)
+		if a.IsAcknowledged() {
+			color = terminal.Yellow
+		}
+		row := []string{
+			a.Phase, a.Severity, a.Rule, cmp.Or(a.Host, "-"), subjectName(a.Group, a.Process),
+			wording.Date(&a.Opened), fmt.Sprint(a.Count), last, notified(a), muted(a),
+		}
+		if answered {
+			row = append(row, cmp.Or(acknowledged(a), "-"))
+		}
+		t.Add(color, row...)
 	}
 	return t
 }
@@ -66,6 +83,20 @@ func notified(a *inspect.Alert) string {
 		at += fmt.Sprintf(" (%d)", a.Notifications)
 	}
 	return at
+}
+
+// acknowledged says who takes care of an alert and until when, "" where nobody does.
+func acknowledged(a *inspect.Alert) string {
+	ack := a.Acknowledged
+	switch {
+	case ack == nil && a.Escalation > 0:
+		return fmt.Sprintf("nobody, escalated (%d)", a.Escalation)
+	case ack == nil:
+		return ""
+	case a.IsAcknowledged() && ack.Until != nil:
+		return ack.By + " until " + wording.Date(ack.Until)
+	}
+	return ack.By
 }
 
 // muted says by which silences an alert is muted, or was.
@@ -104,9 +135,21 @@ func Notifications(notifications []inspect.Notification) *terminal.Table {
 		kind := NotificationKind(n.Type)
 		t.Add(PhaseColor(kind), wording.Date(&n.Time), kind, a.Severity, a.Rule, cmp.Or(a.Host, "-"),
 			subjectName(a.Group, a.Process), fmt.Sprint(len(a.Events)), last,
-			cmp.Or(strings.Join(a.Notify, ", "), "all"))
+			sentTo(a))
 	}
 	return t
+}
+
+// sentTo names the receivers of a notification.
+func sentTo(a *schema.Notification) string {
+	to := cmp.Or(strings.Join(a.Notify, ", "), "all")
+	switch {
+	case a.Quiet:
+		return "-"
+	case a.Escalation > 0:
+		return fmt.Sprintf("%s (escalation %d)", to, a.Escalation)
+	}
+	return to
 }
 
 // Failing shows the queues whose receivers do not take what waits for them.
@@ -152,7 +195,7 @@ func PhaseColor(phase string) terminal.Color {
 	return terminal.Yellow
 }
 
-// NotificationKind is firing, update or resolved.
+// NotificationKind is firing, update, resolved, acknowledged or unacknowledged.
 func NotificationKind(typ string) string { return typ[strings.LastIndexByte(typ, '.')+1:] }
 
 // MutedAlerts shows the open alerts that a silence matches.

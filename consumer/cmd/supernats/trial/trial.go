@@ -39,7 +39,7 @@ type Trial struct {
 	counts map[[2]string]*counts
 }
 
-type counts struct{ firing, update, resolved, events int }
+type counts struct{ firing, update, resolved, answers, escalations, events int }
 
 // Run reads the stream, and draws a bar of progress on a terminal.
 func (t *Trial) Run(ctx context.Context, js jetstream.JetStream, period history.Period) (err error) {
@@ -67,7 +67,9 @@ func (t *Trial) Run(ctx context.Context, js jetstream.JetStream, period history.
 // notify counts a notification for each receiver that it would have gone to.
 func (t *Trial) notify(n *schema.CloudEvent[*schema.Notification]) error {
 	to := t.Config.Addressees(n.Data)
-	if len(to) == 0 {
+	if n.Data.Quiet {
+		to = nil
+	} else if len(to) == 0 {
 		to = []string{"-"}
 	}
 	for _, receiver := range to {
@@ -86,6 +88,10 @@ func (t *Trial) notify(n *schema.CloudEvent[*schema.Notification]) error {
 }
 
 func (c *counts) add(n *schema.CloudEvent[*schema.Notification]) {
+	if n.Data.Escalation > 0 {
+		c.escalations++ // its event was counted where it was reported first
+		return
+	}
 	switch n.Type {
 	case schema.TypeAlertFiring:
 		c.firing++
@@ -93,6 +99,8 @@ func (c *counts) add(n *schema.CloudEvent[*schema.Notification]) {
 		c.update++
 	case schema.TypeAlertResolved:
 		c.resolved++
+	case schema.TypeAlertAcknowledged, schema.TypeAlertUnacknowledged:
+		c.answers++
 	}
 	c.events += len(n.Data.Events)
 }
@@ -109,6 +117,12 @@ func (t *Trial) PrintSent(w *os.File) error {
 	}
 	for _, n := range t.Sent {
 		kind := tables.NotificationKind(n.Type)
+		if n.Data.Quiet {
+			continue // nobody would have got it
+		}
+		if n.Data.Escalation > 0 {
+			kind = fmt.Sprintf("escalation %d", n.Data.Escalation)
+		}
 		table.Add(tables.PhaseColor(kind), wording.Date(&n.Time), strings.ToUpper(kind), n.Data.Severity,
 			n.Data.Rule, n.Data.Host,
 			wording.ProcessName(n.Data.Group, n.Data.Process), strconv.Itoa(len(n.Data.Events)),
@@ -131,9 +145,12 @@ func PrintSummary(w *os.File, trials []*Trial) error {
 		Columns:  []string{"RULE", "TO", "FIRING", "UPDATE", "RESOLVED", "EVENTS"},
 		Flexible: map[string]int{"RULE": terminal.WideText, "TO": terminal.WideText, "RULES OF": terminal.WideText},
 	}
-	compares := len(trials) > 1
+	compares, escalates := len(trials) > 1, escalates(trials)
 	if compares {
 		table.Columns = slices.Insert(table.Columns, 2, "RULES OF")
+	}
+	if escalates {
+		table.Columns = append(table.Columns, "ESCALATED", "ACKNOWLEDGED")
 	}
 
 	for _, key := range countedKeys(trials) {
@@ -148,6 +165,9 @@ func PrintSummary(w *os.File, trials []*Trial) error {
 			}
 			row = append(row, strconv.Itoa(c.firing), strconv.Itoa(c.update), strconv.Itoa(c.resolved),
 				strconv.Itoa(c.events))
+			if escalates {
+				row = append(row, strconv.Itoa(c.escalations), strconv.Itoa(c.answers))
+			}
 			table.Add(terminal.Grey, row...)
 		}
 	}
@@ -163,6 +183,19 @@ func PrintSummary(w *os.File, trials []*Trial) error {
 		}
 	}
 	return nil
+}
+
+// escalates reports whether any of the trials has notified more people, or said that
+// somebody has acknowledged an alert.
+func escalates(trials []*Trial) bool {
+	for _, t := range trials {
+		for _, c := range t.counts {
+			if c.escalations+c.answers > 0 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // countedKeys are the pairs of rule and receiver that any of the trials has counted,

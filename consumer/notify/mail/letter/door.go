@@ -38,6 +38,13 @@ func admit(n *notify.Notification) *notify.Notification {
 	a.Process, a.State = wording.Cell(a.Process, maxField), wording.Cell(a.State, maxField)
 	a.Labels, a.Annotations = admitMap(a.Labels), admitAnnotations(a.Annotations)
 
+	a.By, a.Reason = wording.Cell(a.By, summary.MaxName), wording.Clip(a.Reason, maxField)
+	a.Cause = wording.Cell(a.Cause, summary.MaxName)
+	if a.Acknowledged != nil {
+		ack := *a.Acknowledged
+		ack.By, ack.Reason = wording.Cell(ack.By, summary.MaxName), wording.Clip(ack.Reason, maxField)
+		a.Acknowledged = &ack
+	}
 	a.Events = admitEvents(a.Events)
 
 	clean := *n

@@ -26,6 +26,10 @@ func (v *view) addFacts(n *notify.Notification, d *Alert) {
 		v.addFact("Until", withAge(a.Closed.Time, v.Time))
 	}
 
+	at := func(t time.Time) string { return stamp(t, v.Time) }
+	v.addFact("Acknowledged", wording.Acknowledged(n, at))
+	v.addFact("Escalation", strings.TrimPrefix(wording.Escalated(a), "escalation "))
+
 	over := n.Type == schema.TypeAlertResolved
 	last := wording.LastEvent(a)
 	if last != nil && !over {

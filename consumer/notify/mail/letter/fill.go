@@ -18,7 +18,8 @@ const (
 	kindDigest   = "digest"
 )
 
-// kindOf is the last word of a notification's type: firing, update or resolved.
+// kindOf is the last word of a notification's type: firing, update, resolved, acknowledged
+// or unacknowledged.
 func kindOf(typ string) string {
 	return wording.Clip(typ[strings.LastIndexByte(typ, '.')+1:], summary.MaxName)
 }
@@ -58,7 +59,7 @@ func newData(r *report, from notify.Identity, now time.Time) *Data {
 // countAlert adds an alert to the numbers.
 func (d *Data) countAlert(a *Alert, typ string) {
 	switch typ {
-	case schema.TypeAlertUpdate:
+	case schema.TypeAlertUpdate, schema.TypeAlertAcknowledged, schema.TypeAlertUnacknowledged:
 		d.Updates++
 	case schema.TypeAlertResolved:
 		d.Resolved++

@@ -158,6 +158,14 @@ func (in *incident) key() groupKey {
 		return groupKey{resolved: true, phrase: wording.Phrase{One: ending(a, false), Many: ending(a, true)}}
 	}
 
+	if wording.IsAnswer(in.last) {
+		k := groupKey{phrase: wording.Phrase{One: answer(in.last, false), Many: answer(in.last, true)}}
+		if k.weight = Weight(a.Severity); in.last.Type == schema.TypeAlertAcknowledged {
+			k.weight += answeredWeight
+		}
+		return k
+	}
+
 	k := groupKey{weight: Weight(a.Severity)}
 	var ok bool
 	if k.phrase, ok = wording.OfAlert(a); !ok {
@@ -168,7 +176,7 @@ func (in *incident) key() groupKey {
 
 // text says how the incident stands.
 func (in *incident) text(b brevity) string {
-	if in.last.Type == schema.TypeAlertResolved {
+	if in.last.Type == schema.TypeAlertResolved || wording.IsAnswer(in.last) {
 		return sentence(in.last, b)
 	}
 

@@ -3,6 +3,7 @@ package summary
 import (
 	"slices"
 
+	"supernats/consumer/wording"
 	"supernats/schema"
 )
 
@@ -53,6 +54,9 @@ func join(before, n *Notification, isJoined bool) *Notification {
 	}
 	if before.Type == schema.TypeAlertFiring && n.Type == schema.TypeAlertUpdate {
 		joined.Type = before.Type // the first report of it
+	}
+	if wording.IsAnswer(n) && !wording.IsAnswer(before) {
+		joined.Type = before.Type // what it is about comes first; who takes care of it stands below
 	}
 	return &joined
 }

@@ -14,6 +14,8 @@ var severities = map[string]int{"critical": 0, "error": 2, "warning": 3, "info":
 
 const (
 	unknownWeight = 1
+	// answeredWeight is added for what somebody takes care of.
+	answeredWeight = 50
 	// resolvedWeight is added for what is over: it comes last.
 	resolvedWeight = 100
 )
@@ -31,8 +33,11 @@ func ByWeight(batch []*Notification) []int {
 	order, weights := make([]int, len(batch)), make([]int, len(batch))
 	for i, n := range batch {
 		order[i], weights[i] = i, Weight(n.Data.Severity)
-		if n.Type == schema.TypeAlertResolved {
+		switch n.Type {
+		case schema.TypeAlertResolved:
 			weights[i] += resolvedWeight
+		case schema.TypeAlertAcknowledged:
+			weights[i] += answeredWeight
 		}
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(weights[a], weights[b]) })

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"strconv"
 	"strings"
+	"time"
 
 	"supernats/consumer/notify"
 	"supernats/consumer/wording"
@@ -20,6 +21,8 @@ func sentence(n *Notification, b brevity) string {
 	said, more := newsOf(n, p.isMany(), b), More(n)
 
 	switch again := onceMore(a); {
+	case wording.IsAnswer(n):
+		return strings.TrimSpace(cmp.Or(p.String(), "alert "+Short(a.Rule)) + " " + said)
 	case n.Type == schema.TypeAlertResolved:
 		who := cmp.Or(p.String(), "alert "+Short(a.Rule))
 		return who + " " + said + notify.RecurredBefore(a)
@@ -49,10 +52,22 @@ func withParty(a *schema.Notification, p Party, said string) string {
 	return strings.TrimSpace(who + " " + said)
 }
 
+// answer says that somebody takes care of an alert, or no longer does: "is acknowledged by
+// ann: rolling back".
+func answer(n *Notification, many bool) string {
+	verb := "is "
+	if many {
+		verb = "are "
+	}
+	return verb + wording.AnswerText(n, func(t time.Time) string { return t.Format("2006-01-02 15:04 UTC") })
+}
+
 // newsOf is what a notification says about its alert, without saying who that is.
 func newsOf(n *Notification, many bool, b brevity) string {
 	a := n.Data
 	switch {
+	case wording.IsAnswer(n):
+		return answer(n, many)
 	case n.Type == schema.TypeAlertResolved:
 		return ended(n, many, b)
 	case recurrence(n, b) != "":

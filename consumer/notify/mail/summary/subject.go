@@ -50,11 +50,17 @@ func subjectHead(batch []*Notification, over bool, more ...string) string {
 func subjectOfOne(n *Notification) string {
 	a, over := n.Data, n.Type == schema.TypeAlertResolved
 	kind := ""
-	if n.Type == schema.TypeAlertUpdate {
+	switch n.Type {
+	case schema.TypeAlertUpdate:
 		kind = "UPDATE"
+	case schema.TypeAlertUnacknowledged:
+		kind = "UNACKNOWLEDGED"
 	}
 	batch := []*Notification{n}
 	head := subjectHead(batch, over, kind, lateWord(batch))
+	if n.Type == schema.TypeAlertAcknowledged { // no filter for what is critical is to wake anybody
+		head = HeaderValue(subjectPrefix + " ACKNOWLEDGED")
+	}
 
 	p := PartyOf(a)
 	whos, said := p.subjects(), subjectTexts(n, p.isMany())

@@ -39,6 +39,13 @@ func TestSubject(t *testing.T) {
 		want string
 	}{
 		{n: firing(), want: "[supervisor] CRITICAL web1 api:api_00 exited unexpectedly (exit code 3)"},
+		// Somebody takes care of it: no filter for CRITICAL is to wake others.
+		{n: of(schema.TypeAlertAcknowledged, firing(func(a *schema.Notification) {
+			a.Events, a.By, a.Reason = nil, "ann", "rolling back"
+		})), want: "[supervisor] ACKNOWLEDGED web1 api:api_00 is acknowledged by ann: rolling back"},
+		{n: of(schema.TypeAlertUnacknowledged, firing(func(a *schema.Notification) {
+			a.Events, a.Cause = nil, schema.UnackedByTime
+		})), want: "[supervisor] CRITICAL UNACKNOWLEDGED web1 api:api_00 is no longer..."},
 		{n: firing(event(schema.ProcessStateExited, nil)), want: "[supervisor] CRITICAL web1 api:api_00 exited unexpectedly"},
 		{n: firing(event(schema.ProcessStateExited, &schema.Exit{})), want: "[supervisor] CRITICAL web1 api:api_00 exited unexpectedly"},
 		{n: firing(event(schema.ProcessStateExited, code(0))), want: "[supervisor] CRITICAL web1 api:api_00 exited unexpectedly (exit code 0)"},

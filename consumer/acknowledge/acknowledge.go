@@ -1,0 +1,195 @@
+// Package acknowledge says to the active consumer that somebody takes care of an alert, or
+// no longer does: a message in the stream of events, so that it has one place among what
+// happens, is read again after a kill, and is there in a back-test. Then it waits until the
+// record of the alert shows that the consumer has taken it.
+//
+// Nothing is kept here. A message that is stored is not lost, even if nobody waits for it.
+package acknowledge
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"supernats/consumer/inspect"
+	"supernats/schema"
+	"supernats/schema/stream"
+)
+
+var (
+	// ErrNone says that there is no alert with an id, or no more.
+	ErrNone = errors.New("no alert with this id is known: `supernats alerts` lists them")
+	// ErrOver says that an alert is not open.
+	ErrOver = errors.New("the alert is not open: nothing needs to be acknowledged")
+	// ErrNotAcknowledged says that nobody has acknowledged it.
+	ErrNotAcknowledged = errors.New("nobody has acknowledged the alert")
+	// ErrPending says that the message is stored, and no consumer has taken it yet.
+	ErrPending = errors.New("it is stored, but no active `supernats consume` has taken it yet; " +
+		"it has effect as soon as one does: `supernats doctor` says what is wrong")
+)
+
+const (
+	// MaxReason is how long a reason may be, in bytes.
+	MaxReason = 1 << 10
+	// publishWithin is how long the stream may take to store the message, takenWithin how
+	// long the consumer may take to read it.
+	publishWithin = 3 * time.Second
+	takenWithin   = 8 * time.Second
+	lookEvery     = 50 * time.Millisecond
+)
+
+// Request is what somebody says of an alert.
+type Request struct {
+	// Incident is the id of the alert.
+	Incident string
+	// By is who says so. Reason is why; only Withdraw needs none.
+	By, Reason string
+	// For is how long it holds; 0: until the alert is over or gets worse.
+	For time.Duration
+	// Withdraw says that nobody takes care of it any more.
+	Withdraw bool
+}
+
+// Check returns what is wrong with a request.
+func (q *Request) Check() error {
+	switch reason := strings.TrimSpace(q.Reason); {
+	case reason == "" && !q.Withdraw:
+		return errors.New("reason: missing: say who does what, for those who wonder why it is not repeated")
+	case len(reason) > MaxReason:
+		return fmt.Errorf("reason: %d bytes: want at most %d", len(reason), MaxReason)
+	case q.For < 0:
+		return fmt.Errorf("for: invalid value %s: want a duration above zero", q.For)
+	}
+	return nil
+}
+
+// Send stores a request, waits until it has effect, and returns the record of the alert then.
+// The errors are those above, that of Check, or one of NATS.
+func Send(ctx context.Context, r *inspect.Reader, q Request) (*schema.Alert, error) {
+	if err := q.Check(); err != nil {
+		return nil, err
+	}
+	alert, err := find(ctx, r, q.Incident)
+	if err != nil {
+		return nil, err
+	}
+	if q.Withdraw && !alert.IsAcknowledged() {
+		return nil, ErrNotAcknowledged
+	}
+
+	a := &schema.Ack{
+		Incident: alert.Incident, Rule: alert.Rule, Host: alert.Host, Group: alert.Group, Process: alert.Process,
+		By: q.By, Reason: strings.TrimSpace(q.Reason), For: schema.Duration(q.For),
+	}
+	typ := schema.TypeAck
+	if q.Withdraw {
+		typ = schema.TypeUnack
+	}
+	at := time.Now()
+	if err := publish(ctx, r.JS, a, typ, at); err != nil {
+		return nil, err
+	}
+	return wait(ctx, r, a, typ)
+}
+
+// find returns the record of an open alert.
+func find(ctx context.Context, r *inspect.Reader, incident string) (*schema.Alert, error) {
+	records, err := r.AlertRecords(ctx)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(records, func(a schema.Alert) bool { return a.Incident == incident })
+	switch {
+	case i < 0:
+		return nil, ErrNone
+	case records[i].Phase != schema.PhaseFiring:
+		return nil, ErrOver
+	}
+	return &records[i], nil
+}
+
+// publish stores the message.
+func publish(ctx context.Context, js jetstream.JetStream, a *schema.Ack, typ string, at time.Time) error {
+	ce := a.Envelope("ack/"+rand.Text(), typ, at)
+	data, err := schema.Marshal(ce)
+	if err != nil {
+		return err
+	}
+	m := nats.NewMsg(a.Subject())
+	m.Data = data
+	m.Header.Set(stream.HeaderContentType, schema.ContentType)
+	m.Header.Set(jetstream.MsgIDHeader, ce.ID)
+
+	ctx, cancel := context.WithTimeout(ctx, publishWithin)
+	defer cancel()
+	_, err = js.PublishMsg(ctx, m)
+	switch {
+	case errors.Is(err, jetstream.ErrNoStreamResponse):
+		return fmt.Errorf("publish %s: stream %s does not store %s: a `supernats consume` of this version adds that, "+
+			"`supernats doctor` shows the command", m.Subject, stream.Events, stream.AllAcks)
+	case err != nil:
+		return fmt.Errorf("publish %s: %w", m.Subject, err)
+	}
+	return nil
+}
+
+// wait returns the record of the alert when it shows the effect.
+func wait(ctx context.Context, r *inspect.Reader, a *schema.Ack, typ string) (*schema.Alert, error) {
+	kv, err := r.OpenBucket(ctx, stream.AlertsBucket)
+	if err != nil {
+		return nil, err
+	}
+	key := schema.AlertKey(a.Rule, a.Host, a.Group, a.Process)
+	for end := time.Now().Add(takenWithin); ; {
+		record, err := read(ctx, kv, key)
+		switch {
+		case err != nil:
+			return nil, err
+		case record == nil || record.Incident != a.Incident || record.Phase != schema.PhaseFiring:
+			return nil, ErrOver
+		case shows(record, a, typ):
+			return record, nil
+		case time.Now().After(end):
+			return nil, ErrPending
+		}
+
+		select {
+		case <-ctx.Done():
+			return nil, ErrPending
+		case <-time.After(lookEvery):
+		}
+	}
+}
+
+// read returns a record of the bucket of alerts, nil if there is none.
+func read(ctx context.Context, kv jetstream.KeyValue, key string) (*schema.Alert, error) {
+	e, err := kv.Get(ctx, key)
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s of bucket %s: %w", key, stream.AlertsBucket, err)
+	}
+	var a schema.Alert
+	if err := json.Unmarshal(e.Value(), &a); err != nil {
+		return nil, fmt.Errorf("read %s of bucket %s: %w", key, stream.AlertsBucket, err)
+	}
+	return &a, nil
+}
+
+// shows reports whether a record shows what was said.
+func shows(record *schema.Alert, a *schema.Ack, typ string) bool {
+	ack := record.Acknowledged
+	if typ == schema.TypeUnack {
+		return ack == nil
+	}
+	return ack != nil && ack.By == a.By && ack.Reason == a.Reason && (ack.Until != nil) == (a.For > 0)
+}

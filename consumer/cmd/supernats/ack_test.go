@@ -1,0 +1,108 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"supernats/consumer"
+	"supernats/consumer/config"
+	"supernats/consumer/intake/machine"
+	"supernats/consumer/state"
+	"supernats/schema"
+	"supernats/schema/program"
+	"supernats/schema/stream"
+)
+
+// takeAcks does with acknowledgements what the daemon does: the alerts of a machine in which
+// two processes have crashed are stored, and again after each message.
+func (i *installation) takeAcks() {
+	i.Helper()
+	cfg := config.Default()
+	set, err := cfg.CompileRules()
+	if err != nil {
+		i.Fatal(err)
+	}
+	m, seq := machine.New(set, state.DefaultLimits()), uint64(0)
+	kv, err := i.js.KeyValue(i.Context(), stream.AlertsBucket)
+	if err != nil {
+		i.Fatal(err)
+	}
+	apply := func(subject string, data []byte) {
+		seq++
+		in := &consumer.Message{Subject: subject, Data: data, Seq: seq, Stored: time.Now()}
+		if err := m.Apply(in, time.Time{}); err != nil {
+			i.Error(err)
+		}
+		for _, c := range m.Engine.Changed() {
+			b, err := schema.Marshal(c.Record)
+			if err != nil {
+				i.Error(err)
+			}
+			if _, err := kv.Put(i.Context(), c.Key, b); err != nil {
+				i.Error(err)
+			}
+		}
+	}
+	for n, name := range []string{"api_00", "api_01"} {
+		e := &schema.Event{
+			Event: schema.ProcessStateExited, Host: "web1", Server: "supervisor", Boot: "4f0c6d1e2a90b7c3",
+			Serial: uint64(n + 1), Group: "api", Process: name, Expected: new(false),
+		}
+		data, err := schema.Marshal(e.Envelope(time.Now()))
+		if err != nil {
+			i.Fatal(err)
+		}
+		apply(e.Subject(), data)
+	}
+
+	sub, err := i.js.Conn().Subscribe(stream.AllAcks, func(m *nats.Msg) { apply(m.Subject, m.Data) })
+	if err != nil {
+		i.Fatal(err)
+	}
+	i.Cleanup(func() { _ = sub.Unsubscribe() })
+}
+
+// People acknowledge an alert by its id, or by what tells it from the others; `alerts` shows
+// who takes care of it.
+func TestAckAndUnack(t *testing.T) {
+	i := newInstallation(t)
+	i.takeAcks()
+	out := i.run("ack", "web1/api:api_00", "--reason", "rolling back", "--for", "8h", "--author", "ann", "-o", "table")
+	if !strings.HasPrefix(out, "unexpected-exit web1 api:api_00: acknowledged by ann until ") {
+		t.Errorf("printed %s", out)
+	}
+	if out := i.run("alerts", "-o", "table"); !strings.Contains(out, "ACKNOWLEDGED") || !strings.Contains(out, "ann until ") {
+		t.Errorf("alerts printed\n%s", out)
+	}
+	const id = "unexpected-exit/web1/4f0c6d1e2a90b7c3/1"
+	var list []schema.Alert
+	if err := json.Unmarshal([]byte(i.run("ack", id, "--reason", "still", "-o", "json")), &list); err != nil || len(list) != 1 ||
+		list[0].Acknowledged == nil || list[0].Acknowledged.Reason != "still" || list[0].Acknowledged.Until != nil {
+		t.Errorf("%+v, %v", list, err)
+	}
+	if out := i.run("unack", id, "-o", "table"); !strings.Contains(out, "nobody takes care of it any more") {
+		t.Errorf("printed %s", out)
+	}
+
+	for _, c := range []struct {
+		name, says string
+		args       []string
+		code       int
+	}{
+		{name: "without a reason", args: []string{"ack", id}, code: program.ExitUsage, says: "--reason is missing"},
+		{name: "nobody has acknowledged it", args: []string{"unack", id}, code: program.ExitFailed, says: "nobody has acknowledged"},
+		{name: "two alerts", args: []string{"ack", "web1", "--reason", "x"}, code: program.ExitFailed, says: "web1 means 2 open alerts: name one of " + id},
+		{name: "no such alert", args: []string{"ack", "web9", "--reason", "x"}, code: program.ExitFailed, says: "no open alert web9"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, errs, code := supernats(t, append(c.args, "--nats-url", i.url)...)
+			if code != c.code || !strings.Contains(errs, c.says) {
+				t.Errorf("%d %s, want %d with %q", code, errs, c.code, c.says)
+			}
+		})
+	}
+}

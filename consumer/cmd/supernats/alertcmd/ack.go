@@ -1,0 +1,154 @@
+package alertcmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"supernats/consumer/acknowledge"
+	"supernats/consumer/cmd/supernats/frame"
+	"supernats/consumer/inspect"
+	"supernats/consumer/terminal"
+	"supernats/consumer/wording"
+	"supernats/schema"
+)
+
+// Ack is the command ack.
+type Ack struct {
+	Alert  string          `arg:"" help:"${help_open_alert}"`
+	Reason string          `env:"-" help:"Who does what. Required."`
+	For    schema.Duration `env:"-" placeholder:"DURATION" help:"How long at most: 8h (default: until it is over)."`
+	Author string          `env:"-" placeholder:"NAME" help:"Who acknowledges (default: $$USER@host)."`
+	frame.OutputFlag
+}
+
+// Examples are shown below the help.
+func (*Ack) Examples() []string {
+	return []string{
+		"supernats ack unexpected-exit/web1/4f0c6d1e2a90b7c3/1234 --reason 'rolling back'",
+		"supernats ack web1/api:api_00 --reason 'rolling back' --for 8h",
+	}
+}
+
+// Run acknowledges the alert, and prints until when.
+func (a *Ack) Run(ctx context.Context, c *frame.Flags) error {
+	if strings.TrimSpace(a.Reason) == "" {
+		return frame.UsageError{
+			Err: errors.New("--reason is missing: say who does what, for those who wonder why it is not repeated"),
+		}
+	}
+	q := acknowledge.Request{By: a.Author, Reason: a.Reason, For: time.Duration(a.For)}
+	if err := q.Check(); err != nil {
+		return frame.UsageError{Err: err}
+	}
+	return send(ctx, c, a.Alert, q, &a.OutputFlag)
+}
+
+// Unack is the command unack.
+type Unack struct {
+	Alert  string `arg:"" help:"${help_open_alert}"`
+	Reason string `env:"-" help:"Why nobody takes care of it any more."`
+	Author string `env:"-" placeholder:"NAME" help:"Who withdraws it (default: $$USER@host)."`
+	frame.OutputFlag
+}
+
+// Examples are shown below the help.
+func (*Unack) Examples() []string {
+	return []string{
+		"supernats unack unexpected-exit/web1/4f0c6d1e2a90b7c3/1234",
+		"supernats unack web1/api:api_00 --reason 'end of shift'",
+	}
+}
+
+// Run withdraws the acknowledgement of the alert.
+func (u *Unack) Run(ctx context.Context, c *frame.Flags) error {
+	q := acknowledge.Request{By: u.Author, Reason: u.Reason, Withdraw: true}
+	if err := q.Check(); err != nil {
+		return frame.UsageError{Err: err}
+	}
+	return send(ctx, c, u.Alert, q, &u.OutputFlag)
+}
+
+// send hands on what is said of an alert, and prints what has come of it.
+func send(ctx context.Context, c *frame.Flags, name string, q acknowledge.Request, o *frame.OutputFlag) error {
+	if q.By == "" {
+		q.By = frame.Author()
+	}
+	return c.WithReader(ctx, func(ctx context.Context, r *inspect.Reader) error {
+		records, err := r.AlertRecords(ctx)
+		if err != nil {
+			return err
+		}
+		alert, err := choose(records, name)
+		if err != nil {
+			return err
+		}
+
+		q.Incident = alert.Incident
+		record, err := acknowledge.Send(ctx, r, q)
+		if err != nil {
+			return fmt.Errorf("alert %s: %w", terminal.Clean(alert.Incident), err)
+		}
+		return frame.Print(o, []*schema.Alert{record}, func(w *os.File) error {
+			_, err := fmt.Fprintln(w, terminal.Clean(outcome(record)))
+			return err
+		})
+	})
+}
+
+// outcome says in a line who takes care of an alert.
+func outcome(a *schema.Alert) string {
+	who := wording.Join(" ", a.Rule, a.Host, wording.ProcessName(a.Group, a.Process))
+	ack := a.Acknowledged
+	if ack == nil {
+		return who + ": nobody takes care of it any more, it is notified again"
+	}
+
+	until := "until "
+	if ack.Until != nil {
+		until += wording.Date(ack.Until) + ", or until "
+	}
+	return who + ": acknowledged by " + ack.By + " " + until + "it is over or gets worse"
+}
+
+// choose returns the open alert that a name means: its id, or as much of rule, host and
+// process as tells it from the others.
+func choose(records []schema.Alert, name string) (*schema.Alert, error) {
+	if i := slices.IndexFunc(records, func(a schema.Alert) bool { return a.Incident == name }); i >= 0 {
+		return &records[i], nil
+	}
+
+	var found []*schema.Alert
+	for i := range records {
+		a := &records[i]
+		if a.Phase == schema.PhaseFiring && slices.Contains(namesOf(a), name) {
+			found = append(found, a)
+		}
+	}
+	if len(found) == 1 {
+		return found[0], nil
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("no open alert %s: `supernats alerts` lists them, and -o json has their ids",
+			terminal.Clean(name))
+	}
+
+	var ids []string
+	for _, a := range found {
+		ids = append(ids, terminal.Clean(a.Incident))
+	}
+	slices.Sort(ids)
+	return nil, fmt.Errorf("%s means %d open alerts: name one of %s",
+		terminal.Clean(name), len(ids), strings.Join(ids, ", "))
+}
+
+// namesOf are the names by which people may mean an alert.
+func namesOf(a *schema.Alert) []string {
+	process := wording.ProcessName(a.Group, a.Process)
+	names := []string{a.Rule, a.Host, process, a.Rule + "/" + a.Host, a.Rule + "/" + process}
+	return append(names, a.Host+"/"+process, a.Rule+"/"+a.Host+"/"+process)
+}
