@@ -11,13 +11,14 @@ import (
 
 // States of alerts in supernats_alerts.
 const (
-	stateFiring    = "firing"
-	statePending   = "pending"
-	stateMuted     = "muted"
-	stateInhibited = "inhibited"
+	stateFiring       = "firing"
+	statePending      = "pending"
+	stateMuted        = "muted"
+	stateInhibited    = "inhibited"
+	stateAcknowledged = "acknowledged"
 )
 
-var alertStates = []string{stateFiring, statePending, stateMuted, stateInhibited}
+var alertStates = []string{stateFiring, statePending, stateMuted, stateInhibited, stateAcknowledged}
 
 // alertsCollector counts the open alerts.
 type alertsCollector struct{ metrics *Metrics }
@@ -68,6 +69,8 @@ func stateOfAlert(a *fleet.Alert) string {
 		return stateMuted
 	case a.InhibitedBy != "":
 		return stateInhibited
+	case a.IsAcknowledged():
+		return stateAcknowledged
 	}
 	return stateFiring
 }

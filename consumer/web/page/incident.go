@@ -31,9 +31,11 @@ type incidentData struct {
 	Mark                        look.Mark
 	Facts                       []look.Fact
 	MutePath, AckPath, TextPath string
-	Runbook                     string
-	IsOpen                      bool
-	Mutes                       []look.MuteRow
+	// AckCommand acknowledges it where the page may not.
+	AckCommand string
+	Runbook    string
+	IsOpen     bool
+	Mutes      []look.MuteRow
 
 	// What complete adds.
 	Timeline  []look.Entry
@@ -85,6 +87,7 @@ func (d *incidentData) describe(a *fleet.Alert, now look.Clock) {
 	d.IsOpen, d.Facts = a.Phase != schema.PhaseResolved, look.IncidentFacts(a, now)
 	d.MutePath = newMutePath(a.Host, a.Group, a.Process, a.Rule)
 	d.AckPath = site.AlertPath(a.Incident) + "/ack"
+	d.AckCommand = "supernats ack " + wording.ShellQuote(a.Incident) + " --reason …"
 	d.Runbook = runbook(cmp.Or(a.Annotations["runbook_url"], a.Annotations["runbook"]))
 }
 

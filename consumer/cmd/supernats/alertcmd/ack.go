@@ -115,8 +115,8 @@ func outcome(a *schema.Alert) string {
 	return who + ": acknowledged by " + ack.By + " " + until + "it is over or gets worse"
 }
 
-// choose returns the open alert that a name means: its id, or as much of rule, host and
-// process as tells it from the others.
+// choose returns the open alert that a name means: its id or the beginning of it, or as much
+// of rule, host and process as tells it from the others.
 func choose(records []schema.Alert, name string) (*schema.Alert, error) {
 	if i := slices.IndexFunc(records, func(a schema.Alert) bool { return a.Incident == name }); i >= 0 {
 		return &records[i], nil
@@ -125,7 +125,8 @@ func choose(records []schema.Alert, name string) (*schema.Alert, error) {
 	var found []*schema.Alert
 	for i := range records {
 		a := &records[i]
-		if a.Phase == schema.PhaseFiring && slices.Contains(namesOf(a), name) {
+		isNamed := slices.Contains(namesOf(a), name) || isMeant(name, a.Rule, a.Incident)
+		if a.Phase == schema.PhaseFiring && isNamed {
 			found = append(found, a)
 		}
 	}

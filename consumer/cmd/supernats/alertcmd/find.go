@@ -32,7 +32,7 @@ func findAlert(ctx context.Context, r *inspect.Reader, given string) (id string,
 	}
 
 	found := slices.DeleteFunc(slices.Clone(alerts), func(a inspect.Alert) bool {
-		return !isMeant(given, a.Rule, a.Incident)
+		return !isMeant(given, a.Rule, a.Incident) && !slices.Contains(namesOf(&a.Alert), given)
 	})
 	if i := slices.IndexFunc(found, func(a inspect.Alert) bool { return a.Incident == given }); i >= 0 {
 		return given, nil

@@ -87,6 +87,13 @@ func IncidentFacts(a *fleet.Alert, now Clock) []Fact {
 		add("Reopened", wording.Count(a.Reopened, "time", "times"))
 	}
 	add("Inhibited by", Name(a.InhibitedBy))
+	if ack := a.Acknowledged; a.IsAcknowledged() {
+		text := wording.Join(": ", "by "+Name(ack.By), Clip(ack.Reason))
+		if ack.Until != nil {
+			text += ", until " + ack.Until.UTC().Format("2006-01-02 15:04 UTC") + " at the latest"
+		}
+		facts = append(facts, Fact{Word: "Acknowledged", Text: text + " ", At: now.At(ack.Since.Time)})
+	}
 	if a.Muted > 0 {
 		add("Silenced", wording.Count(a.Muted, "notification", "notifications")+" dropped")
 	}

@@ -141,6 +141,8 @@ func AlertMark(a *fleet.Alert) Mark {
 		return Mark{"gone", "…", "pending"}
 	case a.Mute != "":
 		return Mark{"gone", "◌", "silenced"}
+	case a.IsAcknowledged():
+		return Mark{"gone", "◉", "acknowledged"}
 	case a.Level() == fleet.Critical:
 		return Mark{"crit", "✖", "critical"}
 	case a.Level() == fleet.Info:
