@@ -30,14 +30,17 @@ func TestAlerts(t *testing.T) {
 		alert("fatal", schema.PhaseFiring), alert("fatal", schema.PhaseFiring),
 		alert("fatal", schema.PhaseFiring, func(a *fleet.Alert) { a.Mute, a.InhibitedBy = "m1", "host-silent" }),
 		alert("fatal", schema.PhasePending), alert("fatal", schema.PhaseResolved),
+		alert("fatal", schema.PhaseFiring, func(a *fleet.Alert) { a.Acknowledged = &schema.Acknowledgement{By: "ops"} }),
 		alert("removed", schema.PhaseFiring, func(a *fleet.Alert) { a.InhibitedBy = "host-silent" }),
 	}
 	_, body := d.get(t, "/metrics/self", "")
 	want := []string{
+		`supernats_alerts{rule="fatal",severity="critical",state="acknowledged"} 1`,
 		`supernats_alerts{rule="fatal",severity="critical",state="firing"} 2`,
 		`supernats_alerts{rule="fatal",severity="critical",state="inhibited"} 0`,
 		`supernats_alerts{rule="fatal",severity="critical",state="muted"} 1`,
 		`supernats_alerts{rule="fatal",severity="critical",state="pending"} 1`,
+		`supernats_alerts{rule="removed",severity="critical",state="acknowledged"} 0`,
 		`supernats_alerts{rule="removed",severity="critical",state="firing"} 0`,
 		`supernats_alerts{rule="removed",severity="critical",state="inhibited"} 1`,
 		`supernats_alerts{rule="removed",severity="critical",state="muted"} 0`,

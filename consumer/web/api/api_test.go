@@ -147,7 +147,11 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		"DELETE /api/v1/mutes/{id}":      {{path: "/api/v1/mutes/0000000000", status: 404}},
 	}
 
+	elsewhere := map[string]bool{"/api/v1/sd": true, "/api/v1/stream": true} // other rooms serve these
 	for path, methods := range document["paths"].(map[string]any) {
+		if elsewhere[path] {
+			continue
+		}
 		for method := range methods.(map[string]any) {
 			name := strings.ToUpper(method) + " " + path
 			if len(requests[name]) == 0 {

@@ -160,3 +160,21 @@ func TestMoments(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 }
+
+// An incident that somebody takes care of says who, why and until when.
+func TestAcknowledgedIncident(t *testing.T) {
+	until := ago(-8 * time.Hour)
+	a := &fleet.Alert{Alert: schema.Alert{
+		Rule: "fatal", Severity: "critical", Host: "web1", Phase: schema.PhaseFiring, Opened: ago(time.Hour),
+		Acknowledged: &schema.Acknowledgement{By: "ops", Reason: "<b>rolling back</b>", Since: ago(time.Minute), Until: &until},
+	}}
+	if m := look.AlertMark(a); m.Word != "acknowledged" || m.Class == "crit" {
+		t.Errorf("%+v", m)
+	}
+	for _, f := range look.IncidentFacts(a, look.ClockOf(&fleet.Snapshot{Now: time.Now()})) {
+		if f.Word == "Acknowledged" && strings.HasPrefix(f.Text, "by ops: <b>rolling back</b>, until ") {
+			return
+		}
+	}
+	t.Errorf("%+v", look.IncidentFacts(a, look.ClockOf(&fleet.Snapshot{Now: time.Now()})))
+}
