@@ -44,14 +44,20 @@ type trouble struct {
 	clear func(cause string)
 }
 
-// report logs an error of a new kind, and raises the trouble that it stands for. That the
-// library keeps nothing while there is no connection says nothing of why there is none:
-// waitConnected reports that.
+// errNotConnected stands for the library's "outbound buffer limit exceeded", which hides
+// that there is no connection.
+var errNotConnected = errors.New("NATS is not connected")
+
+// kindNotConnected is that of errNotConnected: why there is no connection is another kind,
+// which waitConnected reports.
+const kindNotConnected = "not connected"
+
+// report logs an error of a new kind, and raises the trouble that it stands for.
 func (t *trouble) report(err error) {
-	if errors.Is(err, nats.ErrReconnectBufExceeded) {
-		return
-	}
 	kind, fix := refusal.Classify(err)
+	if errors.Is(err, nats.ErrReconnectBufExceeded) {
+		err, kind = errNotConnected, kindNotConnected
+	}
 	if cause := refusal.CauseOf(kind); cause != "" {
 		text := "events are not getting into JetStream: " + err.Error()
 		if kind == refusal.KindTTL {

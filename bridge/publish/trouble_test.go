@@ -17,7 +17,7 @@ func TestTrouble(t *testing.T) {
 	l := newLog()
 	tr := trouble{log: zerolog.New(l)}
 	tr.over()
-	tr.report(fmt.Errorf("publish: %w", nats.ErrReconnectBufExceeded)) // no cause of anything
+	tr.report(fmt.Errorf("publish: %w", nats.ErrReconnectBufExceeded))
 	for range 3 {
 		for _, address := range []string{"10.0.0.1:4222", "10.0.0.2:4222"} {
 			tr.report(fmt.Errorf("connect to NATS: %w", &net.OpError{Op: "dial", Net: "tcp", Err: errors.New(address + " refuses")}))
@@ -28,9 +28,10 @@ func TestTrouble(t *testing.T) {
 	tr.over()
 	tr.report(nats.ErrTimeout)
 	want := []string{
+		`{"level":"warn","error":"NATS is not connected","fix":"is nats-server running at --nats-url?",`,
 		`{"level":"warn","error":"connect to NATS: dial tcp: 10.0.0.1:4222 refuses","fix":"is nats-server running at --nats-url?",`,
 		`{"level":"warn","error":"nats: timeout","fix":"is the stream healthy, and may this user publish on it and subscribe to its inbox? nats stream info SUPERVISOR",`,
-		`{"level":"info","errors":7,"message":"events are getting into JetStream again"}`,
+		`{"level":"info","errors":8,"message":"events are getting into JetStream again"}`,
 		`{"level":"warn","error":"nats: timeout","fix":"is the stream healthy, and may this user publish on it and subscribe to its inbox? nats stream info SUPERVISOR",`,
 	}
 	got := strings.Split(strings.TrimSpace(l.String()), "\n")
