@@ -85,6 +85,11 @@ func TestNewRowsWaitForThePointer(t *testing.T) {
 		h.hasAlert("exit", "critical", "web1", "api", fmt.Sprintf("api_%02d", 1+i))
 	}
 	tab.untilText("2 new – show")
+	const top = `document.querySelector("#open a").getBoundingClientRect().y`
+	if y := evaluate[float64](tab, top); y != at[1]-10 {
+		t.Errorf("the row has moved from %g to %g", at[1]-10, y)
+	}
+	time.Sleep(2500 * time.Millisecond) // rows that wait are shown within a second when nothing holds them
 	if n := evaluate[int](tab, `document.querySelector("#open").children.length`); n != 1 {
 		t.Errorf("%d rows under the pointer", n)
 	}
