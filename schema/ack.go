@@ -25,9 +25,13 @@ type Ack struct {
 	By     string `json:"by"`
 	Reason string `json:"reason,omitempty"`
 	// For is how long it holds at most, from when the stream stores it; 0: until the alert is
-	// over or gets worse.
+	// over or gets worse. More than MaxAckFor is MaxAckFor.
 	For Duration `json:"for,omitempty"`
 }
+
+// MaxAckFor is how long an acknowledgement for a time may hold: as long as the stream keeps
+// the message that asks for it.
+const MaxAckFor = 30 * 24 * time.Hour
 
 // Subject is the NATS subject of the message.
 func (a *Ack) Subject() string { return AckSubject(a.Host, a.Group, a.Process, a.Rule) }

@@ -37,8 +37,10 @@ var (
 )
 
 const (
-	// MaxReason is how long a reason may be, in bytes.
+	// MaxReason and MaxAuthor are how long a reason and the name of who gives it may be, in
+	// bytes.
 	MaxReason = 1 << 10
+	MaxAuthor = 256
 	// publishWithin is how long the stream may take to store the message, takenWithin how
 	// long the consumer may take to read it.
 	publishWithin = 3 * time.Second
@@ -65,14 +67,20 @@ func (q *Request) Check() error {
 		return errors.New("reason: missing: say who does what, for those who wonder why it is not repeated")
 	case len(reason) > MaxReason:
 		return fmt.Errorf("reason: %d bytes: want at most %d", len(reason), MaxReason)
-	case q.For < 0:
-		return fmt.Errorf("for: invalid value %s: want a duration above zero", q.For)
+	case q.By == "":
+		return errors.New("author: missing: say who takes care of it")
+	case len(q.By) > MaxAuthor:
+		return fmt.Errorf("author: %d bytes: want at most %d", len(q.By), MaxAuthor)
+	case q.For < 0 || q.For > schema.MaxAckFor:
+		return fmt.Errorf("for: invalid value %v: want a duration above zero and at most %v; "+
+			"without it, until the alert is over", schema.Duration(q.For), schema.Duration(schema.MaxAckFor))
 	}
 	return nil
 }
 
-// Send stores a request, waits until it has effect, and returns the record of the alert then.
-// The errors are those above, that of Check, or one of NATS.
+// Send stores a request, waits until the consumer has taken it, and returns the record of the
+// alert then: if somebody else has said something of it since, that stands there. The errors
+// are those above, that of Check, or one of NATS.
 func Send(ctx context.Context, r *inspect.Reader, q Request) (*schema.Alert, error) {
 	if err := q.Check(); err != nil {
 		return nil, err
@@ -93,11 +101,11 @@ func Send(ctx context.Context, r *inspect.Reader, q Request) (*schema.Alert, err
 	if q.Withdraw {
 		typ = schema.TypeUnack
 	}
-	at := time.Now()
-	if err := publish(ctx, r.JS, a, typ, at); err != nil {
+	seq, err := publish(ctx, r.JS, a, typ, time.Now())
+	if err != nil {
 		return nil, err
 	}
-	return wait(ctx, r, a, typ)
+	return wait(ctx, r, alert, seq)
 }
 
 // find returns the record of an open alert.
@@ -116,12 +124,14 @@ func find(ctx context.Context, r *inspect.Reader, incident string) (*schema.Aler
 	return &records[i], nil
 }
 
-// publish stores the message.
-func publish(ctx context.Context, js jetstream.JetStream, a *schema.Ack, typ string, at time.Time) error {
+// publish stores the message, and returns its sequence.
+func publish(
+	ctx context.Context, js jetstream.JetStream, a *schema.Ack, typ string, at time.Time,
+) (seq uint64, err error) {
 	ce := a.Envelope("ack/"+rand.Text(), typ, at)
 	data, err := schema.Marshal(ce)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	m := nats.NewMsg(a.Subject())
 	m.Data = data
@@ -130,32 +140,32 @@ func publish(ctx context.Context, js jetstream.JetStream, a *schema.Ack, typ str
 
 	ctx, cancel := context.WithTimeout(ctx, publishWithin)
 	defer cancel()
-	_, err = js.PublishMsg(ctx, m)
+	stored, err := js.PublishMsg(ctx, m)
 	switch {
 	case errors.Is(err, jetstream.ErrNoStreamResponse):
-		return fmt.Errorf("publish %s: stream %s does not store %s: a `supernats consume` of this version adds that, "+
+		return 0, fmt.Errorf("publish %s: stream %s does not store %s: a `supernats consume` of this version adds that, "+
 			"`supernats doctor` shows the command", m.Subject, stream.Events, stream.AllAcks)
 	case err != nil:
-		return fmt.Errorf("publish %s: %w", m.Subject, err)
+		return 0, fmt.Errorf("publish %s: %w", m.Subject, err)
 	}
-	return nil
+	return stored.Sequence, nil
 }
 
-// wait returns the record of the alert when it shows the effect.
-func wait(ctx context.Context, r *inspect.Reader, a *schema.Ack, typ string) (*schema.Alert, error) {
+// wait returns the record of an alert when it has seen the message with a sequence.
+func wait(ctx context.Context, r *inspect.Reader, before *schema.Alert, seq uint64) (*schema.Alert, error) {
 	kv, err := r.OpenBucket(ctx, stream.AlertsBucket)
 	if err != nil {
 		return nil, err
 	}
-	key := schema.AlertKey(a.Rule, a.Host, a.Group, a.Process)
+	key := schema.AlertKey(before.Rule, before.Host, before.Group, before.Process)
 	for end := time.Now().Add(takenWithin); ; {
 		record, err := read(ctx, kv, key)
 		switch {
 		case err != nil:
 			return nil, err
-		case record == nil || record.Incident != a.Incident || record.Phase != schema.PhaseFiring:
+		case record == nil || record.Incident != before.Incident || record.Phase != schema.PhaseFiring:
 			return nil, ErrOver
-		case shows(record, a, typ):
+		case hasSeen(record, before, seq):
 			return record, nil
 		case time.Now().After(end):
 			return nil, ErrPending
@@ -185,11 +195,8 @@ func read(ctx context.Context, kv jetstream.KeyValue, key string) (*schema.Alert
 	return &a, nil
 }
 
-// shows reports whether a record shows what was said.
-func shows(record *schema.Alert, a *schema.Ack, typ string) bool {
-	ack := record.Acknowledged
-	if typ == schema.TypeUnack {
-		return ack == nil
-	}
-	return ack != nil && ack.By == a.By && ack.Reason == a.Reason && (ack.Until != nil) == (a.For > 0)
+// hasSeen reports whether a record has seen the message with a sequence. In a stream that was
+// created again sequences are lower than what the record has seen in the one before.
+func hasSeen(record, before *schema.Alert, seq uint64) bool {
+	return record.Seq >= seq && (record.Seq > before.Seq || record.Clock.After(before.Clock.Time))
 }

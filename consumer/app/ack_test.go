@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -150,4 +151,48 @@ func TestAcknowledgedByMail(t *testing.T) {
 // said is what a notification says of who takes care.
 func said(n *schema.CloudEvent[*schema.Notification]) string {
 	return fmt.Sprintf("%s by %s, cause %q, escalation %d, quiet %t", n.Type, n.Data.By, n.Data.Cause, n.Data.Escalation, n.Data.Quiet)
+}
+
+// Whoever acknowledges an alert is answered with what holds then: a new time for the same
+// reason, and the one who was last of several at once.
+func TestWhatWhoeverAcknowledgesIsAnswered(t *testing.T) {
+	f := fleettest.New(t)
+	readyDaemon(t, loadText(t, fmt.Sprintf(ackRules, f.Server.URL, "127.0.0.1:1", "127.0.0.1:1")))
+	reader := &inspect.Reader{JS: f.JS}
+	f.Publish(f.Crash())
+	var open []schema.Alert
+	f.Until("the alert is open", func() (ok bool) {
+		open, _ = reader.AlertRecords(t.Context())
+		return len(open) == 1 && open[0].Phase == schema.PhaseFiring
+	})
+	send := func(by string, lasts time.Duration) *schema.Acknowledgement {
+		q := acknowledge.Request{Incident: open[0].Incident, By: by, Reason: "looking", For: lasts}
+		record, err := acknowledge.Send(t.Context(), reader, q)
+		if err != nil {
+			t.Errorf("%s: %v", by, err)
+			return &schema.Acknowledgement{}
+		}
+		return record.Acknowledged
+	}
+
+	for _, lasts := range []time.Duration{8 * time.Hour, time.Hour, schema.MaxAckFor} {
+		ack := send("ann", lasts)
+		if left := time.Until(ack.Until.Time); left > lasts || left < lasts-time.Minute {
+			t.Errorf("for %v: until in %v", lasts, left)
+		}
+	}
+
+	var wg sync.WaitGroup
+	begun := time.Now()
+	for _, by := range []string{"ann", "bob", "carl", "dora"} {
+		wg.Go(func() {
+			if ack := send(by, 0); ack.Until != nil {
+				t.Errorf("%s is answered %+v", by, ack)
+			}
+		})
+	}
+	wg.Wait()
+	if took := time.Since(begun); took > 5*time.Second {
+		t.Errorf("four at once took %v", took)
+	}
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/consumer"
 	"supernats/consumer/config"
@@ -26,13 +26,12 @@ func (i *installation) takeAcks() {
 	if err != nil {
 		i.Fatal(err)
 	}
-	m, seq := machine.New(set, state.DefaultLimits()), uint64(0)
+	m := machine.New(set, state.DefaultLimits())
 	kv, err := i.js.KeyValue(i.Context(), stream.AlertsBucket)
 	if err != nil {
 		i.Fatal(err)
 	}
-	apply := func(subject string, data []byte) {
-		seq++
+	apply := func(subject string, data []byte, seq uint64) {
 		in := &consumer.Message{Subject: subject, Data: data, Seq: seq, Stored: time.Now()}
 		if err := m.Apply(in, time.Time{}); err != nil {
 			i.Error(err)
@@ -56,14 +55,26 @@ func (i *installation) takeAcks() {
 		if err != nil {
 			i.Fatal(err)
 		}
-		apply(e.Subject(), data)
+		apply(e.Subject(), data, uint64(n+1))
 	}
 
-	sub, err := i.js.Conn().Subscribe(stream.AllAcks, func(m *nats.Msg) { apply(m.Subject, m.Data) })
+	acks, err := i.js.OrderedConsumer(i.Context(), stream.Events, jetstream.OrderedConsumerConfig{
+		FilterSubjects: []string{stream.AllAcks},
+	})
 	if err != nil {
 		i.Fatal(err)
 	}
-	i.Cleanup(func() { _ = sub.Unsubscribe() })
+	reading, err := acks.Consume(func(m jetstream.Msg) {
+		if meta, err := m.Metadata(); err != nil {
+			i.Error(err)
+		} else {
+			apply(m.Subject(), m.Data(), meta.Sequence.Stream)
+		}
+	})
+	if err != nil {
+		i.Fatal(err)
+	}
+	i.Cleanup(reading.Stop)
 }
 
 // People acknowledge an alert by its id, or by what tells it from the others; `alerts` shows
@@ -84,6 +95,9 @@ func TestAckAndUnack(t *testing.T) {
 		list[0].Acknowledged == nil || list[0].Acknowledged.Reason != "still" || list[0].Acknowledged.Until != nil {
 		t.Errorf("%+v, %v", list, err)
 	}
+	if out := i.run("ack", id, "--reason", "mine now", "--author", "bob", "-o", "table"); !strings.Contains(out, "; before, by ") || !strings.Contains(out, ": still\n") {
+		t.Errorf("printed %s", out)
+	}
 	if out := i.run("unack", id, "-o", "table"); !strings.Contains(out, "nobody takes care of it any more") {
 		t.Errorf("printed %s", out)
 	}
@@ -94,6 +108,8 @@ func TestAckAndUnack(t *testing.T) {
 		code       int
 	}{
 		{name: "without a reason", args: []string{"ack", id}, code: program.ExitUsage, says: "--reason is missing"},
+		{name: "for too long", args: []string{"ack", id, "--reason", "x", "--for", "31d"}, code: program.ExitUsage, says: "at most 30d"},
+		{name: "too long a name", args: []string{"ack", id, "--reason", "x", "--author", strings.Repeat("x", 257)}, code: program.ExitUsage, says: "author: 257 bytes"},
 		{name: "nobody has acknowledged it", args: []string{"unack", id}, code: program.ExitFailed, says: "nobody has acknowledged"},
 		{name: "two alerts", args: []string{"ack", "web1", "--reason", "x"}, code: program.ExitFailed, says: "web1 means 2 open alerts: name one of " + id},
 		{name: "no such alert", args: []string{"ack", "web9", "--reason", "x"}, code: program.ExitFailed, says: "no open alert web9"},

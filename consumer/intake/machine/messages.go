@@ -126,6 +126,7 @@ func decodeAck(in *consumer.Message) (*schema.CloudEvent[*schema.Ack], error) {
 
 	a.By = fit.Text(a.By, maxLabel)
 	a.Reason = fit.Text(a.Reason, maxReason)
+	a.For = min(a.For, schema.Duration(schema.MaxAckFor))
 	return ce, nil
 }
 

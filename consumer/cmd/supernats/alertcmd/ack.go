@@ -21,7 +21,7 @@ import (
 type Ack struct {
 	Alert  string          `arg:"" help:"${help_open_alert}"`
 	Reason string          `env:"-" help:"Who does what. Required."`
-	For    schema.Duration `env:"-" placeholder:"DURATION" help:"How long at most: 8h (default: until it is over)."`
+	For    schema.Duration `env:"-" placeholder:"DURATION" help:"How long at most: 8h, no more than 30d (default: until it is over)."`
 	Author string          `env:"-" placeholder:"NAME" help:"Who acknowledges (default: $$USER@host)."`
 	frame.OutputFlag
 }
@@ -42,9 +42,6 @@ func (a *Ack) Run(ctx context.Context, c *frame.Flags) error {
 		}
 	}
 	q := acknowledge.Request{By: a.Author, Reason: a.Reason, For: time.Duration(a.For)}
-	if err := q.Check(); err != nil {
-		return frame.UsageError{Err: err}
-	}
 	return send(ctx, c, a.Alert, q, &a.OutputFlag)
 }
 
@@ -67,9 +64,6 @@ func (*Unack) Examples() []string {
 // Run withdraws the acknowledgement of the alert.
 func (u *Unack) Run(ctx context.Context, c *frame.Flags) error {
 	q := acknowledge.Request{By: u.Author, Reason: u.Reason, Withdraw: true}
-	if err := q.Check(); err != nil {
-		return frame.UsageError{Err: err}
-	}
 	return send(ctx, c, u.Alert, q, &u.OutputFlag)
 }
 
@@ -77,6 +71,9 @@ func (u *Unack) Run(ctx context.Context, c *frame.Flags) error {
 func send(ctx context.Context, c *frame.Flags, name string, q acknowledge.Request, o *frame.OutputFlag) error {
 	if q.By == "" {
 		q.By = frame.Author()
+	}
+	if err := q.Check(); err != nil {
+		return frame.UsageError{Err: err}
 	}
 	return c.WithReader(ctx, func(ctx context.Context, r *inspect.Reader) error {
 		records, err := r.AlertRecords(ctx)
@@ -94,25 +91,37 @@ func send(ctx context.Context, c *frame.Flags, name string, q acknowledge.Reques
 			return fmt.Errorf("alert %s: %w", terminal.Clean(alert.Incident), err)
 		}
 		return frame.Print(o, []*schema.Alert{record}, func(w *os.File) error {
-			_, err := fmt.Fprintln(w, terminal.Clean(outcome(record)))
+			_, err := fmt.Fprintln(w, terminal.Clean(outcome(&q, alert, record)))
 			return err
 		})
 	})
 }
 
-// outcome says in a line who takes care of an alert.
-func outcome(a *schema.Alert) string {
+// outcome says in a line who takes care of an alert after a request, who did before it, and
+// whether somebody else has said something since.
+func outcome(q *acknowledge.Request, before, a *schema.Alert) string {
 	who := wording.Join(" ", a.Rule, a.Host, wording.ProcessName(a.Group, a.Process))
 	ack := a.Acknowledged
 	if ack == nil {
-		return who + ": nobody takes care of it any more, it is notified again"
+		text := who + ": nobody takes care of it any more, it is notified again"
+		if !q.Withdraw {
+			text += "; somebody has withdrawn yours since, or it got worse"
+		}
+		return text
 	}
 
 	until := "until "
 	if ack.Until != nil {
 		until += wording.Date(ack.Until) + ", or until "
 	}
-	return who + ": acknowledged by " + ack.By + " " + until + "it is over or gets worse"
+	text := who + ": acknowledged by " + ack.By + " " + until + "it is over or gets worse"
+	switch old := before.Acknowledged; {
+	case q.Withdraw || ack.By != q.By || ack.Reason != strings.TrimSpace(q.Reason):
+		text += "; that came after yours: " + ack.Reason
+	case old != nil && (old.By != ack.By || old.Reason != ack.Reason):
+		text += "; before, by " + old.By + ": " + old.Reason
+	}
+	return text
 }
 
 // choose returns the open alert that a name means: its id or the beginning of it, or as much
