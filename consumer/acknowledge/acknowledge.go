@@ -143,12 +143,23 @@ func publish(
 	stored, err := js.PublishMsg(ctx, m)
 	switch {
 	case errors.Is(err, jetstream.ErrNoStreamResponse):
-		return 0, fmt.Errorf("publish %s: stream %s does not store %s: a `supernats consume` of this version adds that, "+
-			"`supernats doctor` shows the command", m.Subject, stream.Events, stream.AllAcks)
+		return 0, notStored(ctx, js, m.Subject)
 	case err != nil:
 		return 0, fmt.Errorf("publish %s: %w", m.Subject, err)
 	}
 	return stored.Sequence, nil
+}
+
+// notStored says why a stream that somebody else has made, which nothing of ours changes, does
+// not store a message, and what to do about it.
+func notStored(ctx context.Context, js jetstream.JetStream, subject string) error {
+	s, err := js.Stream(ctx, stream.Events)
+	if err != nil {
+		return fmt.Errorf("publish %s: no stream stores it; look up stream %s: %w", subject, stream.Events, err)
+	}
+	fix := stream.EditSubjects(stream.Events, s.CachedInfo().Config.Subjects, []string{stream.AllAcks})
+	return fmt.Errorf("publish %s: stream %s does not store %s: `%s` changes that",
+		subject, stream.Events, stream.AllAcks, fix)
 }
 
 // wait returns the record of an alert when it has seen the message with a sequence.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -61,12 +60,10 @@ func fixForMissing(ctx context.Context, in *Installation) string {
 func (r *report) compareSettings(want jetstream.StreamConfig, info *jetstream.StreamInfo) {
 	have := info.Config
 	edit := "nats stream edit " + want.Name + " "
-	for _, subject := range want.Subjects {
-		covering := []string{subject, ">", "supervisor.>"}
-		if !slices.ContainsFunc(have.Subjects, func(s string) bool { return slices.Contains(covering, s) }) {
-			r.fail(edit+"--subjects="+strings.Join(want.Subjects, ","),
-				"stream %s does not store %s, but %s", want.Name, subject, strings.Join(have.Subjects, ", "))
-		}
+	if missing := stream.MissingSubjects(want.Subjects, have.Subjects); len(missing) > 0 {
+		r.fail(stream.EditSubjects(want.Name, have.Subjects, missing),
+			"stream %s does not store %s, but %s",
+			want.Name, strings.Join(missing, ", "), strings.Join(have.Subjects, ", "))
 	}
 
 	if have.Retention != jetstream.LimitsPolicy {

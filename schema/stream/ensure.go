@@ -80,15 +80,12 @@ func (l Limits) addSubjects(ctx context.Context, js jetstream.JetStream, have *j
 		return
 	}
 
-	c := have.Config
-	for _, subject := range want.Subjects {
-		if !slices.Contains(c.Subjects, subject) {
-			c.Subjects = append(slices.Clone(c.Subjects), subject)
-		}
-	}
-	if len(c.Subjects) == len(have.Config.Subjects) {
+	missing := MissingSubjects(want.Subjects, have.Config.Subjects)
+	if len(missing) == 0 {
 		return
 	}
+	c := have.Config
+	c.Subjects = MergeSubjects(c.Subjects, missing)
 	if _, err := js.UpdateStream(ctx, c); err != nil {
 		l.reportf("stream %s cannot be changed to store %s: %v", Events, strings.Join(c.Subjects, ", "), err)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -120,5 +121,36 @@ func TestAckAndUnack(t *testing.T) {
 				t.Errorf("%d %s, want %d with %q", code, errs, c.code, c.says)
 			}
 		})
+	}
+}
+
+// A stream that somebody else has made is not changed: ack and doctor print what changes it.
+func TestAckOfAStreamWithoutItsSubject(t *testing.T) {
+	i := newInstallation(t)
+	i.takeAcks()
+	s, err := i.js.Stream(t.Context(), stream.Events)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := s.CachedInfo().Config
+	c.Description = "ours"
+	c.Subjects = []string{stream.AllEvents, "supervisor.snapshot.>", stream.AllBridges, "orders.*"}
+	if _, err := i.js.UpdateStream(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.EnsureAll(t.Context(), i.js, stream.DefaultLimits()); err != nil {
+		t.Fatal(err)
+	}
+
+	const fix = "nats stream edit SUPERVISOR --subjects='supervisor.event.>,supervisor.snapshot.>,supervisor.bridge.>,orders.*,supervisor.ack.>'"
+	_, errs, code := supernats(t, "ack", "web1/api:api_00", "--reason", "x", "--nats-url", i.url)
+	if code != program.ExitFailed || !strings.Contains(errs, "does not store supervisor.ack.>: `"+fix+"`") {
+		t.Errorf("%d %s", code, errs)
+	}
+	lines := i.doctor(program.ExitFailed)
+	if !slices.ContainsFunc(lines, func(l string) bool {
+		return strings.Contains(l, "SUPERVISOR does not store supervisor.ack.>, but") && strings.Contains(l, fix)
+	}) {
+		t.Errorf("doctor printed\n%s", strings.Join(lines, "\n"))
 	}
 }
