@@ -18,12 +18,12 @@ import (
 	"supernats/consumer/config"
 	"supernats/consumer/fleettest"
 	"supernats/consumer/health"
-	"supernats/consumer/notify"
 	"supernats/consumer/notify/chat"
 	"supernats/consumer/notify/exec"
 	"supernats/consumer/notify/mail"
 	"supernats/consumer/notify/mail/smtptest"
 	"supernats/consumer/notify/pagerduty"
+	"supernats/consumer/notify/post"
 	"supernats/consumer/notify/webhook"
 	"supernats/schema"
 	"supernats/schema/secretfile"
@@ -62,7 +62,7 @@ func brokenReceivers(t *testing.T) []config.Receiver {
 	}
 	t.Cleanup(func() { _ = smtp.Close() })
 
-	waits := notify.HTTPConfig{Timeout: schema.Duration(2 * time.Second)}
+	waits := post.HTTPConfig{Timeout: schema.Duration(2 * time.Second)}
 	hook := func(name, url string) config.Receiver {
 		c := webhook.Config{URL: secretfile.Secret(url), HTTPConfig: waits}.WithDefaults()
 		return config.Receiver{Name: name, Kinds: config.Kinds{Webhook: &c}}

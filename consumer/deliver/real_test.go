@@ -24,6 +24,7 @@ import (
 	"supernats/consumer/notify/exec"
 	"supernats/consumer/notify/mail"
 	"supernats/consumer/notify/pagerduty"
+	"supernats/consumer/notify/post"
 	"supernats/consumer/notify/webhook"
 	"supernats/schema"
 	"supernats/schema/secretfile"
@@ -113,7 +114,7 @@ func filteringServer(t *testing.T, in *inbound, choke func(ctx context.Context, 
 // after it are delivered, each once, and that one is parked.
 func TestRealReceiversChokeOnOne(t *testing.T) {
 	id := notify.Identity{Instance: "mon1"}
-	type maker = func(t *testing.T, in *inbound, wait notify.HTTPConfig) (notify.Receiver, error)
+	type maker = func(t *testing.T, in *inbound, wait post.HTTPConfig) (notify.Receiver, error)
 	status := func(code int) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
 	}
@@ -127,12 +128,12 @@ func TestRealReceiversChokeOnOne(t *testing.T) {
 		return func(_ context.Context, c net.Conn) { _, _ = io.WriteString(c, answer+"\r\n") }
 	}
 	hook := func(choke http.HandlerFunc, each bool) maker {
-		return func(t *testing.T, in *inbound, wait notify.HTTPConfig) (notify.Receiver, error) {
+		return func(t *testing.T, in *inbound, wait post.HTTPConfig) (notify.Receiver, error) {
 			return webhook.New("hook", webhook.Config{URL: secretfile.Secret(answering(t, in, choke)), PerIncident: each, HTTPConfig: wait}.WithDefaults(), id)
 		}
 	}
 	mails := func(choke func(context.Context, net.Conn)) maker {
-		return func(t *testing.T, in *inbound, wait notify.HTTPConfig) (notify.Receiver, error) {
+		return func(t *testing.T, in *inbound, wait post.HTTPConfig) (notify.Receiver, error) {
 			c := mail.Config{Smarthost: filteringServer(t, in, choke), TLS: mail.TLSNone, From: "a@example.com", To: []string{"b@example.com"}, Timeout: wait.Timeout}
 			made, err := mail.New(c.WithDefaults(), notify.Identity{Instance: "mon1"})
 			if err != nil {
@@ -147,16 +148,16 @@ func TestRealReceiversChokeOnOne(t *testing.T) {
 		"mail 451": mails(says("451 4.7.1 filter: try later")), "mail 554": mails(says("554 5.7.1 spam")), "mail 421": mails(says("421 4.3.2 closing")),
 		"mail hangs":  mails(func(ctx context.Context, _ net.Conn) { <-ctx.Done() }),
 		"mail resets": mails(func(_ context.Context, c net.Conn) { _ = c.Close() }),
-		"exec": func(t *testing.T, in *inbound, wait notify.HTTPConfig) (notify.Receiver, error) {
+		"exec": func(t *testing.T, in *inbound, wait post.HTTPConfig) (notify.Receiver, error) {
 			dir := t.TempDir()
 			go follow(t, dir, in)
 			c := exec.Config{Command: fleettest.Script(t, fmt.Sprintf(`f=$(mktemp %s/in.XXXXXX); cat >$f; grep -q %s $f && { rm $f; exit 1; }; mv $f $f.done`, dir, poison)), Timeout: schema.Duration(time.Minute)}
 			return exec.New("page", c.WithDefaults(), id)
 		},
-		"alertmanager": func(t *testing.T, in *inbound, wait notify.HTTPConfig) (notify.Receiver, error) {
+		"alertmanager": func(t *testing.T, in *inbound, wait post.HTTPConfig) (notify.Receiver, error) {
 			return alertmanager.New("am", alertmanager.Config{URLs: []string{answering(t, in, status(400))}, HTTPConfig: wait}.WithDefaults(), id, zerolog.Nop())
 		},
-		"pagerduty": func(t *testing.T, in *inbound, wait notify.HTTPConfig) (notify.Receiver, error) {
+		"pagerduty": func(t *testing.T, in *inbound, wait post.HTTPConfig) (notify.Receiver, error) {
 			return pagerduty.New("pd", pagerduty.Config{URL: answering(t, in, status(400)), RoutingKey: "0123456789abcdef0123456789abcdef", HTTPConfig: wait}.WithDefaults(), id)
 		},
 	} {
@@ -164,7 +165,7 @@ func TestRealReceiversChokeOnOne(t *testing.T) {
 			t.Parallel()
 			f := newFleet(t)
 			var in inbound
-			wait := notify.HTTPConfig{Timeout: schema.Duration(time.Minute)}
+			wait := post.HTTPConfig{Timeout: schema.Duration(time.Minute)}
 			if strings.HasSuffix(name, "hangs") {
 				wait.Timeout = schema.Duration(2 * time.Second)
 			}

@@ -2,18 +2,19 @@
 // notifications to one address at a time, and its error says whether another try is of any
 // use. The packages below are the receivers; this one has what they share:
 //
-//   - Poster and Posting send a batch by HTTP, and judge the answer;
 //   - Incidents folds a batch into one entry for each alert;
-//   - LineOf puts a notification into one line.
+//   - LineOf puts a notification into one line;
+//   - Permanent, Outage, After and Partly say of an error what comes next.
 //
-// Package link makes the addresses to which a notification leads.
+// Package post sends a batch by HTTP and judges the answer; package link makes the addresses
+// to which a notification leads.
 //
 // A new kind of receiver is written in three places, and a test fails for each that is
 // forgotten:
 //
 //   - a package below, or a file of chat: the settings, a struct with WithDefaults and
 //     Validate, and a constructor that returns a Receiver. One that posts JSON needs no more
-//     than a Posting: the address, the body, and what the other side answers to what it has
+//     than a post.Posting: the address, the body, and what the other side answers to what it has
 //     taken. notifytest.RunReceiver is its first test.
 //   - package config: a line in Kinds, a case in Receiver.New, and one in Receiver.Limit if
 //     programs read it (TestKinds, TestEveryKindIsMade, TestEveryConstructorIsCalled,
@@ -29,6 +30,7 @@ package notify
 import (
 	"context"
 	"errors"
+	"strconv"
 
 	"supernats/schema"
 )
@@ -54,6 +56,9 @@ type Receiver interface {
 	// its IDs.
 	Notify(ctx context.Context, batch []*Notification) error
 }
+
+// ReceiverName is how the errors of a receiver begin: `slack receiver "chat"`.
+func ReceiverName(kind, name string) string { return kind + " receiver " + strconv.Quote(name) }
 
 // Sized is a receiver that makes a request of each incident, and so gains nothing from big
 // batches: if it stops in the middle of one, what was accepted is sent again.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"supernats/consumer/notify"
+	"supernats/consumer/notify/post"
 	"supernats/schema"
 	"supernats/schema/secretfile"
 )
@@ -26,8 +27,8 @@ type Settings struct {
 	URL     secretfile.Secret `yaml:"url"`
 	URLFile string            `yaml:"url_file"`
 	// Every is how often it is pinged.
-	Every             schema.Duration `yaml:"every"`
-	notify.HTTPConfig `yaml:",inline"`
+	Every           schema.Duration `yaml:"every"`
+	post.HTTPConfig `yaml:",inline"`
 }
 
 // WithDefaults fills in what is not set.
@@ -49,7 +50,7 @@ func (s Settings) Validate() error {
 	case (s.URL == "") == (s.URLFile == ""):
 		wrong = append(wrong, errors.New("want either url or url_file"))
 	case s.URL != "":
-		wrong = append(wrong, notify.ValidateURL("url", string(s.URL)))
+		wrong = append(wrong, post.ValidateURL("url", string(s.URL)))
 	}
 	if time.Duration(s.Every) < minEvery {
 		wrong = append(wrong, fmt.Errorf("every: invalid value %v: want %s or more", s.Every, minEvery))
@@ -87,7 +88,7 @@ func (a *address) Ping(ctx context.Context, v Verdict) error {
 		}
 	}
 
-	p, err := notify.NewPoster("watchdog "+a.settings.Name, a.settings.HTTPConfig, a.id)
+	p, err := post.NewPoster("watchdog "+a.settings.Name, a.settings.HTTPConfig, a.id)
 	if err != nil {
 		return err
 	}
@@ -96,7 +97,7 @@ func (a *address) Ping(ctx context.Context, v Verdict) error {
 	if a.settings.URLFile != "" {
 		key = "url_file"
 	}
-	return p.Do(ctx, notify.Post{URL: url, URLKey: key, Body: body})
+	return p.Do(ctx, post.Request{URL: url, URLKey: key, Body: body})
 }
 
 // failAddress is the address to which a failure is reported.

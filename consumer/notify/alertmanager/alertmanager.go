@@ -31,6 +31,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"supernats/consumer/notify"
+	"supernats/consumer/notify/post"
 	"supernats/schema"
 )
 
@@ -50,9 +51,9 @@ type Config struct {
 	// Hold is how long an alert fires there if nothing more is heard of it.
 	Hold schema.Duration `yaml:"hold"`
 	// Watchdog has an alert fire there for as long as people are notified.
-	Watchdog          bool `yaml:"watchdog"`
-	notify.AuthConfig `yaml:",inline"`
-	notify.HTTPConfig `yaml:",inline"`
+	Watchdog        bool `yaml:"watchdog"`
+	post.AuthConfig `yaml:",inline"`
+	post.HTTPConfig `yaml:",inline"`
 }
 
 // WithDefaults fills in what is not set.
@@ -83,7 +84,7 @@ func (c Config) Validate() error {
 
 // validateURL checks the URL of one Alertmanager; before are those of others.
 func validateURL(key, raw string, before []string) error {
-	if err := notify.ValidateURL(key, raw); err != nil {
+	if err := post.ValidateURL(key, raw); err != nil {
 		return err
 	}
 	u, err := neturl.Parse(raw)
@@ -136,7 +137,7 @@ func New(name string, c Config, id notify.Identity, log zerolog.Logger) (*Receiv
 	if _, err := r.post(c.URLs[0]); err != nil {
 		return nil, err
 	}
-	p, err := notify.NewPoster("", c.HTTPConfig, id)
+	p, err := post.NewPoster("", c.HTTPConfig, id)
 	if err != nil {
 		return nil, errors.Unwrap(err)
 	}
@@ -157,7 +158,7 @@ func (r *Receiver) Notify(ctx context.Context, batch []*notify.Notification) err
 	if err := notify.Check(batch); err != nil {
 		return notify.Permanent(fmt.Errorf("%s: %w", who, err))
 	}
-	poster, err := notify.NewPoster(who, r.cfg.HTTPConfig, r.id)
+	poster, err := post.NewPoster(who, r.cfg.HTTPConfig, r.id)
 	if err != nil {
 		return notify.Outage(err)
 	}
@@ -186,8 +187,8 @@ func (r *Receiver) Notify(ctx context.Context, batch []*notify.Notification) err
 }
 
 // post is the request to one of them, without a body.
-func (r *Receiver) post(url string) (notify.Post, error) {
-	p := notify.Post{
+func (r *Receiver) post(url string) (post.Request, error) {
+	p := post.Request{
 		URL: strings.TrimRight(url, "/") + apiPath, URLKey: "urls",
 		BodyKey: "the labels of the rules, and whether it is an Alertmanager with API v2",
 	}

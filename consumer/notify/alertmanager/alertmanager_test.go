@@ -15,6 +15,7 @@ import (
 
 	"supernats/consumer/notify"
 	"supernats/consumer/notify/notifytest"
+	"supernats/consumer/notify/post"
 	"supernats/schema"
 )
 
@@ -33,8 +34,8 @@ func TestReceiver(t *testing.T) {
 	notifytest.RunReceiver(t, func(t *testing.T, b notifytest.Behaviour, timeout time.Duration) notifytest.Peer {
 		server := notifytest.Serve(t, b)
 		r := receiver(t, Config{
-			URLs: []string{server.URL + "/prefix/"}, HTTPConfig: notify.HTTPConfig{Timeout: schema.Duration(timeout)},
-			AuthConfig: notify.AuthConfig{BasicAuth: notify.BasicAuth{Username: "me", Password: "c0rrect horse"}},
+			URLs: []string{server.URL + "/prefix/"}, HTTPConfig: post.HTTPConfig{Timeout: schema.Duration(timeout)},
+			AuthConfig: post.AuthConfig{BasicAuth: post.BasicAuth{Username: "me", Password: "c0rrect horse"}},
 		}, zerolog.Nop())
 		return notifytest.Peer{Receiver: r, Got: server.Bodies, IDs: ids(t), Secrets: []string{"c0rrect", "bWU6YzByc"}}
 	})
@@ -236,14 +237,14 @@ func TestValidate(t *testing.T) {
 		}, Hold: schema.Duration(time.Second)}.WithDefaults(), want: []string{
 			"urls[0]: invalid URL: want https:// or http://", "urls[1]: invalid URL with a password", "urls[2]: ", "urls[4]: duplicate URL http://b", "urls[5]: invalid URL with a password", "hold: invalid value 1s",
 		}},
-		{cfg: Config{URLs: []string{"http://a"}, AuthConfig: notify.AuthConfig{BasicAuth: notify.BasicAuth{Password: "s3cret"}}}.WithDefaults(), want: []string{"basic_auth.username: missing"}},
+		{cfg: Config{URLs: []string{"http://a"}, AuthConfig: post.AuthConfig{BasicAuth: post.BasicAuth{Password: "s3cret"}}}.WithDefaults(), want: []string{"basic_auth.username: missing"}},
 	} {
 		notifytest.Invalid(t, c.cfg.Validate(), "s3cret", c.want...)
 	}
-	if _, err := New("am", Config{URLs: []string{"http://a"}, AuthConfig: notify.AuthConfig{BearerTokenFile: "/does/not/exist"}}.WithDefaults(), id, zerolog.Nop()); err == nil || !strings.HasPrefix(err.Error(), "bearer_token_file: ") {
+	if _, err := New("am", Config{URLs: []string{"http://a"}, AuthConfig: post.AuthConfig{BearerTokenFile: "/does/not/exist"}}.WithDefaults(), id, zerolog.Nop()); err == nil || !strings.HasPrefix(err.Error(), "bearer_token_file: ") {
 		t.Errorf("missing bearer_token_file: %v", err)
 	}
-	if _, err := New("am", Config{URLs: []string{"http://a"}, HTTPConfig: notify.HTTPConfig{TLS: notify.TLSConfig{CA: "/does/not/exist"}}}.WithDefaults(), id, zerolog.Nop()); err == nil || !strings.HasPrefix(err.Error(), "tls.ca: ") {
+	if _, err := New("am", Config{URLs: []string{"http://a"}, HTTPConfig: post.HTTPConfig{TLS: post.TLSConfig{CA: "/does/not/exist"}}}.WithDefaults(), id, zerolog.Nop()); err == nil || !strings.HasPrefix(err.Error(), "tls.ca: ") {
 		t.Errorf("missing tls.ca: %v", err)
 	}
 }

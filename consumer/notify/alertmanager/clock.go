@@ -7,6 +7,7 @@ import (
 
 	"supernats/consumer/notify"
 	"supernats/consumer/notify/link"
+	"supernats/consumer/notify/post"
 )
 
 // For Alertmanager an alert ends when its end is over by Alertmanager's own clock. An end
@@ -22,13 +23,13 @@ const endMargin = 2 * time.Second
 
 // sendTo posts incidents to one Alertmanager.
 func (r *Receiver) sendTo(
-	ctx context.Context, poster *notify.Poster, p notify.Post, url string, incidents []*notify.Incident,
+	ctx context.Context, poster *post.Poster, p post.Request, url string, incidents []*notify.Incident,
 ) error {
 	for tries := 1; ; tries++ {
 		sent := r.alerts(incidents, r.now().Add(r.clockAhead(url)))
 		var date time.Time
 		p.Body = sent
-		p.Accepted = func(a notify.Answer) *notify.Refusal {
+		p.Accepted = func(a post.Answer) *post.Refusal {
 			date = a.Date
 			return accepted(a)
 		}
@@ -45,12 +46,12 @@ func (r *Receiver) sendTo(
 
 // accepted: no text, or one of JSON that is no failure. A page is one of a proxy
 // before it.
-func accepted(a notify.Answer) *notify.Refusal {
+func accepted(a post.Answer) *post.Refusal {
 	fields, ok := a.Fields()
 	if !ok || string(fields["status"]) != `"error"` {
 		return nil
 	}
-	return &notify.Refusal{Why: a.Text()}
+	return &post.Refusal{Why: a.Text()}
 }
 
 // clockAhead is by how much a clock is ahead of ours, as far as is known.

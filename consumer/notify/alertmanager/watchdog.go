@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"supernats/consumer/notify"
+	"supernats/consumer/notify/post"
 )
 
 // watchdogName is what kube-prometheus calls an alert that always fires: a route to a dead
@@ -17,7 +18,7 @@ const watchdogName = "Watchdog"
 // and notify people. It is a success if one of the Alertmanagers takes it.
 func (r *Receiver) KeepFiring(ctx context.Context, lasts time.Duration) error {
 	who := notify.ReceiverName("alertmanager", r.name)
-	poster, err := notify.NewPoster(who, r.cfg.HTTPConfig, r.id)
+	poster, err := post.NewPoster(who, r.cfg.HTTPConfig, r.id)
 	if err != nil {
 		return err
 	}

@@ -9,31 +9,31 @@ import (
 	"strings"
 	"time"
 
-	"supernats/consumer/notify"
+	"supernats/consumer/notify/post"
 )
 
-// What follows is what the services document as success (Accepted of notify.Post); all else
+// What follows is what the services document as success (Accepted of post.Request); all else
 // is not delivered. What a service refuses by a code of its own is permanent where no other
 // try helps, as the same status would be; what it does not document may pass.
 
 // slackAccepted: "ok" as text (Slack, Mattermost) or {"ok":true} (workflows of
 // Slack), {"success":true} (Rocket.Chat, Synology Chat), {"result":"success"}
 // (Zulip); others that take the same JSON answer with the message that they made.
-func slackAccepted(a notify.Answer) *notify.Refusal {
-	undocumented := &notify.Refusal{Want: `"ok"`}
+func slackAccepted(a post.Answer) *post.Refusal {
+	undocumented := &post.Refusal{Want: `"ok"`}
 	fields, object := a.Fields()
 	if !object {
 		if saysOK(a.Text()) {
 			return nil
 		}
 		if slackPermanent(a.Text()) {
-			return &notify.Refusal{Why: a.Text(), Permanent: true}
+			return &post.Refusal{Why: a.Text(), Permanent: true}
 		}
 		return undocumented
 	}
 
 	if why, refused := failure(fields); refused {
-		return &notify.Refusal{Why: why, Permanent: !passesByItself(why), Wait: patience(why, fields)}
+		return &post.Refusal{Why: why, Permanent: !passesByItself(why), Wait: patience(why, fields)}
 	}
 	switch {
 	case string(fields["ok"]) == "true", string(fields["success"]) == "true",
@@ -64,21 +64,21 @@ var teamsError = regexp.MustCompile(`HTTP error (\d{3})`)
 
 // teamsAccepted: no text (workflows: 202, or the status of a step "Response"), "1"
 // (connectors), and what a workflow says in JSON that is no failure.
-func teamsAccepted(a notify.Answer) *notify.Refusal {
+func teamsAccepted(a post.Answer) *post.Refusal {
 	text := a.Text()
 	fields, object := a.Fields()
 	switch {
 	case object:
 		if why, refused := failure(fields); refused {
 			code := max(number(fields["statusCode"]), number(fields["status"]))
-			return &notify.Refusal{Why: why, Permanent: permanentStatus(code), Wait: patience(why, fields)}
+			return &post.Refusal{Why: why, Permanent: permanentStatus(code), Wait: patience(why, fields)}
 		}
 		return nil
 	case text == "", text == "1", saysOK(text):
 		return nil
 	}
 
-	refusal := &notify.Refusal{Want: `"1"`}
+	refusal := &post.Refusal{Want: `"1"`}
 	if m := teamsError.FindStringSubmatch(text); m != nil {
 		code, _ := strconv.Atoi(m[1])
 		refusal.Why, refusal.Permanent = text, permanentStatus(code)
@@ -88,7 +88,7 @@ func teamsAccepted(a notify.Answer) *notify.Refusal {
 
 // discordAccepted: the message that was made, which is what wait=true asks for, or 204
 // where something on the way takes that out.
-func discordAccepted(a notify.Answer) *notify.Refusal {
+func discordAccepted(a post.Answer) *post.Refusal {
 	fields, object := a.Fields()
 	switch {
 	case a.Status == http.StatusNoContent, saysOK(a.Text()):
@@ -101,14 +101,14 @@ func discordAccepted(a notify.Answer) *notify.Refusal {
 				why = word(fields["message"])
 			}
 			coded := number(fields["code"]) != 0 && fields["retry_after"] == nil
-			return &notify.Refusal{Why: why, Permanent: coded, Wait: patience(why, fields)}
+			return &post.Refusal{Why: why, Permanent: coded, Wait: patience(why, fields)}
 		}
 	}
-	return &notify.Refusal{Want: "message with its id"}
+	return &post.Refusal{Want: "message with its id"}
 }
 
 // telegramAccepted: {"ok":true,…}.
-func telegramAccepted(a notify.Answer) *notify.Refusal {
+func telegramAccepted(a post.Answer) *post.Refusal {
 	fields, _ := a.Fields()
 	switch string(fields["ok"]) {
 	case "true":
@@ -116,12 +116,12 @@ func telegramAccepted(a notify.Answer) *notify.Refusal {
 	case "false":
 		return telegramRefusal(a, fields)
 	}
-	return &notify.Refusal{Want: `{"ok":true}`}
+	return &post.Refusal{Want: `{"ok":true}`}
 }
 
-func telegramRefusal(a notify.Answer, fields map[string]json.RawMessage) *notify.Refusal {
+func telegramRefusal(a post.Answer, fields map[string]json.RawMessage) *post.Refusal {
 	code := number(fields["error_code"])
-	refusal := &notify.Refusal{
+	refusal := &post.Refusal{
 		Why:       strings.TrimSpace(strconv.Itoa(code) + " " + word(fields["description"])),
 		Permanent: permanentStatus(code), Wait: telegramWait(a.Body),
 	}
@@ -141,10 +141,10 @@ func telegramRefusal(a notify.Answer, fields map[string]json.RawMessage) *notify
 }
 
 // ntfyAccepted: the message that was made, {"id":"…","event":"message",…}.
-func ntfyAccepted(a notify.Answer) *notify.Refusal {
+func ntfyAccepted(a post.Answer) *post.Refusal {
 	fields, object := a.Fields()
 	if why, refused := failure(fields); refused {
-		return &notify.Refusal{
+		return &post.Refusal{
 			Why: why, Permanent: permanentStatus(number(fields["http"])), Wait: patience(why, fields),
 			Key: "topic and url",
 		}
@@ -152,7 +152,7 @@ func ntfyAccepted(a notify.Answer) *notify.Refusal {
 	if object && word(fields["id"]) != "" {
 		return nil
 	}
-	return &notify.Refusal{Want: "message with its id"}
+	return &post.Refusal{Want: "message with its id"}
 }
 
 // failure finds the ways in which an object says that something failed.
@@ -224,16 +224,16 @@ var mustWait = regexp.MustCompile(`(?i)wait (\d{1,6}) seconds`)
 func patience(why string, fields map[string]json.RawMessage) time.Duration {
 	var seconds float64
 	if json.Unmarshal(fields["retry_after"], &seconds) == nil && seconds > 0 {
-		return notify.Seconds(seconds)
+		return post.Seconds(seconds)
 	}
 	if m := mustWait.FindStringSubmatch(why); m != nil {
 		seconds, _ = strconv.ParseFloat(m[1], 64)
-		return notify.Seconds(seconds)
+		return post.Seconds(seconds)
 	}
 	return 0
 }
 
-// permanentStatus is what notify.Poster makes of a status.
+// permanentStatus is what post.Poster makes of a status.
 func permanentStatus(code int) bool {
 	switch code {
 	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:

@@ -9,6 +9,7 @@ import (
 
 	"supernats/consumer/notify"
 	"supernats/consumer/notify/notifytest"
+	"supernats/consumer/notify/post"
 )
 
 const (
@@ -133,7 +134,7 @@ func deliver(t *testing.T, service string, status int, kind, body string) (time.
 		if s.name != service {
 			continue
 		}
-		r, err := s.make(server.URL, notify.HTTPConfig{}, linked)
+		r, err := s.make(server.URL, post.HTTPConfig{}, linked)
 		if err != nil {
 			t.Fatal(err)
 		}

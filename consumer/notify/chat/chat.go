@@ -25,6 +25,7 @@ import (
 
 	"supernats/consumer/notify"
 	"supernats/consumer/notify/link"
+	"supernats/consumer/notify/post"
 	"supernats/consumer/wording"
 )
 
@@ -117,9 +118,9 @@ func codeIf(special string, escape, code func(string) string) func(string) strin
 }
 
 // hook asks at a URL that is a secret itself.
-func hook(url notify.Secret, accepted func(notify.Answer) *notify.Refusal) (notify.Post, error) {
+func hook(url post.Secret, accepted func(post.Answer) *post.Refusal) (post.Request, error) {
 	key, value, err := url.Reveal()
-	return notify.Post{URL: value, URLKey: key, Accepted: accepted}, err
+	return post.Request{URL: value, URLKey: key, Accepted: accepted}, err
 }
 
 // singleLine checks a setting that is shown to people.

@@ -16,6 +16,7 @@ import (
 
 	"supernats/consumer/notify"
 	"supernats/consumer/notify/notifytest"
+	"supernats/consumer/notify/post"
 	"supernats/schema"
 	"supernats/schema/secretfile"
 )
@@ -35,31 +36,31 @@ var (
 	linked = notify.Identity{Instance: "mon1", Version: "1.2.3", URL: "https://mon1.example.com/"}
 )
 
-func httpConfig(timeout time.Duration) notify.HTTPConfig {
-	return notify.HTTPConfig{Timeout: schema.Duration(timeout)}
+func httpConfig(timeout time.Duration) post.HTTPConfig {
+	return post.HTTPConfig{Timeout: schema.Duration(timeout)}
 }
 
 // services are all receivers here, asked at a URL.
 var services = []struct {
 	name string
-	make func(url string, h notify.HTTPConfig, from notify.Identity) (notify.Receiver, error)
+	make func(url string, h post.HTTPConfig, from notify.Identity) (notify.Receiver, error)
 	// text finds what people see in a body.
 	text func(t *testing.T, body []byte) string
 	max  int
 }{
-	{name: "slack", make: func(url string, h notify.HTTPConfig, from notify.Identity) (notify.Receiver, error) {
+	{name: "slack", make: func(url string, h post.HTTPConfig, from notify.Identity) (notify.Receiver, error) {
 		return NewSlack("chat", SlackConfig{URL: secretfile.Secret(url + path), HTTPConfig: h}.WithDefaults(), from)
 	}, text: field("text"), max: 4000},
-	{name: "teams", make: func(url string, h notify.HTTPConfig, from notify.Identity) (notify.Receiver, error) {
+	{name: "teams", make: func(url string, h post.HTTPConfig, from notify.Identity) (notify.Receiver, error) {
 		return NewTeams("chat", TeamsConfig{URL: secretfile.Secret(url + path), HTTPConfig: h}.WithDefaults(), from)
 	}, text: cardText, max: 28 << 10},
-	{name: "discord", make: func(url string, h notify.HTTPConfig, from notify.Identity) (notify.Receiver, error) {
+	{name: "discord", make: func(url string, h post.HTTPConfig, from notify.Identity) (notify.Receiver, error) {
 		return NewDiscord("chat", DiscordConfig{URL: secretfile.Secret(url + path), HTTPConfig: h}.WithDefaults(), from)
 	}, text: field("content"), max: 2000},
-	{name: "telegram", make: func(url string, h notify.HTTPConfig, from notify.Identity) (notify.Receiver, error) {
+	{name: "telegram", make: func(url string, h post.HTTPConfig, from notify.Identity) (notify.Receiver, error) {
 		return NewTelegram("chat", TelegramConfig{Token: botKey, ChatID: "-1001234567890", APIURL: url, HTTPConfig: h}.WithDefaults(), from)
 	}, text: field("text"), max: 4096},
-	{name: "ntfy", make: func(url string, h notify.HTTPConfig, from notify.Identity) (notify.Receiver, error) {
+	{name: "ntfy", make: func(url string, h post.HTTPConfig, from notify.Identity) (notify.Receiver, error) {
 		return NewNtfy("chat", NtfyConfig{URL: url, Topic: "ops", Token: ntfyKey, HTTPConfig: h}.WithDefaults(), from)
 	}, text: field("message"), max: 4096},
 }
@@ -263,7 +264,7 @@ func TestBody(t *testing.T) {
 			`{"action":"view","label":"Acknowledge","url":"https://mon1.example.com/alerts/a%2F1#ack"},` +
 			`{"action":"view","label":"Silence","url":"https://mon1.example.com/mutes/new?group=api&host=web1&process=api_00&rule=unexpected-exit"}]}`},
 		{name: "ntfy with a password", make: func(url string) (notify.Receiver, error) {
-			return NewNtfy("chat", NtfyConfig{URL: url, Topic: "ops", BasicAuth: notify.BasicAuth{Username: "me", Password: "pw"}, Priority: 2}.WithDefaults(), id)
+			return NewNtfy("chat", NtfyConfig{URL: url, Topic: "ops", BasicAuth: post.BasicAuth{Username: "me", Password: "pw"}, Priority: 2}.WithDefaults(), id)
 		}, path: "/", query: "", header: map[string]string{"Authorization": "Basic bWU6cHc="}, body: `{"topic":"ops","title":"FIRING web1 api:api_00","message":"FIRING web1 api:api_00 ` + line + `","priority":2}`},
 		{name: "teams", make: func(url string) (notify.Receiver, error) {
 			return NewTeams("chat", TeamsConfig{URL: secretfile.Secret(url + path)}.WithDefaults(), id)
@@ -401,7 +402,7 @@ func TestFiles(t *testing.T) {
 }
 
 func TestValidate(t *testing.T) {
-	ok := notify.HTTPConfig{}.WithDefaults()
+	ok := post.HTTPConfig{}.WithDefaults()
 	for _, c := range []struct {
 		name string
 		err  error
@@ -418,7 +419,7 @@ func TestValidate(t *testing.T) {
 		{name: "telegram: nothing", err: TelegramConfig{}.WithDefaults().Validate(), want: []string{"token_file: missing", `chat_id: invalid value ""`}},
 		{name: "telegram: wrong", err: TelegramConfig{Token: "s3cret/../x", ChatID: "ops", Thread: -1, APIURL: "x"}.WithDefaults().Validate(), want: []string{"token: invalid token", `chat_id: invalid value "ops"`, "message_thread_id: invalid value -1", "api_url: invalid URL: want https://"}},
 		{name: "ntfy: nothing", err: NtfyConfig{}.WithDefaults().Validate(), want: []string{`topic: invalid value ""`}},
-		{name: "ntfy: wrong", err: NtfyConfig{URL: "ntfy.sh", Topic: "a/b", Token: "s3cret", TokenFile: "f", BasicAuth: notify.BasicAuth{Username: "a"}, Priority: 6}.WithDefaults().Validate(), want: []string{"url: invalid URL: want https://", `topic: invalid value "a/b"`, "token: given together with token_file", "token: given together with basic_auth", "priority: invalid value 6"}},
+		{name: "ntfy: wrong", err: NtfyConfig{URL: "ntfy.sh", Topic: "a/b", Token: "s3cret", TokenFile: "f", BasicAuth: post.BasicAuth{Username: "a"}, Priority: 6}.WithDefaults().Validate(), want: []string{"url: invalid URL: want https://", `topic: invalid value "a/b"`, "token: given together with token_file", "token: given together with basic_auth", "priority: invalid value 6"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.err == nil {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"supernats/consumer/notify"
+	"supernats/consumer/notify/post"
 	"supernats/schema/secretfile"
 )
 
@@ -22,8 +23,8 @@ type DiscordConfig struct {
 	URL     secretfile.Secret `yaml:"url"`
 	URLFile string            `yaml:"url_file"`
 	// Username replaces the webhook's.
-	Username          string `yaml:"username"`
-	notify.HTTPConfig `yaml:",inline"`
+	Username        string `yaml:"username"`
+	post.HTTPConfig `yaml:",inline"`
 }
 
 // WithDefaults fills in what is not set.
@@ -35,7 +36,7 @@ func (c DiscordConfig) WithDefaults() DiscordConfig {
 // Validate reports everything that is wrong, a line for each key.
 func (c DiscordConfig) Validate() error {
 	return errors.Join(
-		notify.SecretURL(c.URL, c.URLFile).Validate(), singleLine("username", c.Username), c.HTTPConfig.Validate())
+		post.SecretURL(c.URL, c.URLFile).Validate(), singleLine("username", c.Username), c.HTTPConfig.Validate())
 }
 
 type discordMessage struct {
@@ -56,10 +57,10 @@ func NewDiscord(name string, c DiscordConfig, id notify.Identity) (notify.Receiv
 		most: 4, size: units, max: maxDiscord,
 	}
 
-	return notify.Posting{
+	return post.Posting{
 		Name: name, Kind: "discord", Settings: c, HTTP: c.HTTPConfig, Identity: id,
-		Address: func() (notify.Post, error) {
-			p, err := hook(notify.SecretURL(c.URL, c.URLFile), discordAccepted)
+		Address: func() (post.Request, error) {
+			p, err := hook(post.SecretURL(c.URL, c.URLFile), discordAccepted)
 			if err == nil {
 				p.URL, err = askToWait(p.URL)
 			}
@@ -78,7 +79,7 @@ func NewDiscord(name string, c DiscordConfig, id notify.Identity) (notify.Receiv
 func askToWait(raw string) (string, error) {
 	u, err := neturl.Parse(raw)
 	if err != nil {
-		return "", notify.ValidateURL("url", raw)
+		return "", post.ValidateURL("url", raw)
 	}
 	q := u.Query()
 	q.Set("wait", "true")

@@ -8,6 +8,7 @@ import (
 
 	"supernats/consumer/notify"
 	"supernats/consumer/notify/link"
+	"supernats/consumer/notify/post"
 	"supernats/consumer/wording"
 	"supernats/schema"
 	"supernats/schema/secretfile"
@@ -29,11 +30,11 @@ type NtfyConfig struct {
 	// read at every delivery.
 	Token     secretfile.Secret `yaml:"token"`
 	TokenFile string            `yaml:"token_file"`
-	BasicAuth notify.BasicAuth  `yaml:"basic_auth"`
+	BasicAuth post.BasicAuth    `yaml:"basic_auth"`
 	// Priority is 1 to 5; 0 goes by the severity: critical 5, warning and others 4,
 	// info 3, and 3 if all is resolved.
-	Priority          int `yaml:"priority"`
-	notify.HTTPConfig `yaml:",inline"`
+	Priority        int `yaml:"priority"`
+	post.HTTPConfig `yaml:",inline"`
 }
 
 // WithDefaults fills in what is not set.
@@ -47,7 +48,7 @@ var ntfyTopic = regexp.MustCompile(`^[-_A-Za-z0-9]{1,64}$`)
 
 // Validate reports everything that is wrong, a line for each key.
 func (c NtfyConfig) Validate() error {
-	errs := []error{notify.ValidateURL("url", c.URL)}
+	errs := []error{post.ValidateURL("url", c.URL)}
 	if !ntfyTopic.MatchString(c.Topic) {
 		errs = append(errs, fmt.Errorf(
 			"topic: invalid value %q: want up to 64 letters, digits, _ and -", wording.Clip(c.Topic, 80)))
@@ -62,7 +63,7 @@ func (c NtfyConfig) Validate() error {
 		errs = append(errs, fmt.Errorf(
 			"priority: invalid value %d: want 1 to 5, or 0 for what the severity says", c.Priority))
 	}
-	return errors.Join(append(errs, notify.AuthConfig{BasicAuth: c.BasicAuth}.Validate(), c.HTTPConfig.Validate())...)
+	return errors.Join(append(errs, post.AuthConfig{BasicAuth: c.BasicAuth}.Validate(), c.HTTPConfig.Validate())...)
 }
 
 type ntfyMessage struct {
@@ -88,7 +89,7 @@ func NewNtfy(name string, c NtfyConfig, id notify.Identity) (notify.Receiver, er
 		strong: asIs, name: asIs, text: asIs, link: func(_, address string) string { return address },
 		most: 1, size: func(s string) int { return len(s) }, max: maxNtfy,
 	}
-	return notify.Posting{
+	return post.Posting{
 		Name: name, Kind: "ntfy", Settings: c, HTTP: c.HTTPConfig, Identity: id,
 		Address: c.address,
 		Body: func(batch []*notify.Notification) any {
@@ -116,9 +117,9 @@ func (m *ntfyMessage) addText(d dialect, batch []*notify.Notification, from noti
 }
 
 // address is the request to the server, without a body.
-func (c NtfyConfig) address() (notify.Post, error) {
-	p := notify.Post{URL: c.URL, URLKey: "url", BodyKey: "topic and url", Accepted: ntfyAccepted}
-	err := notify.AuthConfig{BasicAuth: c.BasicAuth}.Apply(&p)
+func (c NtfyConfig) address() (post.Request, error) {
+	p := post.Request{URL: c.URL, URLKey: "url", BodyKey: "topic and url", Accepted: ntfyAccepted}
+	err := post.AuthConfig{BasicAuth: c.BasicAuth}.Apply(&p)
 	p.AuthKey = "token_file or basic_auth, and topic"
 	if !c.hasToken() {
 		return p, err
@@ -131,8 +132,8 @@ func (c NtfyConfig) address() (notify.Post, error) {
 
 func (c NtfyConfig) hasToken() bool { return c.Token != "" || c.TokenFile != "" }
 
-func (c NtfyConfig) token() notify.Secret {
-	return notify.Secret{Key: "token", Value: c.Token, File: c.TokenFile}
+func (c NtfyConfig) token() post.Secret {
+	return post.Secret{Key: "token", Value: c.Token, File: c.TokenFile}
 }
 
 // title is what a locked screen shows.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"supernats/consumer/notify"
+	"supernats/consumer/notify/post"
 	"supernats/schema/secretfile"
 )
 
@@ -28,8 +29,8 @@ type SlackConfig struct {
 	Channel  string `yaml:"channel"`
 	Username string `yaml:"username"`
 	// MaxLength is how long a message may be, in characters.
-	MaxLength         int `yaml:"max_length"`
-	notify.HTTPConfig `yaml:",inline"`
+	MaxLength       int `yaml:"max_length"`
+	post.HTTPConfig `yaml:",inline"`
 }
 
 // WithDefaults fills in what is not set.
@@ -42,7 +43,7 @@ func (c SlackConfig) WithDefaults() SlackConfig {
 // Validate reports everything that is wrong, a line for each key.
 func (c SlackConfig) Validate() error {
 	errs := []error{
-		notify.SecretURL(c.URL, c.URLFile).Validate(),
+		post.SecretURL(c.URL, c.URLFile).Validate(),
 		singleLine("channel", c.Channel), singleLine("username", c.Username),
 	}
 	// Below, a single line could be too long.
@@ -74,9 +75,9 @@ func NewSlack(name string, c SlackConfig, id notify.Identity) (notify.Receiver, 
 		most: 4, size: units, max: c.MaxLength,
 	}
 
-	return notify.Posting{
+	return post.Posting{
 		Name: name, Kind: "slack", Settings: c, HTTP: c.HTTPConfig, Identity: id,
-		Address: func() (notify.Post, error) { return hook(notify.SecretURL(c.URL, c.URLFile), slackAccepted) },
+		Address: func() (post.Request, error) { return hook(post.SecretURL(c.URL, c.URLFile), slackAccepted) },
 		Body: func(batch []*notify.Notification) any {
 			return slackMessage{Text: d.write(batch, id), Channel: c.Channel, Username: c.Username}
 		},

@@ -7,6 +7,7 @@ import (
 
 	"supernats/consumer/notify"
 	"supernats/consumer/notify/link"
+	"supernats/consumer/notify/post"
 	"supernats/schema/secretfile"
 )
 
@@ -19,9 +20,9 @@ const maxTeams = 28<<10 - 1024
 // are gone, and so are their cards.
 type TeamsConfig struct {
 	// URL is a secret; URLFile is read at every delivery.
-	URL               secretfile.Secret `yaml:"url"`
-	URLFile           string            `yaml:"url_file"`
-	notify.HTTPConfig `yaml:",inline"`
+	URL             secretfile.Secret `yaml:"url"`
+	URLFile         string            `yaml:"url_file"`
+	post.HTTPConfig `yaml:",inline"`
 }
 
 // WithDefaults fills in what is not set.
@@ -32,7 +33,7 @@ func (c TeamsConfig) WithDefaults() TeamsConfig {
 
 // Validate reports everything that is wrong, a line for each key.
 func (c TeamsConfig) Validate() error {
-	return errors.Join(notify.SecretURL(c.URL, c.URLFile).Validate(), c.HTTPConfig.Validate())
+	return errors.Join(post.SecretURL(c.URL, c.URLFile).Validate(), c.HTTPConfig.Validate())
 }
 
 type teamsMessage struct {
@@ -93,9 +94,9 @@ var statusColors = map[string]string{
 
 // NewTeams returns a receiver that posts an Adaptive Card to a workflow.
 func NewTeams(name string, c TeamsConfig, id notify.Identity) (notify.Receiver, error) {
-	return notify.Posting{
+	return post.Posting{
 		Name: name, Kind: "teams", Settings: c, HTTP: c.HTTPConfig, Identity: id,
-		Address: func() (notify.Post, error) { return hook(notify.SecretURL(c.URL, c.URLFile), teamsAccepted) },
+		Address: func() (post.Request, error) { return hook(post.SecretURL(c.URL, c.URLFile), teamsAccepted) },
 		Body: func(batch []*notify.Notification) any {
 			return card(batch, id)
 		},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"supernats/consumer/notify"
+	"supernats/consumer/notify/post"
 	"supernats/consumer/wording"
 	"supernats/schema/secretfile"
 )
@@ -30,8 +31,8 @@ type TelegramConfig struct {
 	// Thread is the topic of a group that has topics.
 	Thread int `yaml:"message_thread_id"`
 	// APIURL is that of the Bot API, Telegram's own by default.
-	APIURL            string `yaml:"api_url"`
-	notify.HTTPConfig `yaml:",inline"`
+	APIURL          string `yaml:"api_url"`
+	post.HTTPConfig `yaml:",inline"`
 }
 
 // WithDefaults fills in what is not set.
@@ -57,11 +58,11 @@ func (c TelegramConfig) Validate() error {
 	if c.Thread < 0 {
 		errs = append(errs, fmt.Errorf("message_thread_id: invalid value %d: want a number above zero", c.Thread))
 	}
-	return errors.Join(append(errs, notify.ValidateURL("api_url", c.APIURL), c.HTTPConfig.Validate())...)
+	return errors.Join(append(errs, post.ValidateURL("api_url", c.APIURL), c.HTTPConfig.Validate())...)
 }
 
-func (c TelegramConfig) token() notify.Secret {
-	return notify.Secret{Key: "token", Value: c.Token, File: c.TokenFile, Check: checkToken}
+func (c TelegramConfig) token() post.Secret {
+	return post.Secret{Key: "token", Value: c.Token, File: c.TokenFile, Check: checkToken}
 }
 
 // checkToken keeps a wrong one from becoming another path. The token is not shown.
@@ -96,7 +97,7 @@ func NewTelegram(name string, c TelegramConfig, id notify.Identity) (notify.Rece
 		most: 4, size: units, max: maxTelegram,
 	}
 
-	return notify.Posting{
+	return post.Posting{
 		Name: name, Kind: "telegram", Settings: c, HTTP: c.HTTPConfig, Identity: id,
 		Address: c.address,
 		Body: func(batch []*notify.Notification) any {
@@ -108,9 +109,9 @@ func NewTelegram(name string, c TelegramConfig, id notify.Identity) (notify.Rece
 }
 
 // address is the request to the bot, without a body.
-func (c TelegramConfig) address() (notify.Post, error) {
+func (c TelegramConfig) address() (post.Request, error) {
 	key, token, err := c.token().Reveal()
-	return notify.Post{
+	return post.Request{
 		URL: strings.TrimSuffix(c.APIURL, "/") + "/bot" + token + "/sendMessage",
 		// 404 is the answer to a token of the wrong form.
 		URLKey: "api_url and " + key, AuthKey: key + " and chat_id", BodyKey: "chat_id",
@@ -129,5 +130,5 @@ func telegramWait(body []byte) time.Duration {
 	if json.Unmarshal(body, &answer) != nil {
 		return 0
 	}
-	return notify.Seconds(answer.Parameters.RetryAfter)
+	return post.Seconds(answer.Parameters.RetryAfter)
 }

@@ -24,6 +24,7 @@ import (
 
 	"supernats/consumer/notify"
 	"supernats/consumer/notify/link"
+	"supernats/consumer/notify/post"
 	"supernats/consumer/wording"
 	"supernats/schema"
 	"supernats/schema/secretfile"
@@ -47,8 +48,8 @@ type Config struct {
 	RoutingKey     secretfile.Secret `yaml:"routing_key"`
 	RoutingKeyFile string            `yaml:"routing_key_file"`
 	// URL is https://events.eu.pagerduty.com/v2/enqueue for accounts in the EU.
-	URL               string `yaml:"url"`
-	notify.HTTPConfig `yaml:",inline"`
+	URL             string `yaml:"url"`
+	post.HTTPConfig `yaml:",inline"`
 }
 
 // WithDefaults fills in what is not set.
@@ -62,7 +63,7 @@ var routingKey = regexp.MustCompile(`^[A-Za-z0-9_+-]{8,64}$`)
 
 // Validate reports everything that is wrong, a line for each key.
 func (c Config) Validate() error {
-	return errors.Join(c.key().Validate(), notify.ValidateURL("url", c.URL), c.HTTPConfig.Validate())
+	return errors.Join(c.key().Validate(), post.ValidateURL("url", c.URL), c.HTTPConfig.Validate())
 }
 
 func checkKey(key, value string) error {
@@ -73,8 +74,8 @@ func checkKey(key, value string) error {
 }
 
 // key is the integration key.
-func (c Config) key() notify.Secret {
-	return notify.Secret{Key: "routing_key", Value: c.RoutingKey, File: c.RoutingKeyFile, Check: checkKey}
+func (c Config) key() post.Secret {
+	return post.Secret{Key: "routing_key", Value: c.RoutingKey, File: c.RoutingKeyFile, Check: checkKey}
 }
 
 // event is PagerDuty's, as its manual names the fields.
@@ -112,16 +113,16 @@ const (
 
 // New returns the receiver.
 func New(name string, c Config, id notify.Identity) (notify.Receiver, error) {
-	return notify.Posting{
+	return post.Posting{
 		Name: name, Kind: "pagerduty", Settings: c, HTTP: c.HTTPConfig, Identity: id,
-		Address: func() (notify.Post, error) {
+		Address: func() (post.Request, error) {
 			key, value, err := c.key().Reveal()
-			return notify.Post{
+			return post.Request{
 				URL: c.URL, URLKey: "url", AuthKey: key, BodyKey: key,
 				Secrets: []string{value}, Accepted: accepted,
 			}, err
 		},
-		Parts: func(batch []*notify.Notification) ([]notify.Part, error) {
+		Parts: func(batch []*notify.Notification) ([]post.Part, error) {
 			_, value, err := c.key().Reveal()
 			if err != nil {
 				return nil, err
@@ -132,20 +133,20 @@ func New(name string, c Config, id notify.Identity) (notify.Receiver, error) {
 }
 
 // accepted: {"status":"success",…}, with 202.
-func accepted(a notify.Answer) *notify.Refusal {
+func accepted(a post.Answer) *post.Refusal {
 	var answer struct {
 		Status, Message string
 		Errors          []string
 	}
 	if err := json.Unmarshal([]byte(a.Text()), &answer); err != nil || answer.Status == "" {
-		return &notify.Refusal{Want: `{"status":"success"}`}
+		return &post.Refusal{Want: `{"status":"success"}`}
 	}
 	if answer.Status == "success" {
 		return nil
 	}
 
 	why := strings.Join(append([]string{answer.Status, answer.Message}, answer.Errors...), ": ")
-	return &notify.Refusal{
+	return &post.Refusal{
 		Why: strings.ReplaceAll(why, ": : ", ": "), Key: "routing_key",
 		// The other one of its words is "throttle exceeded".
 		Permanent: strings.HasPrefix(answer.Status, "invalid"),
@@ -153,8 +154,8 @@ func accepted(a notify.Answer) *notify.Refusal {
 }
 
 // parts has the requests of each incident.
-func parts(batch []*notify.Notification, key string, id notify.Identity) []notify.Part {
-	var list []notify.Part
+func parts(batch []*notify.Notification, key string, id notify.Identity) []post.Part {
+	var list []post.Part
 	for _, i := range notify.Incidents(batch) {
 		links := link.OfIncident(id, i)
 		e := event{
@@ -164,7 +165,7 @@ func parts(batch []*notify.Notification, key string, id notify.Identity) []notif
 		for _, l := range links.List() {
 			e.Links = append(e.Links, href{l.URL, l.Name})
 		}
-		part := notify.Part{Of: i.Of}
+		part := post.Part{Of: i.Of}
 
 		// What was never triggered cannot be resolved, and nobody would hear of it.
 		if i.Fired {

@@ -15,6 +15,7 @@ import (
 
 	"supernats/consumer/notify"
 	"supernats/consumer/notify/notifytest"
+	"supernats/consumer/notify/post"
 	"supernats/schema"
 )
 
@@ -25,7 +26,7 @@ var id = notify.Identity{Instance: "mon1", Version: "1.2.3", URL: "https://mon1.
 func TestReceiver(t *testing.T) {
 	notifytest.RunReceiver(t, func(t *testing.T, b notifytest.Behaviour, timeout time.Duration) notifytest.Peer {
 		server := notifytest.Serve(t, b)
-		r, err := New("pd", Config{URL: server.URL + "/" + key, RoutingKey: key, HTTPConfig: notify.HTTPConfig{Timeout: schema.Duration(timeout)}}.WithDefaults(), id)
+		r, err := New("pd", Config{URL: server.URL + "/" + key, RoutingKey: key, HTTPConfig: post.HTTPConfig{Timeout: schema.Duration(timeout)}}.WithDefaults(), id)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -31,6 +31,7 @@ import (
 
 	"supernats/consumer/notify"
 	"supernats/consumer/notify/link"
+	"supernats/consumer/notify/post"
 	"supernats/schema/secretfile"
 )
 
@@ -44,9 +45,9 @@ type Config struct {
 	// truncatedAlerts, and lost to the reader. 0 is no limit.
 	MaxAlerts int `yaml:"max_alerts"`
 	// PerIncident makes one request for each incident.
-	PerIncident       bool `yaml:"per_incident"`
-	notify.AuthConfig `yaml:",inline"`
-	notify.HTTPConfig `yaml:",inline"`
+	PerIncident     bool `yaml:"per_incident"`
+	post.AuthConfig `yaml:",inline"`
+	post.HTTPConfig `yaml:",inline"`
 }
 
 // WithDefaults fills in what is not set.
@@ -57,7 +58,7 @@ func (c Config) WithDefaults() Config {
 
 // Validate reports everything that is wrong, a line for each key.
 func (c Config) Validate() error {
-	errs := []error{notify.SecretURL(c.URL, c.URLFile).Validate()}
+	errs := []error{post.SecretURL(c.URL, c.URLFile).Validate()}
 	if c.MaxAlerts < 0 {
 		errs = append(errs, fmt.Errorf(
 			"max_alerts: invalid value %d: want a number above zero, or 0 for no limit", c.MaxAlerts))
@@ -98,7 +99,7 @@ const (
 
 // New returns the receiver.
 func New(name string, c Config, id notify.Identity) (notify.Receiver, error) {
-	p := notify.Posting{
+	p := post.Posting{
 		Name: name, Kind: "webhook", Settings: c, HTTP: c.HTTPConfig, Identity: id,
 		Address: c.address,
 		Body: func(batch []*notify.Notification) any {
@@ -106,11 +107,11 @@ func New(name string, c Config, id notify.Identity) (notify.Receiver, error) {
 		},
 	}
 	if c.PerIncident {
-		p.Parts = func(batch []*notify.Notification) ([]notify.Part, error) {
-			var parts []notify.Part
+		p.Parts = func(batch []*notify.Notification) ([]post.Part, error) {
+			var parts []post.Part
 			for _, i := range notify.Incidents(batch) {
 				body := message(name, []*notify.Incident{i}, 0, id)
-				parts = append(parts, notify.Part{Of: i.Of, Bodies: []any{body}})
+				parts = append(parts, post.Part{Of: i.Of, Bodies: []any{body}})
 			}
 			return parts, nil
 		}
@@ -119,9 +120,9 @@ func New(name string, c Config, id notify.Identity) (notify.Receiver, error) {
 }
 
 // address is the request, without a body.
-func (c Config) address() (notify.Post, error) {
-	key, url, err := notify.SecretURL(c.URL, c.URLFile).Reveal()
-	p := notify.Post{URL: url, URLKey: key, BodyKey: "url (does it read webhooks of Alertmanager?)"}
+func (c Config) address() (post.Request, error) {
+	key, url, err := post.SecretURL(c.URL, c.URLFile).Reveal()
+	p := post.Request{URL: url, URLKey: key, BodyKey: "url (does it read webhooks of Alertmanager?)"}
 	if err == nil {
 		err = c.Apply(&p)
 	}

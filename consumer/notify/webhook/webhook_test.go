@@ -26,6 +26,7 @@ import (
 	"supernats/consumer/notify"
 	"supernats/consumer/notify/alertmanager"
 	"supernats/consumer/notify/notifytest"
+	"supernats/consumer/notify/post"
 	"supernats/schema"
 	"supernats/schema/secretfile"
 )
@@ -42,7 +43,7 @@ func receiver(t *testing.T, c Config) notify.Receiver {
 }
 
 // post delivers a batch and returns the messages that arrived.
-func post(t *testing.T, c Config, batch ...*notify.Notification) ([]Message, []notifytest.Request) {
+func posted(t *testing.T, c Config, batch ...*notify.Notification) ([]Message, []notifytest.Request) {
 	t.Helper()
 	server := notifytest.Serve(t, notifytest.Accept)
 	c.URL = secretfile.Secret(server.URL + "/hook")
@@ -73,8 +74,8 @@ func TestReceiver(t *testing.T) {
 				}
 				r := receiver(t, Config{
 					URL: secretfile.Secret(server.URL + "/hook?key=c0rrectkey"), PerIncident: per,
-					AuthConfig: notify.AuthConfig{BearerTokenFile: token, Headers: map[string]secretfile.Secret{"X-Key": "c0rrecthead"}},
-					HTTPConfig: notify.HTTPConfig{Timeout: schema.Duration(timeout)},
+					AuthConfig: post.AuthConfig{BearerTokenFile: token, Headers: map[string]secretfile.Secret{"X-Key": "c0rrecthead"}},
+					HTTPConfig: post.HTTPConfig{Timeout: schema.Duration(timeout)},
 				})
 				return notifytest.Peer{Receiver: r, Got: server.Bodies, IDs: fingerprints(t), Secrets: []string{"c0rrect"}}
 			})
@@ -99,8 +100,8 @@ func fingerprints(t *testing.T) func([]byte) []string {
 // TestBatch: one request with an alert for each incident; the last status counts,
 // and no event is lost.
 func TestBatch(t *testing.T) {
-	got, requests := post(t, Config{AuthConfig: notify.AuthConfig{
-		Headers: map[string]secretfile.Secret{"x-team": "api"}, BasicAuth: notify.BasicAuth{Username: "me", Password: "pw"},
+	got, requests := posted(t, Config{AuthConfig: post.AuthConfig{
+		Headers: map[string]secretfile.Secret{"x-team": "api"}, BasicAuth: post.BasicAuth{Username: "me", Password: "pw"},
 	}}, notifytest.Firing("a/1"), notifytest.Firing("b/1", func(a *schema.Notification) { a.Process = "api_01" }),
 		notifytest.Notification(schema.TypeAlertUpdate, "a/1", 2), notifytest.Notification(schema.TypeAlertResolved, "a/1", 3))
 	if len(got) != 1 {
@@ -164,7 +165,7 @@ func TestNoLinksWithoutAnAddress(t *testing.T) {
 }
 
 func TestALackOfMemory(t *testing.T) {
-	got, _ := post(t, Config{}, notifytest.OutOfMemory("a"))
+	got, _ := posted(t, Config{}, notifytest.OutOfMemory("a"))
 	notes := got[0].Alerts[0].Annotations
 	if want := "web1 api:api_00 exited unexpectedly (ran 2 d 4 h, SIGKILL, out of memory at 2.0 of 2 GiB)"; notes["summary"] != want {
 		t.Errorf("summary %q, want %q", notes["summary"], want)
@@ -173,7 +174,7 @@ func TestALackOfMemory(t *testing.T) {
 		t.Errorf("annotations %q", notes)
 	}
 	// It is the same alert as one without.
-	without, _ := post(t, Config{}, notifytest.Firing("a"))
+	without, _ := posted(t, Config{}, notifytest.Firing("a"))
 	if got[0].Alerts[0].Fingerprint != without[0].Alerts[0].Fingerprint {
 		t.Error("the fingerprint is another one")
 	}
@@ -198,14 +199,14 @@ func TestFingerprint(t *testing.T) {
 }
 
 func TestMaxAlerts(t *testing.T) {
-	got, _ := post(t, Config{MaxAlerts: 2}, notifytest.Many(5)...)
+	got, _ := posted(t, Config{MaxAlerts: 2}, notifytest.Many(5)...)
 	if len(got) != 1 || len(got[0].Alerts) != 2 || got[0].TruncatedAlerts != 3 {
 		t.Errorf("message has %d alerts, %d truncated", len(got[0].Alerts), got[0].TruncatedAlerts)
 	}
 }
 
 func TestPerIncident(t *testing.T) {
-	got, _ := post(t, Config{PerIncident: true}, notifytest.Many(5)...)
+	got, _ := posted(t, Config{PerIncident: true}, notifytest.Many(5)...)
 	keys := map[string]bool{}
 	for _, m := range got {
 		keys[m.GroupKey] = true
@@ -216,7 +217,7 @@ func TestPerIncident(t *testing.T) {
 	if len(got) != 5 || len(keys) != 5 {
 		t.Errorf("%d messages with %d keys, want 5", len(got), len(keys))
 	}
-	again, _ := post(t, Config{PerIncident: true}, notifytest.Notification(schema.TypeAlertUpdate, "x", 9), notifytest.Notification(schema.TypeAlertResolved, "x", 10))
+	again, _ := posted(t, Config{PerIncident: true}, notifytest.Notification(schema.TypeAlertUpdate, "x", 9), notifytest.Notification(schema.TypeAlertResolved, "x", 10))
 	if len(again) != 1 || again[0].Status != "resolved" {
 		t.Errorf("messages of one incident: %+v", again)
 	}
@@ -426,16 +427,16 @@ func TestValidate(t *testing.T) {
 		{cfg: Config{}, want: []string{"url_file: missing", "timeout: invalid value 0s: want a duration above zero"}},
 		{cfg: Config{URL: "s3cret", URLFile: "f", MaxAlerts: -1}.WithDefaults(), want: []string{"url: given together", "url: invalid URL: want https://", "max_alerts: invalid value -1"}},
 		{cfg: Config{
-			URL: "http://x", HTTPConfig: notify.HTTPConfig{TLS: notify.TLSConfig{Cert: "c"}},
-			AuthConfig: notify.AuthConfig{
-				BasicAuth: notify.BasicAuth{Username: "a:b", Password: "s3cret", PasswordFile: "f"}, BearerTokenFile: "t",
+			URL: "http://x", HTTPConfig: post.HTTPConfig{TLS: post.TLSConfig{Cert: "c"}},
+			AuthConfig: post.AuthConfig{
+				BasicAuth: post.BasicAuth{Username: "a:b", Password: "s3cret", PasswordFile: "f"}, BearerTokenFile: "t",
 				Headers: map[string]secretfile.Secret{"A b": "s3cret", "Content-Type": "s3cret", "X": "s3cret\r\nY: z", "authorization": "s3cret"},
 			},
 		}.WithDefaults(), want: []string{
 			"basic_auth.password: given together", "bearer_token_file: given together",
 			`headers: invalid header "A b"`, `headers: "Content-Type" is set`, `headers: invalid header "X"`, `headers: "Authorization" is given`, "tls.key: missing",
 		}},
-		{cfg: Config{URL: "http://x", HTTPConfig: notify.HTTPConfig{TLS: notify.TLSConfig{Key: "k"}}, AuthConfig: notify.AuthConfig{BasicAuth: notify.BasicAuth{Username: "a:b"}}}.WithDefaults(), want: []string{"basic_auth.username: ", "tls.cert: missing"}},
+		{cfg: Config{URL: "http://x", HTTPConfig: post.HTTPConfig{TLS: post.TLSConfig{Key: "k"}}, AuthConfig: post.AuthConfig{BasicAuth: post.BasicAuth{Username: "a:b"}}}.WithDefaults(), want: []string{"basic_auth.username: ", "tls.cert: missing"}},
 	} {
 		notifytest.Invalid(t, c.cfg.Validate(), "s3cret", c.want...)
 	}
@@ -460,11 +461,11 @@ headers: {X-A: 1}
 	}
 	want := Config{
 		URL: "http://x", URLFile: "f", MaxAlerts: 3, PerIncident: true,
-		AuthConfig: notify.AuthConfig{
-			BasicAuth: notify.BasicAuth{Username: "u", Password: "p", PasswordFile: "pf"}, BearerTokenFile: "t",
+		AuthConfig: post.AuthConfig{
+			BasicAuth: post.BasicAuth{Username: "u", Password: "p", PasswordFile: "pf"}, BearerTokenFile: "t",
 			Headers: map[string]secretfile.Secret{"X-A": "1"},
 		},
-		HTTPConfig: notify.HTTPConfig{Timeout: schema.Duration(3 * time.Second), TLS: notify.TLSConfig{CA: "a", Cert: "b", Key: "c"}},
+		HTTPConfig: post.HTTPConfig{Timeout: schema.Duration(3 * time.Second), TLS: post.TLSConfig{CA: "a", Cert: "b", Key: "c"}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("configuration (-want +got):\n%s", diff)

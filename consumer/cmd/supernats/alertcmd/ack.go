@@ -21,7 +21,7 @@ import (
 type Ack struct {
 	Alert  string          `arg:"" help:"${help_open_alert}"`
 	Reason string          `env:"-" help:"Who does what. Required."`
-	For    schema.Duration `env:"-" placeholder:"DURATION" help:"How long at most: 8h, no more than 30d (default: until it is over)."`
+	For    schema.Duration `env:"-" placeholder:"DURATION" help:"How long, at most 30d (default: until it is over)."`
 	Author string          `env:"-" placeholder:"NAME" help:"Who acknowledges (default: $$USER@host)."`
 	frame.OutputFlag
 }

@@ -1,4 +1,11 @@
-package notify
+// Package post sends notifications as JSON by HTTP. A Posting makes a receiver of an address
+// and a body; a Poster sends one request, and judges the answer by what the service documents
+// as success: a 2xx of a proxy that asks to log in is none.
+//
+// Under pressure: a request has one time limit, an answer is read up to 64 KiB, and nothing is
+// retried here. A server that asks for a pause gets an hour at most. No error shows a secret:
+// neither the URL's path, nor a header, nor what an answer repeats of them.
+package post
 
 import (
 	"bytes"
@@ -11,6 +18,7 @@ import (
 	"net/http/httptrace"
 	neturl "net/url"
 	"strings"
+	"supernats/consumer/notify"
 	"sync/atomic"
 	"time"
 )
@@ -35,7 +43,7 @@ type Poster struct {
 }
 
 // NewPoster reads the files that c names. who begins the errors: `slack receiver "chat"`.
-func NewPoster(who string, c HTTPConfig, id Identity) (*Poster, error) {
+func NewPoster(who string, c HTTPConfig, id notify.Identity) (*Poster, error) {
 	t, err := c.TLS.load()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", who, err)
@@ -68,7 +76,7 @@ func agentRune(r rune) rune {
 func (p *Poster) Close() { p.client.CloseIdleConnections() }
 
 // Post is one request.
-type Post struct {
+type Request struct {
 	URL string
 	// URLKey is the key of the configuration that has the URL, AuthKey that of the
 	// credentials, if they are not in the URL, and BodyKey that to check when the other
@@ -90,7 +98,7 @@ type Post struct {
 }
 
 // SetHeader sets a header of the request.
-func (p *Post) SetHeader(name, value string) {
+func (p *Request) SetHeader(name, value string) {
 	if p.header == nil {
 		p.header = http.Header{}
 	}
@@ -98,14 +106,14 @@ func (p *Post) SetHeader(name, value string) {
 }
 
 // SetBasicAuth adds credentials.
-func (p *Post) SetBasicAuth(username, password string) {
+func (p *Request) SetBasicAuth(username, password string) {
 	encoded := base64.StdEncoding.EncodeToString([]byte(username + ":" + password))
 	p.SetHeader("Authorization", "Basic "+encoded)
 	p.Secrets = append(p.Secrets, password, encoded)
 }
 
 // SetBearer adds a token.
-func (p *Post) SetBearer(token string) {
+func (p *Request) SetBearer(token string) {
 	p.SetHeader("Authorization", "Bearer "+token)
 	p.Secrets = append(p.Secrets, token)
 }
@@ -118,10 +126,10 @@ func (p *Post) SetBearer(token string) {
 // the key to check. They may pass, but for answers 3xx and 4xx other than 408, 425 and 429,
 // which are Permanent. A Retry-After with 429 or 5xx is honoured up to an hour (RetryAfter).
 // An error without a connection is an Outage. A redirect is not followed.
-func (p *Poster) Do(ctx context.Context, r Post) error {
+func (p *Poster) Do(ctx context.Context, r Request) error {
 	u, err := neturl.Parse(r.URL)
 	if err != nil || ValidateURL(r.URLKey, r.URL) != nil {
-		return Outage(fmt.Errorf("%s: %w", p.who, ValidateURL(r.URLKey, r.URL)))
+		return notify.Outage(fmt.Errorf("%s: %w", p.who, ValidateURL(r.URLKey, r.URL)))
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
@@ -137,7 +145,7 @@ func (p *Poster) Do(ctx context.Context, r Post) error {
 		err = p.unanswered(ctx, err, r, u)
 		if !connected.Load() {
 			// Also no TLS: the other side knows nothing of what would have come.
-			return Outage(err)
+			return notify.Outage(err)
 		}
 		return err
 	}
@@ -157,14 +165,14 @@ func (p *Poster) Do(ctx context.Context, r Post) error {
 }
 
 // request makes the request of HTTP.
-func (p *Poster) request(ctx context.Context, r Post) (*http.Request, error) {
+func (p *Poster) request(ctx context.Context, r Request) (*http.Request, error) {
 	body, err := encode(r.Body)
 	if err != nil {
-		return nil, Permanent(fmt.Errorf("%s: write JSON: %w", p.who, err))
+		return nil, notify.Permanent(fmt.Errorf("%s: write JSON: %w", p.who, err))
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.URL, bytes.NewReader(body))
 	if err != nil {
-		return nil, Outage(fmt.Errorf("%s: %s cannot be used", p.who, r.URLKey))
+		return nil, notify.Outage(fmt.Errorf("%s: %s cannot be used", p.who, r.URLKey))
 	}
 
 	for name, values := range r.header {

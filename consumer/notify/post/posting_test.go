@@ -1,4 +1,4 @@
-package notify_test
+package post_test
 
 import (
 	"errors"
@@ -13,6 +13,7 @@ import (
 
 	"supernats/consumer/notify"
 	"supernats/consumer/notify/notifytest"
+	"supernats/consumer/notify/post"
 )
 
 // parted is a receiver that makes a request of each notification, with its alert as
@@ -33,13 +34,13 @@ func parted(t *testing.T, status func(alert string) int) (notify.Receiver, func(
 		}
 		w.WriteHeader(code)
 	})
-	r, err := notify.Posting{
-		Name: "hook", Kind: "webhook", Settings: notify.HTTPConfig{}.WithDefaults(),
-		HTTP:    notify.HTTPConfig{}.WithDefaults(),
-		Address: func() (notify.Post, error) { return notify.Post{URL: server.URL, URLKey: "url"}, nil },
-		Parts: func(batch []*notify.Notification) (parts []notify.Part, err error) {
+	r, err := post.Posting{
+		Name: "hook", Kind: "webhook", Settings: post.HTTPConfig{}.WithDefaults(),
+		HTTP:    post.HTTPConfig{}.WithDefaults(),
+		Address: func() (post.Request, error) { return post.Request{URL: server.URL, URLKey: "url"}, nil },
+		Parts: func(batch []*notify.Notification) (parts []post.Part, err error) {
 			for i, n := range batch {
-				parts = append(parts, notify.Part{Of: []int{i}, Bodies: []any{n.Data.Incident}})
+				parts = append(parts, post.Part{Of: []int{i}, Bodies: []any{n.Data.Incident}})
 			}
 			return parts, nil
 		},
@@ -107,7 +108,7 @@ func TestOutage(t *testing.T) {
 	for url, want := range map[string]bool{
 		"http://" + closed.Addr().String(): true, "http://nowhere.invalid/": true, strings.Replace(plain.URL, "http:", "https:", 1): true, cut.URL: false,
 	} {
-		err := poster(t, notify.HTTPConfig{}).Do(t.Context(), request(url))
+		err := poster(t, post.HTTPConfig{}).Do(t.Context(), request(url))
 		if err == nil || notify.IsOutage(err) != want {
 			t.Errorf("%s: outage %t: %v", url, notify.IsOutage(err), err)
 		}

@@ -1,4 +1,4 @@
-package notify
+package post
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"supernats/consumer/notify"
 	"supernats/consumer/wording"
 	"supernats/schema"
 )
@@ -47,7 +48,7 @@ func (p *Poster) requestError(u *neturl.URL, what, check string, cause error) er
 }
 
 // refused is the error of an answer other than 2xx.
-func (p *Poster) refused(answer *http.Response, text []byte, r Post, u *neturl.URL) error {
+func (p *Poster) refused(answer *http.Response, text []byte, r Request, u *neturl.URL) error {
 	code := answer.StatusCode
 	what := statusText(code)
 	if code/100 == 3 {
@@ -59,16 +60,16 @@ func (p *Poster) refused(answer *http.Response, text []byte, r Post, u *neturl.U
 	err := p.requestError(u, what, refusedKey(code, r), nil)
 	switch {
 	case code == http.StatusUnauthorized, code == http.StatusForbidden, code == http.StatusProxyAuthRequired:
-		return Permanent(Denied(err))
+		return notify.Permanent(notify.Denied(err))
 	case code == http.StatusRequestTimeout, code == http.StatusTooEarly:
 		return err
 	case code == http.StatusTooManyRequests, code >= 500:
 		if wait := waitFor(answer.Header, text, r); wait > 0 {
-			return After(wait, err)
+			return notify.After(wait, err)
 		}
 		return err
 	}
-	return Permanent(err)
+	return notify.Permanent(err)
 }
 
 // statusText is "answered 404 Not Found".
@@ -91,7 +92,7 @@ func redirectText(answer *http.Response) string {
 }
 
 // refusedKey is what to check after an answer other than 2xx.
-func refusedKey(code int, r Post) string {
+func refusedKey(code int, r Request) string {
 	switch code {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		if r.AuthKey != "" {
@@ -111,7 +112,7 @@ func refusedKey(code int, r Post) string {
 }
 
 // waitFor is how long an answer asks to wait, 0 if it does not.
-func waitFor(header http.Header, text []byte, r Post) time.Duration {
+func waitFor(header http.Header, text []byte, r Request) time.Duration {
 	if wait := retryAfter(header.Get("Retry-After"), time.Now()); wait > 0 || r.RetryAfter == nil {
 		return wait
 	}
@@ -142,7 +143,7 @@ func Seconds(s float64) time.Duration {
 }
 
 // unanswered is the error of a request that got no answer.
-func (p *Poster) unanswered(ctx context.Context, err error, r Post, u *neturl.URL) error {
+func (p *Poster) unanswered(ctx context.Context, err error, r Request, u *neturl.URL) error {
 	var wrapped *neturl.Error
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err // without the URL
@@ -159,7 +160,7 @@ func (p *Poster) unanswered(ctx context.Context, err error, r Post, u *neturl.UR
 }
 
 // advice names the key to check after an error without an answer.
-func advice(err error, r Post) string {
+func advice(err error, r Request) string {
 	var (
 		authority x509.UnknownAuthorityError
 		hostname  x509.HostnameError
@@ -170,7 +171,7 @@ func advice(err error, r Post) string {
 
 	switch {
 	case errors.As(err, &hostname):
-		return r.URLKey + " (" + WrongName(hostname) + ")"
+		return r.URLKey + " (" + notify.WrongName(hostname) + ")"
 	case errors.As(err, &authority), errors.As(err, &verify):
 		return "tls.ca (the certificate is signed by nobody trusted, or out of date)"
 	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
@@ -183,27 +184,11 @@ func advice(err error, r Post) string {
 	return r.URLKey + ", and whether the server runs"
 }
 
-// WrongName says why a certificate is not one for the server's name.
-func WrongName(err x509.HostnameError) string {
-	c := err.Certificate
-	if c == nil || len(c.DNSNames)+len(c.IPAddresses)+len(c.EmailAddresses)+len(c.URIs) > 0 {
-		return "the certificate is made out to another name"
-	}
-
-	entry := "DNS:" + err.Host
-	if net.ParseIP(strings.Trim(err.Host, "[]")) != nil {
-		entry = "IP:" + err.Host
-	}
-	name := strconv.Quote(wording.Clip(c.Subject.CommonName, wording.MaxName))
-	return "the certificate has no subjectAltName (SAN), and its common name " + name +
-		" does not count; have it issued with subjectAltName=" + entry
-}
-
 // origin is what of a URL is no secret.
 func origin(u *neturl.URL) string { return u.Scheme + "://" + u.Host }
 
 // quote makes a text of the other side one visible line without secrets.
-func quote(text string, r Post, u *neturl.URL) string {
+func quote(text string, r Request, u *neturl.URL) string {
 	secrets := append([]string{r.URL, u.RequestURI(), u.EscapedPath()}, r.Secrets...)
 	for segment := range strings.SplitSeq(u.Path, "/") {
 		if len(segment) >= minSecretSegment {

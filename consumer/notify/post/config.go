@@ -1,4 +1,4 @@
-package notify
+package post
 
 import (
 	"cmp"
@@ -162,7 +162,7 @@ func (c AuthConfig) validateHeader(name, value string) (errs []error) {
 }
 
 // Apply reads the files and adds what they hold to a request.
-func (c AuthConfig) Apply(p *Post) error {
+func (c AuthConfig) Apply(p *Request) error {
 	p.AuthKey = "basic_auth, bearer_token_file or headers"
 	for name, value := range c.Headers {
 		p.SetHeader(name, string(value))

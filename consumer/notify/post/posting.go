@@ -1,11 +1,11 @@
-package notify
+package post
 
 import (
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
+	"supernats/consumer/notify"
 )
 
 // Posting is how a receiver that posts JSON to one place differs from others.
@@ -16,15 +16,15 @@ type Posting struct {
 	// Settings are that section. They are checked before anything is read.
 	Settings interface{ Validate() error }
 	HTTP     HTTPConfig
-	Identity Identity
+	Identity notify.Identity
 	// Address returns a request without a body. It is called once for every batch, since
 	// it reads files with secrets.
-	Address func() (Post, error)
+	Address func() (Request, error)
 	// Body writes a batch as one request.
-	Body func(batch []*Notification) any
+	Body func(batch []*notify.Notification) any
 	// Parts takes the place of Body where a batch is many requests: what is accepted of
 	// them is not sent again.
-	Parts func(batch []*Notification) ([]Part, error)
+	Parts func(batch []*notify.Notification) ([]Part, error)
 }
 
 // Part is a share of a batch that is accepted or not by itself: one incident.
@@ -47,7 +47,7 @@ const maxFailures = 3
 // them. Of Parts, one that is not accepted holds up no other: the error is that of the
 // first, marked by Partly. The batch ends with an error of Outage or After, since the
 // others would not fare better, and after maxFailures one after the other.
-func (p Posting) Receiver() (Receiver, error) {
+func (p Posting) Receiver() (notify.Receiver, error) {
 	if err := p.Settings.Validate(); err != nil {
 		return nil, err
 	}
@@ -73,15 +73,12 @@ type partwise struct{ posting posting }
 func (p partwise) Name() string { return p.posting.Name() }
 
 // Notify implements Receiver.
-func (p partwise) Notify(ctx context.Context, batch []*Notification) error {
+func (p partwise) Notify(ctx context.Context, batch []*notify.Notification) error {
 	return p.posting.Notify(ctx, batch)
 }
 
 // MaxBatch implements Sized.
 func (partwise) MaxBatch() int { return maxParts }
-
-// ReceiverName is how the errors of a receiver begin: `slack receiver "chat"`.
-func ReceiverName(kind, name string) string { return kind + " receiver " + strconv.Quote(name) }
 
 // posting is a receiver that posts in its own way.
 type posting struct{ way Posting }
@@ -90,15 +87,15 @@ type posting struct{ way Posting }
 func (p posting) Name() string { return p.way.Name }
 
 // Notify implements Receiver.
-func (p posting) Notify(ctx context.Context, batch []*Notification) error {
-	who := ReceiverName(p.way.Kind, p.way.Name)
-	if err := Check(batch); err != nil {
-		return Permanent(fmt.Errorf("%s: %w", who, err))
+func (p posting) Notify(ctx context.Context, batch []*notify.Notification) error {
+	who := notify.ReceiverName(p.way.Kind, p.way.Name)
+	if err := notify.Check(batch); err != nil {
+		return notify.Permanent(fmt.Errorf("%s: %w", who, err))
 	}
 
-	post, err := p.way.Address()
+	request, err := p.way.Address()
 	if err != nil {
-		return Outage(fmt.Errorf("%s: %w", who, err))
+		return notify.Outage(fmt.Errorf("%s: %w", who, err))
 	}
 	parts, err := p.way.parts(batch)
 	if err != nil {
@@ -106,18 +103,18 @@ func (p posting) Notify(ctx context.Context, batch []*Notification) error {
 	}
 	poster, err := NewPoster(who, p.way.HTTP, p.way.Identity)
 	if err != nil {
-		return Outage(err)
+		return notify.Outage(err)
 	}
 	defer poster.Close()
 
 	return postAll(parts, func(body any) error {
-		post.Body = body
-		return poster.Do(ctx, post)
+		request.Body = body
+		return poster.Do(ctx, request)
 	})
 }
 
 // parts are the requests of a batch.
-func (p Posting) parts(batch []*Notification) ([]Part, error) {
+func (p Posting) parts(batch []*notify.Notification) ([]Part, error) {
 	if p.Parts != nil {
 		return p.Parts(batch)
 	}
@@ -143,11 +140,11 @@ func postAll(parts []Part, do func(body any) error) error {
 
 		failures++
 		first = cmp.Or(first, err)
-		final = final && IsPermanent(err)
-		_, hasToWait := RetryAfter(err)
-		if hasToWait || IsOutage(err) {
+		final = final && notify.IsPermanent(err)
+		_, hasToWait := notify.RetryAfter(err)
+		if hasToWait || notify.IsOutage(err) {
 			// It says more than the one before it.
-			return Partly(err, taken)
+			return notify.Partly(err, taken)
 		}
 		if failures == maxFailures || errors.Is(err, context.Canceled) {
 			break
@@ -157,10 +154,10 @@ func postAll(parts []Part, do func(body any) error) error {
 	switch {
 	case first == nil:
 		return nil
-	case IsPermanent(first) && !final:
+	case notify.IsPermanent(first) && !final:
 		first = temporary{first.Error()}
 	}
-	return Partly(first, taken)
+	return notify.Partly(first, taken)
 }
 
 // temporary is an error that was marked as Permanent, and stands for others that are not.

@@ -1,4 +1,4 @@
-package notify
+package post
 
 import (
 	"bytes"
@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"supernats/consumer/notify"
 	"time"
 )
 
@@ -67,11 +68,11 @@ type Refusal struct {
 // accepted decides about an answer 2xx: services and what stands before them say in its
 // text that they did not take the message. cut is why its text could not be read to the
 // end.
-func (p *Poster) accepted(answer *http.Response, text []byte, cut error, r Post, u *neturl.URL) error {
+func (p *Poster) accepted(answer *http.Response, text []byte, cut error, r Request, u *neturl.URL) error {
 	page, login := webPage(answer.Header.Get("Content-Type"), text)
 	if login || page && r.Accepted != nil {
 		// Of any other message it would say the same.
-		return Outage(p.pageError(answer.StatusCode, text, login, r, u))
+		return notify.Outage(p.pageError(answer.StatusCode, text, login, r, u))
 	}
 	if r.Accepted == nil {
 		return nil
@@ -91,15 +92,15 @@ func (p *Poster) accepted(answer *http.Response, text []byte, cut error, r Post,
 	err := p.requestError(u, what, cmp.Or(refusal.Key, r.URLKey), nil)
 	switch {
 	case refusal.Wait > 0:
-		return After(min(refusal.Wait, maxRetryAfter), err)
+		return notify.After(min(refusal.Wait, maxRetryAfter), err)
 	case refusal.Permanent:
-		return Permanent(err)
+		return notify.Permanent(err)
 	}
 	return err
 }
 
 // pageError is the error of a page in place of an answer.
-func (p *Poster) pageError(code int, text []byte, login bool, r Post, u *neturl.URL) error {
+func (p *Poster) pageError(code int, text []byte, login bool, r Request, u *neturl.URL) error {
 	what := statusText(code) + " with a web page"
 	if title := pageTitle(text); title != "" {
 		what += " (" + strconv.Quote(quote(title, r, u)) + ")"
@@ -112,7 +113,7 @@ func (p *Poster) pageError(code int, text []byte, login bool, r Post, u *neturl.
 }
 
 // answerText is the text of an answer in an error, or that it is empty.
-func answerText(text []byte, cut error, r Post, u *neturl.URL) string {
+func answerText(text []byte, cut error, r Request, u *neturl.URL) string {
 	said := quote(string(text), r, u)
 	switch {
 	case cut != nil:

@@ -1,4 +1,4 @@
-package notify_test
+package post_test
 
 import (
 	"context"
@@ -24,6 +24,7 @@ import (
 
 	"supernats/consumer/notify"
 	"supernats/consumer/notify/notifytest"
+	"supernats/consumer/notify/post"
 	"supernats/schema"
 	"supernats/schema/secretfile"
 )
@@ -33,9 +34,9 @@ const (
 	secret = "c0rrecth0rsebatterystaple"
 )
 
-func poster(t *testing.T, c notify.HTTPConfig) *notify.Poster {
+func poster(t *testing.T, c post.HTTPConfig) *post.Poster {
 	t.Helper()
-	p, err := notify.NewPoster(who, c.WithDefaults(), notify.Identity{Version: "1.2.3"})
+	p, err := post.NewPoster(who, c.WithDefaults(), notify.Identity{Version: "1.2.3"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,15 +44,15 @@ func poster(t *testing.T, c notify.HTTPConfig) *notify.Poster {
 	return p
 }
 
-func request(url string) notify.Post {
-	return notify.Post{URL: url, URLKey: "url_file", AuthKey: "basic_auth", BodyKey: "max_length", Body: map[string]string{"text": "<hello>"}}
+func request(url string) post.Request {
+	return post.Request{URL: url, URLKey: "url_file", AuthKey: "basic_auth", BodyKey: "max_length", Body: map[string]string{"text": "<hello>"}}
 }
 
 // do posts to a server that answers as the test wants.
 func do(t *testing.T, answer func(w http.ResponseWriter, r *http.Request)) error {
 	t.Helper()
 	s := notifytest.ServeFunc(t, func(_ *notifytest.Server, w http.ResponseWriter, r *http.Request) { answer(w, r) })
-	return check(t, poster(t, notify.HTTPConfig{}).Do(t.Context(), request(s.URL+"/hook/"+secret)))
+	return check(t, poster(t, post.HTTPConfig{}).Do(t.Context(), request(s.URL+"/hook/"+secret)))
 }
 
 // check checks what is the same for all errors.
@@ -162,9 +163,9 @@ func TestSecrets(t *testing.T) {
 	if err := os.WriteFile(file, []byte(secret+"2"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for name, auth := range map[string]notify.AuthConfig{
-		"basic":  {BasicAuth: notify.BasicAuth{Username: "me", Password: secret}},
-		"file":   {BasicAuth: notify.BasicAuth{Username: "me", PasswordFile: file}},
+	for name, auth := range map[string]post.AuthConfig{
+		"basic":  {BasicAuth: post.BasicAuth{Username: "me", Password: secret}},
+		"file":   {BasicAuth: post.BasicAuth{Username: "me", PasswordFile: file}},
 		"bearer": {BearerTokenFile: file},
 		"header": {Headers: map[string]secretfile.Secret{"X-Key": secret}},
 	} {
@@ -172,13 +173,13 @@ func TestSecrets(t *testing.T) {
 		if err := auth.Apply(&r); err != nil {
 			t.Fatal(err)
 		}
-		err := check(t, poster(t, notify.HTTPConfig{}).Do(t.Context(), r))
+		err := check(t, poster(t, post.HTTPConfig{}).Do(t.Context(), r))
 		if err == nil || !strings.Contains(err.Error(), "<secret>") || strings.Contains(err.Error(), "bWU6") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	s.Server.Close()
-	err := check(t, poster(t, notify.HTTPConfig{}).Do(t.Context(), request(s.URL+"/hook/"+secret)))
+	err := check(t, poster(t, post.HTTPConfig{}).Do(t.Context(), request(s.URL+"/hook/"+secret)))
 	if err == nil || notify.IsPermanent(err) || !strings.Contains(err.Error(), "connection refused; check url_file, and whether the server runs") {
 		t.Errorf("server is gone: %v", err)
 	}
@@ -225,7 +226,7 @@ func TestTimeout(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close() // nobody ever accepts
-	c := notify.HTTPConfig{Timeout: schema.Duration(50 * time.Millisecond)}
+	c := post.HTTPConfig{Timeout: schema.Duration(50 * time.Millisecond)}
 	for _, scheme := range []string{"http://", "https://"} {
 		err := check(t, poster(t, c).Do(t.Context(), request(scheme+l.Addr().String()+"/"+secret)))
 		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "no answer in time (timeout: 50ms); check url_file and timeout") {
@@ -242,7 +243,7 @@ func TestTimeout(t *testing.T) {
 
 func TestBadURL(t *testing.T) {
 	for _, url := range []string{"", "c0rrect", "ftp://x/c0rrect", "http:///c0rrect", "http://x/%zzc0rrect", "http://x /c0rrect", "http://x\n/c0rrect"} {
-		err := poster(t, notify.HTTPConfig{}).Do(t.Context(), request(url))
+		err := poster(t, post.HTTPConfig{}).Do(t.Context(), request(url))
 		if err == nil || notify.IsPermanent(err) || strings.Contains(err.Error(), "c0rrect") || !strings.Contains(err.Error(), "url_file") {
 			t.Errorf("%q: %v", url, err)
 		}
@@ -299,17 +300,17 @@ func TestTLS(t *testing.T) {
 	byName := strings.Replace(s.URL, "127.0.0.1", "localhost", 1)
 	for _, c := range []struct {
 		name, url string
-		tls       notify.TLSConfig
+		tls       post.TLSConfig
 		want      string // in the error; "" for no error
 	}{
-		{name: "all right", url: s.URL, tls: notify.TLSConfig{CA: ca, Cert: cert, Key: key}, want: ""},
-		{name: "not trusted", url: s.URL, tls: notify.TLSConfig{Cert: cert, Key: key}, want: "check tls.ca"},
-		{name: "wrong name", url: byName, tls: notify.TLSConfig{CA: ca, Cert: cert, Key: key}, want: "check url_file (the certificate is made out to another name)"},
-		{name: "no certificate of ours", url: s.URL, tls: notify.TLSConfig{CA: ca}, want: "check tls"},
-		{name: "plain", url: strings.Replace(s.URL, "https", "http", 1), tls: notify.TLSConfig{}, want: "answered 400"},
+		{name: "all right", url: s.URL, tls: post.TLSConfig{CA: ca, Cert: cert, Key: key}, want: ""},
+		{name: "not trusted", url: s.URL, tls: post.TLSConfig{Cert: cert, Key: key}, want: "check tls.ca"},
+		{name: "wrong name", url: byName, tls: post.TLSConfig{CA: ca, Cert: cert, Key: key}, want: "check url_file (the certificate is made out to another name)"},
+		{name: "no certificate of ours", url: s.URL, tls: post.TLSConfig{CA: ca}, want: "check tls"},
+		{name: "plain", url: strings.Replace(s.URL, "https", "http", 1), tls: post.TLSConfig{}, want: "answered 400"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			err := check(t, poster(t, notify.HTTPConfig{TLS: c.tls}).Do(t.Context(), request(c.url)))
+			err := check(t, poster(t, post.HTTPConfig{TLS: c.tls}).Do(t.Context(), request(c.url)))
 			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 				t.Errorf("error is %v, want %q", err, c.want)
 			}
@@ -317,21 +318,21 @@ func TestTLS(t *testing.T) {
 	}
 	t.Run("no TLS there", func(t *testing.T) {
 		plain := notifytest.Serve(t, notifytest.Accept)
-		err := check(t, poster(t, notify.HTTPConfig{}).Do(t.Context(), request(strings.Replace(plain.URL, "http", "https", 1))))
+		err := check(t, poster(t, post.HTTPConfig{}).Do(t.Context(), request(strings.Replace(plain.URL, "http", "https", 1))))
 		if err == nil || !strings.Contains(err.Error(), "check url_file (the server does not speak TLS; http?)") {
 			t.Errorf("error is %v", err)
 		}
 	})
 	for name, c := range map[string]struct {
-		tls  notify.TLSConfig
+		tls  post.TLSConfig
 		want string
 	}{
-		"no file":   {tls: notify.TLSConfig{CA: "/does/not/exist"}, want: "tls.ca: "},
-		"directory": {tls: notify.TLSConfig{CA: t.TempDir()}, want: "is no regular file"},
-		"no PEM":    {tls: notify.TLSConfig{CA: "post_test.go"}, want: "holds no certificate in PEM"},
-		"no key":    {tls: notify.TLSConfig{Cert: cert, Key: cert}, want: "tls.cert: "},
+		"no file":   {tls: post.TLSConfig{CA: "/does/not/exist"}, want: "tls.ca: "},
+		"directory": {tls: post.TLSConfig{CA: t.TempDir()}, want: "is no regular file"},
+		"no PEM":    {tls: post.TLSConfig{CA: "post_test.go"}, want: "holds no certificate in PEM"},
+		"no key":    {tls: post.TLSConfig{Cert: cert, Key: cert}, want: "tls.cert: "},
 	} {
-		if _, err := notify.NewPoster(who, notify.HTTPConfig{TLS: c.tls}, notify.Identity{}); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := post.NewPoster(who, post.HTTPConfig{TLS: c.tls}, notify.Identity{}); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 	}
@@ -352,7 +353,7 @@ func TestHTTP2(t *testing.T) {
 	s.StartTLS()
 	defer s.Close()
 	defer close(done)
-	c := notify.HTTPConfig{TLS: notify.TLSConfig{CA: writeFile(t, "CERTIFICATE", s.Certificate().Raw)}}
+	c := post.HTTPConfig{TLS: post.TLSConfig{CA: writeFile(t, "CERTIFICATE", s.Certificate().Raw)}}
 	p := poster(t, c)
 	for range 3 {
 		if err := p.Do(t.Context(), request(s.URL)); err != nil {

@@ -1,25 +1,25 @@
-package notify_test
+package post_test
 
 import (
 	"os"
 	"path/filepath"
 	"testing"
 
-	"supernats/consumer/notify"
 	"supernats/consumer/notify/notifytest"
+	"supernats/consumer/notify/post"
 )
 
 func TestInvalidSecret(t *testing.T) {
 	const wrong = "ftp://s3cret"
 	for _, tc := range []struct {
 		name   string
-		secret notify.Secret
+		secret post.Secret
 		want   []string
 	}{
-		{name: "neither", secret: notify.SecretURL("", ""), want: []string{"url_file: missing; give the file that holds it, or url itself"}},
-		{name: "both", secret: notify.SecretURL("https://s3cret", "f"), want: []string{"url: given together with url_file"}},
-		{name: "both, one of the wrong form", secret: notify.SecretURL(wrong, "f"), want: []string{"url: given together with url_file", "url: invalid URL"}},
-		{name: "of the wrong form", secret: notify.SecretURL(wrong, ""), want: []string{"url: invalid URL"}},
+		{name: "neither", secret: post.SecretURL("", ""), want: []string{"url_file: missing; give the file that holds it, or url itself"}},
+		{name: "both", secret: post.SecretURL("https://s3cret", "f"), want: []string{"url: given together with url_file"}},
+		{name: "both, one of the wrong form", secret: post.SecretURL(wrong, "f"), want: []string{"url: given together with url_file", "url: invalid URL"}},
+		{name: "of the wrong form", secret: post.SecretURL(wrong, ""), want: []string{"url: invalid URL"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) { notifytest.Invalid(t, tc.secret.Validate(), "s3cret", tc.want...) })
 	}
@@ -34,20 +34,20 @@ func TestSecretOfAFile(t *testing.T) {
 		}
 		return file
 	}
-	right := notify.SecretURL("", write("right", "https://s3cret\n"))
+	right := post.SecretURL("", write("right", "https://s3cret\n"))
 	if err := right.Validate(); err != nil {
 		t.Error(err)
 	}
 	if key, value, err := right.Reveal(); key != "url_file" || value != "https://s3cret" || err != nil {
 		t.Errorf("%s is %q, %v", key, value, err)
 	}
-	if key, value, err := notify.SecretURL("https://s3cret", "").Reveal(); key != "url" || value != "https://s3cret" || err != nil {
+	if key, value, err := post.SecretURL("https://s3cret", "").Reveal(); key != "url" || value != "https://s3cret" || err != nil {
 		t.Errorf("%s is %q, %v", key, value, err)
 	}
 
 	// What is wrong in a file is seen when it is read.
 	for _, file := range []string{write("wrong", "ftp://s3cret"), filepath.Join(dir, "none")} {
-		wrong := notify.SecretURL("", file)
+		wrong := post.SecretURL("", file)
 		if err := wrong.Validate(); err != nil {
 			t.Error(err)
 		}
