@@ -220,7 +220,7 @@ func (g *Engine) Take() []Notification { return g.book.Notifier.Take() }
 
 // Published notes under which sequence the stream of notifications has one: by that people
 // can see which receivers have taken it. It is to be called before Changed.
-func (g *Engine) Published(n *schema.Notification, seq uint64) { g.book.Journal.Published(n, seq) }
+func (g *Engine) Published(n *schema.Notification, seq uint64) { g.book.Register.Published(n, seq) }
 
 // IsDirty reports whether Changed has something to return.
 func (g *Engine) IsDirty() bool { return g.book.Journal.IsDirty() }
@@ -232,11 +232,11 @@ func (g *Engine) Changed() []Change { return g.book.Changed() }
 
 // Records returns what is to be stored of every alert now, whether it has changed or not,
 // for a bucket that has lost its records. Changed returns what it would have.
-func (g *Engine) Records() []Change { return g.book.Journal.Records() }
+func (g *Engine) Records() []Change { return g.book.Records() }
 
 // Unsent returns the events that matched and are in no notification yet, by their
 // sequences: for Restore, if the stream does not have them any more.
-func (g *Engine) Unsent() map[uint64]schema.AlertEvent { return g.book.Journal.Unsent() }
+func (g *Engine) Unsent() map[uint64]schema.AlertEvent { return g.book.Register.Unsent() }
 
 // LostUpTo says that the stream does not have messages up to a sequence: records of alerts
 // hold their events in full, in place of their sequences.

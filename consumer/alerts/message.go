@@ -8,7 +8,7 @@ import (
 
 	"supernats/consumer/alerts/backlog"
 	"supernats/consumer/alerts/clock"
-	"supernats/consumer/alerts/incident"
+	"supernats/consumer/alerts/journal"
 	"supernats/consumer/alerts/member"
 	"supernats/schema"
 )
@@ -18,7 +18,7 @@ import (
 type (
 	Meta         = clock.Meta
 	Notification = backlog.Notification
-	Change       = incident.Change
+	Change       = journal.Change
 )
 
 // Message is a message of the stream, and what it changed. Most messages have a few of

@@ -84,7 +84,7 @@ func (a *Answers) endIfWorse(inc *Incident, was string) {
 // reportAnswer makes the notification that somebody takes care of an incident, or no longer
 // does, unless nobody has heard of it yet. fill adds what it says, and returns its type.
 func (n *Notifier) reportAnswer(inc *Incident, at time.Time, fill func(*schema.Notification) string) {
-	n.journal.markChanged(inc, at)
+	n.journal.MarkChanged(inc, at)
 	if inc.rec.Notifications == 0 {
 		return
 	}
@@ -131,7 +131,7 @@ func (a *Answers) escalate(inc *Incident, at time.Time) {
 	note.Alert.Notify = step.Notify
 	note.Alert.Escalation = rec.Escalation
 	n.describeProcess(inc, note.Alert, at)
-	n.journal.markChanged(inc, at)
+	n.journal.MarkChanged(inc, at)
 	n.counts[inc.rule.Index].Notified++
 	n.backlog.Put(note)
 }

@@ -12,7 +12,7 @@
 //   - package backlog: what is to be reported, and the bounds of that;
 //   - Answers and package answer: who takes care of one, and whom to notify if nobody does;
 //   - recur.go: an alert that closes and opens again and again;
-//   - Journal: what has to be stored, in which order.
+//   - package journal: what has to be stored, in which order.
 //
 // Under pressure nothing blocks, and nothing is dropped but logs. A Book takes some 2 KiB
 // for each incident, and 500 bytes for each event that is not reported yet, without its
@@ -35,6 +35,7 @@ import (
 
 	"supernats/consumer/alerts/clock"
 	"supernats/consumer/alerts/gate"
+	"supernats/consumer/alerts/journal"
 	"supernats/consumer/rules"
 )
 
@@ -63,7 +64,7 @@ type Book struct {
 	// Answers follows who takes care of them.
 	Answers Answers
 	// Journal says what has to be stored.
-	Journal Journal
+	Journal journal.Journal[*Incident]
 	// Counts are the counters of each rule, in the order of the rules.
 	Counts []Counts
 
@@ -88,7 +89,6 @@ func NewBook(set *rules.Set, hosts Hosts) *Book {
 		Counts:   make([]Counts, len(set.Rules)),
 		hosts:    hosts,
 	}
-	b.Journal = Journal{register: &b.Register}
 	b.Notifier = Notifier{
 		clock: &b.Clock, gate: b.Gate, counts: b.Counts,
 		limits: &b.Register.limits, journal: &b.Journal, roster: &b.Register.Roster, hosts: hosts,
@@ -121,10 +121,10 @@ func (b *Book) forget(inc *Incident) {
 	b.Register.leaveAll(inc)
 	b.Notifier.giveUp(inc)
 	b.Clock.Set(&inc.timer, time.Time{})
-	inc.leaving = false
+	inc.note.Stay()
 
 	b.Register.remove(inc)
-	b.Journal.remove(inc)
+	b.Journal.Remove(inc)
 }
 
 // Changed returns the records that have changed since the last call, in the order in which
@@ -132,9 +132,9 @@ func (b *Book) forget(inc *Incident) {
 // that inhibit them. If only the first ones of them are stored, the messages that come
 // again still make the same notifications. All of them are to be stored before the records
 // of processes and hosts are.
-func (b *Book) Changed() []Change {
-	changes := b.Journal.takeChanges()
-	for _, inc := range b.Journal.takeStored() {
+func (b *Book) Changed() []journal.Change {
+	changes := b.Journal.Take(func(k rules.Key) bool { return b.Register.Lookup(k) != nil })
+	for _, inc := range b.Journal.Done() {
 		b.Clock.Set(&inc.timer, b.Clock.Now())
 	}
 	return changes

@@ -60,7 +60,7 @@ func (b *Book) Update(c Condition) {
 	default:
 		if mem.IsWaiting() {
 			mem.EndWait()
-			b.Journal.markChanged(inc, c.Meta.Stored)
+			b.Journal.MarkChanged(inc, c.Meta.Stored)
 		}
 		b.Recover(mem, c.Meta, c.Well, c.Away)
 	}
@@ -85,7 +85,7 @@ func (b *Book) beginCondition(c Condition) {
 	if inc.rec.Phase == schema.PhasePending && inc.members.Len() == 1 {
 		inc.setID(ev.ID, ev.Time.Time)
 	}
-	b.Journal.markChanged(inc, c.Meta.Stored)
+	b.Journal.MarkChanged(inc, c.Meta.Stored)
 
 	if c.Rule.For == 0 {
 		b.matchRipe(inc, clock.Later(c.Meta.Stored, b.Clock.Now()))
@@ -103,7 +103,7 @@ func (b *Book) changeState(inc *Incident, mem *member.Member, c Condition) {
 	}
 	ev.ID = state.ID
 	mem.Wait(since, ev)
-	b.Journal.markChanged(inc, c.Meta.Stored)
+	b.Journal.MarkChanged(inc, c.Meta.Stored)
 }
 
 // reportOutsider reports a process for which a condition has become true and for which
@@ -148,7 +148,7 @@ func (b *Book) Recover(mem *member.Member, m clock.Meta, well, away bool) {
 		mem.SetWell(time.Time{})
 		ending.Clear(&inc.rec)
 	}
-	b.Journal.markChanged(inc, m.Stored)
+	b.Journal.MarkChanged(inc, m.Stored)
 
 	isEmpty := inc.members.Len() == 0
 	switch {
@@ -166,6 +166,6 @@ func (b *Book) Recover(mem *member.Member, m clock.Meta, well, away bool) {
 func (b *Book) Show(mem *member.Member, s *schema.ProcessRecord, m clock.Meta) {
 	changed := Of(mem).showState(mem.Process)
 	if noteRun(mem, s) || changed {
-		b.Journal.markChanged(Of(mem), m.Stored)
+		b.Journal.MarkChanged(Of(mem), m.Stored)
 	}
 }

@@ -37,10 +37,10 @@ func (b *Book) ForgetHost(host string, m clock.Meta) {
 
 	for _, inc := range about {
 		switch {
-		case inc.forgotten:
+		case inc.note.IsForgotten():
 		case inc.isClosed() && !inc.held:
 			inc.rec.EndedBy = schema.EndedForgotten // also of one that had closed: nothing continues it
-			b.Journal.markChanged(inc, m.Stored)
+			b.Journal.MarkChanged(inc, m.Stored)
 			b.Clock.Set(&inc.timer, time.Time{})
 			b.forgetOnceStored(inc)
 		default:

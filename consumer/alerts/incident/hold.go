@@ -40,7 +40,7 @@ func (n *Notifier) holdBack(inc *Incident, v gate.Verdict, at time.Time) {
 		inc.retry = at.Add(recheckAfter)
 	}
 	n.enlist(inc)
-	n.journal.markChanged(inc, at)
+	n.journal.MarkChanged(inc, at)
 }
 
 // enlist and unlist keep held.
@@ -88,7 +88,7 @@ func (n *Notifier) Release(host string, at time.Time) {
 // was restored has seen what was before it.
 func (n *Notifier) recheck(inc *Incident, at time.Time) {
 	inc.retry = clock.Later(at, inc.known.At)
-	n.journal.markChanged(inc, inc.retry)
+	n.journal.MarkChanged(inc, inc.retry)
 	n.schedule(inc)
 }
 

@@ -6,6 +6,7 @@ import (
 	"supernats/consumer/alerts/answer"
 	"supernats/consumer/alerts/backlog"
 	"supernats/consumer/alerts/clock"
+	"supernats/consumer/alerts/journal"
 	"supernats/consumer/alerts/member"
 	"supernats/consumer/alerts/recur"
 	"supernats/consumer/rules"
@@ -40,10 +41,7 @@ type Incident struct {
 	held  bool
 	retry time.Time
 
-	dirty     bool // the record is to be stored
-	stored    bool // the record was handed out to be stored
-	leaving   bool // to be forgotten when its end has been stored
-	forgotten bool // it is in no Book any more
+	note journal.Note
 }
 
 // keepClosed is how long a closed alert is kept for people to see. Its end must have been
@@ -56,8 +54,11 @@ func (inc *Incident) Key() rules.Key { return inc.key }
 // Rule is the one that it is of.
 func (inc *Incident) Rule() *rules.Rule { return inc.rule }
 
-// Record is what is known about it. It is read only.
+// Record is what is known about it. It is read only, but for its Journal.
 func (inc *Incident) Record() *schema.Alert { return &inc.rec }
+
+// Note is what the Journal notes of it.
+func (inc *Incident) Note() *journal.Note { return &inc.note }
 
 // Members are the processes that keep it open. It is read only, and changes when one of
 // them recovers.
@@ -88,7 +89,7 @@ func (inc *Incident) startOver() {
 		Host:  inc.key.Host, Group: inc.key.Group, Process: inc.key.Process,
 		Seq: inc.rec.Seq, Clock: inc.rec.Clock,
 	}
-	inc.leaving = false
+	inc.note.Stay()
 }
 
 // setID sets what people see of it from its first match on.
@@ -142,7 +143,7 @@ func (inc *Incident) nextTimer(now time.Time) (next time.Time) {
 		sooner(inc.retry)
 	case !inc.isClosed():
 		sooner(inc.due)
-	case inc.leaving:
+	case inc.note.IsLeaving():
 	case inc.rec.Count == 0: // nothing that people would want to see
 		sooner(inc.rec.Closed.Time)
 	default:

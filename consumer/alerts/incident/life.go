@@ -52,7 +52,7 @@ func (b *Book) addMatch(inc *Incident, p *member.Process, ev *schema.AlertEvent,
 	b.reopen(inc)
 	b.listEvent(inc, *ev)
 	inc.noteLate(m.Stored)
-	b.Journal.markChanged(inc, m.Stored)
+	b.Journal.MarkChanged(inc, m.Stored)
 }
 
 // listEvent adds an event to what is to be reported. Whose it is stands there only where the
@@ -157,7 +157,7 @@ func (b *Book) close(inc *Incident, at time.Time) {
 	inc.rec.Closed = &schema.Time{Time: at}
 	inc.rec.UnansweredSince = nil
 	b.Register.leaveAll(inc)
-	b.Journal.markChanged(inc, at)
+	b.Journal.MarkChanged(inc, at)
 
 	b.Notifier.reportEnd(inc, at)
 	if inc.rule.Inhibits {
@@ -206,9 +206,9 @@ func (b *Book) onTimer(inc *Incident, at time.Time) {
 // forgetOnceStored forgets a closed incident once its end has been stored, and the messages
 // that it has seen do not come again: they would open it once more.
 func (b *Book) forgetOnceStored(inc *Incident) {
-	if b.Journal.isDone(inc) {
+	if b.Journal.IsDone(inc) {
 		b.forget(inc)
 		return
 	}
-	b.Journal.awaitStored(inc)
+	b.Journal.AwaitStored(inc)
 }

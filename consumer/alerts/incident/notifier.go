@@ -8,6 +8,7 @@ import (
 	"supernats/consumer/alerts/clock"
 	"supernats/consumer/alerts/ending"
 	"supernats/consumer/alerts/gate"
+	"supernats/consumer/alerts/journal"
 	"supernats/consumer/alerts/member"
 	"supernats/consumer/alerts/recur"
 	"supernats/consumer/crashes"
@@ -24,7 +25,7 @@ type Notifier struct {
 	gate    *gate.Gate
 	counts  []Counts
 	limits  *limits
-	journal *Journal
+	journal *journal.Journal[*Incident]
 	roster  *member.Roster
 	hosts   Hosts
 
@@ -141,7 +142,7 @@ func (n *Notifier) reportEnd(inc *Incident, at time.Time) {
 func (n *Notifier) leaveNothingDue(inc *Incident, at time.Time) {
 	n.unlist(inc)
 	inc.due = time.Time{}
-	n.journal.markChanged(inc, at)
+	n.journal.MarkChanged(inc, at)
 }
 
 // notify makes one notification of as many events as it may list.
@@ -177,7 +178,7 @@ func (n *Notifier) notify(inc *Incident, resolved bool, at time.Time) {
 	}
 	rec.Again = rec.Again && !last
 	rec.Notified = &schema.Time{Time: at}
-	n.journal.markChanged(inc, at)
+	n.journal.MarkChanged(inc, at)
 	n.counts[inc.rule.Index].Notified++
 	n.backlog.Put(note)
 }
@@ -230,7 +231,7 @@ func (n *Notifier) reasonOf(inc *Incident) string {
 
 // schedule sets the timer of an incident to what comes next.
 func (n *Notifier) schedule(inc *Incident) {
-	if inc.forgotten {
+	if inc.note.IsForgotten() {
 		return
 	}
 	n.clock.Set(&inc.timer, inc.nextTimer(n.clock.Now()))

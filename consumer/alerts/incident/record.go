@@ -8,9 +8,9 @@ import (
 	"supernats/schema"
 )
 
-// writeRecord writes down all that there is to know about an incident. Events up to the
-// sequence lost are not in the stream any more.
-func (inc *Incident) writeRecord(lost uint64) *schema.Alert {
+// Write writes down all that there is to know about an incident. Events up to the sequence
+// lost are not in the stream any more.
+func (inc *Incident) Write(lost uint64) *schema.Alert {
 	rec := inc.rec
 	rec.Due = timeOf(inc.due)
 	rec.HeldUntil = timeOf(inc.retry)

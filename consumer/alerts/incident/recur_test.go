@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"supernats/consumer/alerts/journal"
 	"supernats/consumer/alerts/member"
 	"supernats/consumer/rules"
 	"supernats/schema"
@@ -123,7 +124,8 @@ func TestNextTimer(t *testing.T) {
 		{
 			name: "its end is not stored",
 			edit: func(inc *Incident) {
-				inc.rec.Phase, inc.rec.Closed, inc.leaving = schema.PhaseResolved, closed, true
+				inc.rec.Phase, inc.rec.Closed = schema.PhaseResolved, closed
+				new(journal.Journal[*Incident]).AwaitStored(inc)
 			},
 		},
 	} {

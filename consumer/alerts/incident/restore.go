@@ -24,7 +24,7 @@ func (b *Book) Restore(rec *schema.Alert, event func(seq uint64) *schema.AlertEv
 
 	b.put(inc)
 	inc.rec = *rec
-	inc.stored = true
+	inc.note.Restored()
 	inc.rec.Severity = inc.rule.Severity
 	inc.rec.Notify = inc.rule.NotifyAfter(rec.Escalation)
 	inc.known = clock.Mark{Seq: rec.Seq, At: rec.Clock.Time}
@@ -51,7 +51,7 @@ func (b *Book) Restore(rec *schema.Alert, event func(seq uint64) *schema.AlertEv
 
 // endOrphan ends an alert of a rule that is not there any more.
 func (b *Book) endOrphan(rec *schema.Alert) {
-	b.Journal.orphans = append(b.Journal.orphans, RecordKey(rec))
+	b.Journal.RemoveOrphan(RecordKey(rec))
 	if rec.Phase != schema.PhaseFiring || rec.Notifications == 0 {
 		return
 	}

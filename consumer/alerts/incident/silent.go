@@ -37,7 +37,7 @@ func (b *Book) Silent(inc *Incident, cause string, seen time.Time, once bool, at
 		b.open(inc, cause, seen, at)
 	}
 
-	b.Journal.markChanged(inc, at)
+	b.Journal.MarkChanged(inc, at)
 	b.Notifier.reportNews(inc, at)
 	b.Notifier.schedule(inc)
 }
@@ -46,7 +46,7 @@ func (b *Book) Silent(inc *Incident, cause string, seen time.Time, once bool, at
 // over. One that was silent again and again must be heard for a while first, but hides
 // nothing meanwhile.
 func (b *Book) Heard(inc *Incident, at time.Time) (over bool) {
-	b.Journal.markChanged(inc, at)
+	b.Journal.MarkChanged(inc, at)
 	if !inc.Fires() || inc.rec.Hold == 0 {
 		b.close(inc, at)
 		return true
@@ -66,7 +66,7 @@ func (b *Book) Heard(inc *Incident, at time.Time) (over bool) {
 func (b *Book) Grace(inc *Incident, cause string, seen, until time.Time, m clock.Meta) {
 	inc.setID(cause, seen)
 	inc.rec.Graced = &schema.Time{Time: until}
-	b.Journal.markChanged(inc, m.Stored)
+	b.Journal.MarkChanged(inc, m.Stored)
 }
 
 // IsHeard reports whether the host of an open incident has been heard again.
