@@ -129,10 +129,7 @@ func (o *Outbox) publish(ctx context.Context, now time.Time, published func(a *s
 			return fmt.Errorf("publish notification %s: %w", n.ID, err)
 		}
 		sent = append(sent, begun...)
-		o.log.Info().Str("id", n.ID).Str("type", n.Type[strings.LastIndexByte(n.Type, '.')+1:]).
-			Str("rule", n.Alert.Rule).Str("host", n.Alert.Host).
-			Str("group", n.Alert.Group).Str("process", n.Alert.Process).
-			Int("events", len(n.Alert.Events)).Msg("alert")
+		o.logPublished(n)
 	}
 
 	for _, s := range sent {
@@ -143,6 +140,19 @@ func (o *Outbox) publish(ctx context.Context, now time.Time, published func(a *s
 		published(s.note.Alert, seq)
 	}
 	return nil
+}
+
+// logPublished logs a notification. What repeats an alert for the record alone, while somebody
+// takes care of it, would fill the log with what nobody is notified of.
+func (o *Outbox) logPublished(n *alerts.Notification) {
+	level := zerolog.InfoLevel
+	if n.Alert.Quiet && n.Type == schema.TypeAlertUpdate {
+		level = zerolog.DebugLevel
+	}
+	o.log.WithLevel(level).Str("id", n.ID).Str("type", n.Type[strings.LastIndexByte(n.Type, '.')+1:]).
+		Str("rule", n.Alert.Rule).Str("host", n.Alert.Host).
+		Str("group", n.Alert.Group).Str("process", n.Alert.Process).
+		Int("events", len(n.Alert.Events)).Msg("alert")
 }
 
 // send sends the messages of a notification, and returns those that have no answer yet.

@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"supernats/consumer/fleettest"
 	"supernats/consumer/source"
 	"supernats/schema"
+	"supernats/schema/logtest"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -100,6 +102,26 @@ func TestFlush(t *testing.T) {
 	}
 	if got := f.flush(o, now); len(got) != 0 {
 		t.Errorf("published again: %v", got)
+	}
+}
+
+// A quiet repetition is logged for those who look for it only; who has acknowledged an alert
+// always is.
+func TestQuietUpdatesAreNotLogged(t *testing.T) {
+	f := newFleet(t)
+	now := time.Now()
+	quiet := func(a *schema.Notification) { a.Quiet = true }
+	update, ack := crash("a/2", now, 7, quiet), crash("a/3", now, 7, quiet)
+	update.Type, ack.Type = schema.TypeAlertUpdate, schema.TypeAlertAcknowledged
+	for _, c := range []struct {
+		level zerolog.Level
+		want  int
+	}{{zerolog.InfoLevel, 2}, {zerolog.DebugLevel, 3}} {
+		var log logtest.Buffer
+		f.flush(f.open(New(zerolog.New(&log).Level(c.level))), now, crash("a/1", now, 7), update, ack)
+		if n := strings.Count(log.String(), `"message":"alert"`); n != c.want {
+			t.Errorf("%v: %d lines, want %d:\n%s", c.level, n, c.want, log.String())
+		}
 	}
 }
 
