@@ -1,5 +1,7 @@
 package schema
 
+import "supernats/schema/internal/units"
+
 // Exit is why a process died: a Code or a Signal. SpawnErr is why it never started.
 type Exit struct {
 	Code *int `json:"code,omitempty"`
@@ -38,23 +40,23 @@ func (o *OOM) String() string {
 	case o.Limit == 0 && o.Peak == 0:
 		return words
 	case o.Peak == 0:
-		return words + " at a limit of " + roundBytes(o.Limit)
+		return words + " at a limit of " + units.RoundBytes(o.Limit)
 	}
 	return words + " at " + o.Amount()
 }
 
 // Amount is the peak and the limit, as far as they are known: "2.0 of 2 GiB".
 func (o *OOM) Amount() string {
-	switch unit := byteUnit(o.Limit); {
+	switch unit := units.Unit(o.Limit); {
 	case o.Limit == 0 && o.Peak == 0:
 		return ""
 	case o.Limit == 0:
 		return Bytes(o.Peak)
 	case o.Peak == 0:
-		return "limit " + roundBytes(o.Limit)
+		return "limit " + units.RoundBytes(o.Limit)
 	case o.Peak < o.Limit/20: // in the unit of the limit it would be next to nothing
-		return Bytes(o.Peak) + " of " + roundBytes(o.Limit)
+		return Bytes(o.Peak) + " of " + units.RoundBytes(o.Limit)
 	default:
-		return inUnit(o.Peak, unit) + " of " + roundBytes(o.Limit)
+		return units.InUnit(o.Peak, unit) + " of " + units.RoundBytes(o.Limit)
 	}
 }
