@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sync/errgroup"
 
+	"supernats/consumer/inspect"
 	"supernats/consumer/notify/mail/smtptest"
 	"supernats/schema"
 )
@@ -26,15 +27,17 @@ var (
 
 // shortTimes are rules of every kind, with times that a test can wait for.
 const shortTimes = `
+receivers: [{name: boss, exec: {command: ["true"]}}]
 group_interval: 2s
 repeat_interval: 5s
 resolve_after: 1s
 rules:
-  - {name: unexpected-exit, event: PROCESS_STATE_EXITED, expected: false, severity: critical, inhibited_by: [host-silent]}
+  - {name: unexpected-exit, event: PROCESS_STATE_EXITED, expected: false, severity: critical, inhibited_by: [host-silent],
+     notify: [mail], escalate: [{after: 900ms, notify: [boss]}]}
   - {name: crash-loop, event: [PROCESS_STATE_EXITED, PROCESS_STATE_BACKOFF], expected: false, count: 8, within: 3s, group_by: [host, group], group_wait: 300ms}
   - {name: killed, event: PROCESS_STATE, if: 'exit.code == 3', groups: [app1], group_interval: 1s, send_resolved: false}
   - {name: down, state: [EXITED, BACKOFF, FATAL], for: 2s, inhibited_by: [host-silent]}
-  - {name: quorum, quorum: 3, for: 500ms, groups: [app0]}
+  - {name: quorum, quorum: 3, for: 500ms, groups: [app0], notify: [mail], escalate: [{after: 1s, notify: [boss]}]}
   - {name: host-silent, silent: 3s, severity: critical}
   - {name: loss, loss: true}
 `
@@ -42,7 +45,7 @@ rules:
 // recording is a run in which everything happens that the rules look at.
 type recording struct {
 	*fleet
-	losses int
+	losses, answered int
 }
 
 // run lets it all happen for a time, and until there were enough crashes.
@@ -62,6 +65,7 @@ func (r *recording) run(ctx context.Context, over time.Duration, crashes int) er
 	g.Go(func() error { return r.loops(ctx) })
 	g.Go(func() error { return r.silences(ctx, quiet) })
 	g.Go(func() error { return r.lose(ctx) })
+	g.Go(func() error { return r.answers(ctx) })
 	return g.Wait()
 }
 
@@ -142,20 +146,81 @@ func (r *recording) lose(ctx context.Context) error {
 	return nil
 }
 
+// answers has people acknowledge alerts that are open, for a time or without one, take them
+// over from others, and withdraw that.
+func (r *recording) answers(ctx context.Context) error {
+	dice := chance(3)
+	alerts := &inspect.Reader{JS: r.js}
+	for pause(ctx, between(dice, 50*time.Millisecond, 300*time.Millisecond)) {
+		records, err := alerts.AlertRecords(context.WithoutCancel(ctx))
+		if err != nil {
+			return err
+		}
+		over := dice.IntN(8) == 0 // somebody comes too late
+		records = slices.DeleteFunc(records, func(a schema.Alert) bool {
+			return a.Phase == schema.PhasePending || (a.Phase == schema.PhaseResolved) != over
+		})
+		if len(records) == 0 {
+			continue
+		}
+
+		a := records[dice.IntN(len(records))]
+		said := &schema.Ack{
+			Incident: a.Incident, Rule: a.Rule, Host: a.Host, Group: a.Group, Process: a.Process,
+			By: []string{"ann", "bob"}[dice.IntN(2)], Reason: "looking",
+			For: schema.Duration(dice.IntN(2)) * schema.Duration(between(dice, 0, 3*time.Second)),
+		}
+		typ := schema.TypeAck
+		if a.IsAcknowledged() && dice.IntN(3) > 0 {
+			typ = schema.TypeUnack
+		}
+		id := fmt.Sprintf("ack/%d", r.answered)
+		data, err := schema.Marshal(said.Envelope(id, typ, time.Now()))
+		if err != nil {
+			return err
+		}
+		if _, err := r.js.PublishMsg(context.WithoutCancel(ctx), message(said.Subject(), id, data)); err != nil {
+			return err
+		}
+		r.answered++
+	}
+	return nil
+}
+
 // brief is what a back-test must say of a notification.
 type brief struct {
-	ID, Type, Alert string
-	Time            time.Time
-	Count           int
-	Events          []string
+	ID, Type, Alert   string
+	Time              time.Time
+	Count, Escalation int
+	Events, Notify    []string
+	By, Cause         string
+	Quiet             bool
 }
 
 func briefOf(n *schema.CloudEvent[*schema.Notification]) brief {
-	b := brief{ID: n.ID, Type: n.Type, Alert: n.Data.Incident, Time: n.Time.Time, Count: n.Data.Count}
+	b := brief{
+		ID: n.ID, Type: n.Type, Alert: n.Data.Incident, Time: n.Time.Time, Count: n.Data.Count,
+		Escalation: n.Data.Escalation, Notify: n.Data.Notify, By: n.Data.By, Cause: n.Data.Cause, Quiet: n.Data.Quiet,
+	}
 	for _, e := range n.Data.Events {
 		b.Events = append(b.Events, e.ID)
 	}
 	return b
+}
+
+// answerOf is what a notification says of acknowledging and escalating.
+func answerOf(n *schema.Notification, typ string) string {
+	switch {
+	case typ == schema.TypeAlertAcknowledged:
+		return "acknowledged"
+	case n.Cause != "":
+		return n.Cause
+	case n.Escalation > 0:
+		return "escalation"
+	case n.Quiet:
+		return "quiet"
+	}
+	return "other"
 }
 
 // killDaemon kills the daemon and starts it again, n times.
@@ -210,9 +275,16 @@ func TestBacktest(t *testing.T) {
 		t.Errorf("seed %d: a minute after all is well no notification has the crashes %q, and alerts are open: %q", *seed, unnotified(r.known(), notifications(t, js)), openAlerts(t, js))
 	}
 	rules := map[string]int{}
+	said := map[string]int{}
 	for _, n := range notifications(t, js) {
 		live = append(live, briefOf(n.CloudEvent))
 		rules[n.Data.Rule]++
+		said[answerOf(n.Data, n.Type)]++
+	}
+	for _, answer := range []string{"acknowledged", "withdrawn", "expired", "escalation", "quiet"} {
+		if said[answer] == 0 {
+			t.Errorf("nothing live was %s, so nothing was compared", answer)
+		}
 	}
 	for _, rule := range []string{"unexpected-exit", "crash-loop", "killed", "down", "quorum", "host-silent", "loss"} {
 		if rules[rule] == 0 {
@@ -255,7 +327,7 @@ func TestBacktest(t *testing.T) {
 		t.Errorf("seed %d: %s", *seed, p)
 	}
 	var f figures
-	f.add("crashes, losses reported", fmt.Sprintf("%d, %d", len(r.known()), r.losses))
+	f.add("crashes, losses, acknowledgements reported", fmt.Sprintf("%d, %d, %d", len(r.known()), r.losses, r.answered))
 	f.add("recorded for", recorded.Round(time.Second))
 	f.add("kills of the daemon", *backtestKills)
 	f.add("notifications live", len(live))
@@ -264,6 +336,9 @@ func TestBacktest(t *testing.T) {
 	f.add("of them at another place in the order", len(moved))
 	for _, rule := range slices.Sorted(maps.Keys(rules)) {
 		f.add("notifications of rule "+rule, rules[rule])
+	}
+	for _, answer := range slices.Sorted(maps.Keys(said)) {
+		f.add("notifications: "+answer, said[answer])
 	}
 	result := "the same"
 	if len(problems) > 0 {
