@@ -45,7 +45,7 @@ func TestCompileRefuses(t *testing.T) {
 		{set: with(func(c *rules.Config) { c.Severity = "very bad" }), path: "[1].severity", says: `found "very bad", allowed is one word`},
 
 		{set: with(func(c *rules.Config) { c.Escalate = []rules.Escalation{{After: long, Notify: rules.List{"b"}}} }), path: "[1].escalate", says: "without notify"},
-		{set: with(escalate(rules.Escalation{Notify: rules.List{"b"}})), path: "[1].escalate[0].after", says: "found 0s, allowed is a duration above zero"},
+		{set: with(escalate(rules.Escalation{Notify: rules.List{"b"}})), path: "[1].escalate[0].after", says: "is missing or 0s; allowed is a duration above zero"},
 		{set: with(escalate(rules.Escalation{After: long})), path: "[1].escalate[0].notify", says: "is missing"},
 		{set: with(escalate(rules.Escalation{After: long, Notify: rules.List{"a"}})), path: "[1].escalate[0].notify[0]", says: `found "a", which is notified before that already`},
 		{set: with(escalate(rules.Escalation{After: long, Notify: rules.List{"b"}}, rules.Escalation{After: long, Notify: rules.List{"c"}})), path: "[1].escalate[1].after", says: "allowed is more than 1m"},

@@ -41,7 +41,7 @@ func compileEscalate(r *Rule, c Config) error {
 		at := fmt.Sprintf("escalate[%d]", i)
 		switch {
 		case step.After <= 0:
-			wrong.add(at+".after", "found %v, allowed is a duration above zero", step.After)
+			wrong.add(at+".after", "is missing or 0s; allowed is a duration above zero")
 		case step.After <= before:
 			wrong.add(at+".after", "found %v, allowed is more than %v, which is that of the step before",
 				step.After, before)
