@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"supernats/bridge/supervisord/supervisordtest"
+	"supernats/consumer/metrics/prometheustest"
 	"supernats/schema/schematest"
 )
 
@@ -28,24 +29,24 @@ func TestPrometheus(t *testing.T) {
 	p := startPrometheus(t, f)
 
 	t.Run("what runs is up", func(t *testing.T) {
-		p.wait(t, `supervisord_up{job="supernats",instance="fleet",host="localhost",group="steady",name="steady"} == 1`)
-		p.wait(t, `supervisord_process_exits_total{name="victim",expected="false"} == 0`)
-		p.wait(t, `host:supervisord_up:sum{host="localhost"} >= 4`)
+		p.Wait(`supervisord_up{job="supernats",instance="fleet",host="localhost",group="steady",name="steady"} == 1`)
+		p.Wait(`supervisord_process_exits_total{name="victim",expected="false"} == 0`)
+		p.Wait(`host:supervisord_up:sum{host="localhost"} >= 4`)
 	})
 	t.Run("the rule for a Python exporter fires for a process that is stopped", func(t *testing.T) {
 		f.MustCtl(t, "stop", "stopped")
 		for _, alert := range []string{"ProcessIsDown", "SupervisorProcessDown"} {
-			p.wait(t, `ALERTS{alertname="`+alert+`",alertstate="firing",host="localhost",group="stopped",name="stopped"}`)
+			p.Wait(`ALERTS{alertname="` + alert + `",alertstate="firing",host="localhost",group="stopped",name="stopped"}`)
 		}
-		if got := p.query(t, `ALERTS{alertname=~".*Down",name="steady"}`); len(got) > 0 {
+		if got := p.Query(`ALERTS{alertname=~".*Down",name="steady"}`); len(got) > 0 {
 			t.Errorf("of a process that runs: %v", got)
 		}
 	})
 	t.Run("the first crash has an increase", func(t *testing.T) {
 		f.MustCtl(t, "signal", "SEGV", "victim")
-		p.wait(t, `increase(supervisord_process_exits_total{name="victim",expected="false"}[1m]) > 0`)
-		p.wait(t, `supervisord_exit_status{name="victim"} == -1`)
-		p.wait(t, `increase(supervisord_events_total{event="PROCESS_STATE_EXITED"}[1m]) > 0`)
+		p.Wait(`increase(supervisord_process_exits_total{name="victim",expected="false"}[1m]) > 0`)
+		p.Wait(`supervisord_exit_status{name="victim"} == -1`)
+		p.Wait(`increase(supervisord_events_total{event="PROCESS_STATE_EXITED"}[1m]) > 0`)
 	})
 	t.Run("so has that of a process that is new, and ends at once", func(t *testing.T) {
 		conf, err := os.ReadFile(f.Dir + "/supervisord.conf")
@@ -57,16 +58,16 @@ func TestPrometheus(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.MustCtl(t, "update")
-		p.wait(t, `increase(supervisord_process_exits_total{name="brief",expected="false"}[1m]) > 0`)
+		p.Wait(`increase(supervisord_process_exits_total{name="brief",expected="false"}[1m]) > 0`)
 	})
 	t.Run("a receiver that cannot be reached", func(t *testing.T) {
-		p.wait(t, `increase(supernats_notifications_failed_total{receiver="hook",reason="outage"}[1m]) > 0`)
-		p.wait(t, `supernats_alerts{rule="unexpected-exit",state="firing"} == 2`)
+		p.Wait(`increase(supernats_notifications_failed_total{receiver="hook",reason="outage"}[1m]) > 0`)
+		p.Wait(`supernats_alerts{rule="unexpected-exit",state="firing"} == 2`)
 	})
 	t.Run("the bridge is discovered", func(t *testing.T) {
-		p.wait(t, `up{job="supernats-bridge",instance="`+f.bridge+`",host="localhost"} == 1`)
-		p.wait(t, `supernats_bridge_events_total{job="supernats-bridge",event="PROCESS_STATE_RUNNING"} > 0`)
-		if got := p.query(t, `supervisord_up{job="supernats-bridge"}`); len(got) > 0 {
+		p.Wait(`up{job="supernats-bridge",instance="` + f.bridge + `",host="localhost"} == 1`)
+		p.Wait(`supernats_bridge_events_total{job="supernats-bridge",event="PROCESS_STATE_RUNNING"} > 0`)
+		if got := p.Query(`supervisord_up{job="supernats-bridge"}`); len(got) > 0 {
 			t.Errorf("processes are there twice: %v", got)
 		}
 	})
@@ -119,7 +120,7 @@ type lazily func() string
 func (l lazily) String() string { return l() }
 
 // checkDashboard evaluates every expression of the dashboard, and looks up each metric in it.
-func checkDashboard(t *testing.T, p *prometheus) {
+func checkDashboard(t *testing.T, p *prometheustest.Server) {
 	text, err := os.ReadFile("dashboard.json")
 	if err != nil {
 		t.Fatal(err)
@@ -139,7 +140,7 @@ func checkDashboard(t *testing.T, p *prometheus) {
 			continue
 		}
 		expressions++
-		p.query(t, variables.Replace(expression)) // is it one
+		p.Query(variables.Replace(expression)) // is it one
 		for _, name := range metricName.FindAllString(expression, -1) {
 			names[name] = true
 		}
@@ -148,7 +149,7 @@ func checkDashboard(t *testing.T, p *prometheus) {
 		t.Errorf("only %d expressions with %d metrics were found", expressions, len(names))
 	}
 	for name := range names {
-		p.wait(t, name)
+		p.Wait(name)
 	}
 }
 
@@ -176,7 +177,7 @@ func texts(value any, keys ...string) (list []string) {
 // checkMetrics has promtool look at both formats. It reads text alone, so that OpenMetrics
 // gets the names that counters have there.
 func checkMetrics(t *testing.T, f *fleet) {
-	promtool := need(t, "promtool", "prometheus")
+	promtool := prometheustest.Need(t, "promtool", "prometheus")
 	for _, accept := range []string{"", openMetrics} {
 		answer, body := get(t, "http://"+f.metrics+"/metrics", accept)
 		if isOpen := strings.HasPrefix(answer.Header.Get("Content-Type"), "application/openmetrics-text"); isOpen != (accept != "") {
@@ -243,7 +244,7 @@ func checkManual(t *testing.T, f *fleet) {
 
 // The files are as their programs want them.
 func TestFiles(t *testing.T) {
-	promtool, amtool := need(t, "promtool", "prometheus"), need(t, "amtool", "prometheus-alertmanager")
+	promtool, amtool := prometheustest.Need(t, "promtool", "prometheus"), prometheustest.Need(t, "amtool", "prometheus-alertmanager")
 	for _, c := range [][]string{
 		{promtool, "check", "config", "prometheus.yml"},
 		{promtool, "check", "rules", "supernats.rules.yml"},

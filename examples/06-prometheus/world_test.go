@@ -3,21 +3,19 @@
 package prometheus
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"supernats/bridge/supervisord/supervisordtest"
+	"supernats/consumer/metrics/prometheustest"
 	"supernats/schema/stream/streamtest"
 )
 
@@ -36,50 +34,6 @@ func TestMain(m *testing.M) {
 		}
 		return m.Run()
 	}())
-}
-
-// need returns a program of one of Debian's packages.
-func need(t *testing.T, program, debian string) string {
-	t.Helper()
-	path, err := exec.LookPath(program)
-	if err != nil {
-		t.Fatalf("%v: `task test` installs it; on Debian: sudo apt-get install %s", err, debian)
-	}
-	return path
-}
-
-// freeAddress returns an address that nobody listens on.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
-// run starts a program that the test ends.
-func run(t *testing.T, name string, args ...string) {
-	t.Helper()
-	log, err := os.Create(filepath.Join(t.TempDir(), filepath.Base(name)+".log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer log.Close()
-	c := exec.Command(name, args...)
-	c.Stdout, c.Stderr = log, log
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = c.Process.Signal(syscall.SIGTERM)
-		_ = c.Wait()
-		if t.Failed() {
-			b, _ := os.ReadFile(log.Name())
-			t.Logf("%s:\n%s", name, b)
-		}
-	})
 }
 
 // get asks for an address until somebody answers 200.
@@ -124,16 +78,16 @@ autorestart=false
 func startFleet(t *testing.T) *fleet {
 	t.Helper()
 	server := streamtest.Start(t)
-	f := &fleet{metrics: freeAddress(t)}
+	f := &fleet{metrics: prometheustest.FreeAddress(t)}
 	config := filepath.Join(t.TempDir(), "supernats.yaml")
 	text := fmt.Sprintf("nats: {url: %q}\nlisten: %q\nwatchdog: [{name: dead, url: 'http://%[3]s/'}]\nreceivers:\n- {name: hook, webhook: {url: 'http://%[3]s/'}}\n",
-		server.URL, f.metrics, freeAddress(t))
+		server.URL, f.metrics, prometheustest.FreeAddress(t))
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	run(t, bin+"/supernats", "-c", config, "consume")
+	prometheustest.Run(t, bin+"/supernats", "-c", config, "consume")
 
-	_, port, _ := net.SplitHostPort(freeAddress(t))
+	_, port, _ := net.SplitHostPort(prometheustest.FreeAddress(t))
 	f.bridge = "localhost:" + port
 	section, err := exec.Command(bin+"/supernats-bridge", "conf", "--one-section", "--stderr-logfile", "%(here)s/bridge.log",
 		"--nats-url", server.URL, "--host", "localhost", "--spool-dir", t.TempDir(), "--listen", ":"+port, "--snapshot-every", "2s").Output()
@@ -148,14 +102,10 @@ func startFleet(t *testing.T) *fleet {
 	return f
 }
 
-// prometheus is a running one.
-type prometheus struct{ address string }
-
 // startPrometheus runs Prometheus on the files of this directory, with its own addresses and
 // without their patience.
-func startPrometheus(t *testing.T, f *fleet) *prometheus {
+func startPrometheus(t *testing.T, f *fleet) *prometheustest.Server {
 	t.Helper()
-	program := need(t, "prometheus", "prometheus")
 	dir := t.TempDir()
 	adapt := func(file string, replace ...string) {
 		t.Helper()
@@ -174,7 +124,7 @@ func startPrometheus(t *testing.T, f *fleet) *prometheus {
 			t.Fatal(err)
 		}
 	}
-	adapt("prometheus.yml", "mon1.example.com:8000", f.metrics, "alertmanager.example.com:9093", freeAddress(t),
+	adapt("prometheus.yml", "mon1.example.com:8000", f.metrics, "alertmanager.example.com:9093", prometheustest.FreeAddress(t),
 		"scrape_interval: 15s", "scrape_interval: 1s", "evaluation_interval: 15s", "evaluation_interval: 1s",
 		"refresh_interval: 1m", "refresh_interval: 1s", "[supernats.rules.yml]", "[supernats.rules.yml, python.rules.yml]")
 	adapt("supernats.rules.yml", "for: 1m", "for: 2s")
@@ -184,44 +134,5 @@ func startPrometheus(t *testing.T, f *fleet) *prometheus {
 		t.Fatal(err)
 	}
 
-	p := &prometheus{address: freeAddress(t)}
-	run(t, program, "--config.file", filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path", filepath.Join(dir, "data"),
-		"--web.listen-address", p.address)
-	get(t, "http://"+p.address+"/-/ready", "")
-	return p
-}
-
-// sample is a result of a query.
-type sample struct {
-	Metric map[string]string
-	Value  [2]any
-}
-
-// query evaluates an expression now.
-func (p *prometheus) query(t *testing.T, expression string) []sample {
-	t.Helper()
-	r, err := http.Get("http://" + p.address + "/api/v1/query?query=" + url.QueryEscape(expression))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Body.Close()
-	var answer struct {
-		Error string
-		Data  struct{ Result []sample }
-	}
-	if err := json.NewDecoder(r.Body).Decode(&answer); err != nil || answer.Error != "" {
-		t.Fatalf("%s: %v %s", expression, err, answer.Error)
-	}
-	return answer.Data.Result
-}
-
-// wait waits until an expression has a result, and returns its first one.
-func (p *prometheus) wait(t *testing.T, expression string) sample {
-	t.Helper()
-	var got []sample
-	supervisordtest.Wait(t, 60*time.Second, func() bool {
-		got = p.query(t, expression)
-		return len(got) > 0
-	}, "%s", expression)
-	return got[0]
+	return prometheustest.Start(t, filepath.Join(dir, "prometheus.yml"))
 }
