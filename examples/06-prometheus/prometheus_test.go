@@ -3,6 +3,7 @@ package prometheus
 import (
 	"bytes"
 	"encoding/json"
+	"net"
 	"os"
 	"os/exec"
 	"regexp"
@@ -25,6 +26,7 @@ const openMetrics = "application/openmetrics-text;version=1.0.0"
 // The whole way: what supervisord runs is scraped by a real Prometheus, from the daemon and
 // from the bridge that it discovers.
 func TestPrometheus(t *testing.T) {
+	t.Parallel()
 	f := startFleet(t)
 	p := startPrometheus(t, f)
 
@@ -42,39 +44,55 @@ func TestPrometheus(t *testing.T) {
 			t.Errorf("of a process that runs: %v", got)
 		}
 	})
-	t.Run("the first crash has an increase", func(t *testing.T) {
-		f.MustCtl(t, "signal", "SEGV", "victim")
-		p.Wait(`increase(supervisord_process_exits_total{name="victim",expected="false"}[1m]) > 0`)
-		p.Wait(`supervisord_exit_status{name="victim"} == -1`)
-		p.Wait(`increase(supervisord_events_total{event="PROCESS_STATE_EXITED"}[1m]) > 0`)
-	})
-	t.Run("so has that of a process that is new, and ends at once", func(t *testing.T) {
-		conf, err := os.ReadFile(f.Dir + "/supervisord.conf")
-		if err != nil {
-			t.Fatal(err)
-		}
-		const brief = "[program:brief]\ncommand=sh -c \"exit 3\"\nstartsecs=0\nautorestart=false\n"
-		if err := os.WriteFile(f.Dir+"/supervisord.conf", append(conf, brief...), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		f.MustCtl(t, "update")
-		p.Wait(`increase(supervisord_process_exits_total{name="brief",expected="false"}[1m]) > 0`)
-	})
+	// Counters of processes as young as these are at 0 for a while, for each Prometheus to see.
+	f.MustCtl(t, "signal", "SEGV", "victim")
+	addBrief(t, f)
 	t.Run("a receiver that cannot be reached", func(t *testing.T) {
 		p.Wait(`increase(supernats_notifications_failed_total{receiver="hook",reason="outage"}[1m]) > 0`)
 		p.Wait(`supernats_alerts{rule="unexpected-exit",state="firing"} == 2`)
 	})
 	t.Run("the bridge is discovered", func(t *testing.T) {
-		p.Wait(`up{job="supernats-bridge",instance="` + f.bridge + `",host="localhost"} == 1`)
+		// A host that is called localhost is one at its address, if that is known.
+		_, port, _ := net.SplitHostPort(f.bridge)
+		p.Wait(`up{job="supernats-bridge",instance=~".+:` + port + `",host="localhost"} == 1`)
 		p.Wait(`supernats_bridge_events_total{job="supernats-bridge",event="PROCESS_STATE_RUNNING"} > 0`)
 		if got := p.Query(`supervisord_up{job="supernats-bridge"}`); len(got) > 0 {
 			t.Errorf("processes are there twice: %v", got)
 		}
 	})
+	t.Run("so is one with TLS, and one on loopback is not", func(t *testing.T) {
+		p.Wait(`up{job="supernats-bridge",instance=~".+:` + f.secure + `",host="127.0.0.2"} == 1`)
+		p.Wait(`supervisord_host_up{host="web 3"} == 1`)
+		if got := p.Query(`up{job="supernats-bridge",host="web 3"} or up{job="supernats-bridge"} == 0`); len(got) > 0 {
+			t.Errorf("%v", got)
+		}
+	})
 	t.Run("the bridge says the same of the processes", func(t *testing.T) { sameAsTheBridge(t, f) })
 	t.Run("every metric of the dashboard is there", func(t *testing.T) { checkDashboard(t, p) })
+	t.Run("the first crash has an increase", func(t *testing.T) {
+		p.Wait(`increase(supervisord_process_exits_total{name="victim",expected="false"}[1m]) > 0`)
+		p.Wait(`supervisord_exit_status{name="victim"} == -1`)
+		p.Wait(`increase(supervisord_events_total{event="PROCESS_STATE_EXITED"}[3m]) > 0`)
+	})
+	t.Run("so has that of a process that is new, and ends at once", func(t *testing.T) {
+		p.Wait(`increase(supervisord_process_exits_total{name="brief",expected="false"}[1m]) > 0`)
+	})
 	t.Run("promtool finds nothing", func(t *testing.T) { checkMetrics(t, f) })
 	t.Run("the manual has every metric, and no other", func(t *testing.T) { checkManual(t, f) })
+}
+
+// addBrief adds a program that ends at once.
+func addBrief(t *testing.T, f *fleet) {
+	t.Helper()
+	conf, err := os.ReadFile(f.Dir + "/supervisord.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const brief = "[program:brief]\ncommand=sh -c \"exit 3\"\nstartsecs=0\nautorestart=false\n"
+	if err := os.WriteFile(f.Dir+"/supervisord.conf", append(conf, brief...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f.MustCtl(t, "update")
 }
 
 // sameAsTheBridge compares what the bridge asks supervisord with what the daemon knows from
@@ -101,7 +119,7 @@ func sameAsTheBridge(t *testing.T, f *fleet) {
 	wanted := regexp.MustCompile(`^supervisord_(up|state|exit_status)\{`)
 	labels := regexp.MustCompile(`\{group="([^"]*)",name="([^"]*)"\}`)
 	supervisordtest.Wait(t, 90*time.Second, func() bool { // until the next table, which has the exit status of what was stopped
-		_, body := get(t, "http://"+f.metrics+"/metrics", "")
+		_, body := get(t, "http://"+f.metrics+"/metrics?host=localhost", "")
 		fleet = values(body, wanted)
 		_, body = get(t, "http://"+f.bridge+"/metrics", "")
 		bridge = values(labels.ReplaceAllString(body, `{host="localhost",group="$1",name="$2"}`), wanted)

@@ -14,8 +14,9 @@ import (
 	"time"
 )
 
-// patience is how long an expression may have no result.
-const patience = 60 * time.Second
+// patience is how long an expression may have no result: counters of new processes are at 0
+// for 90 s.
+const patience = 3 * time.Minute
 
 // Need returns a program of one of Debian's packages.
 func Need(tb testing.TB, program, debian string) string {
