@@ -161,7 +161,10 @@ func (c Config) settings() map[string]string {
 		s["skip"] = strings.Join(c.Skip, ",")
 	}
 	if c.Listen != "" {
-		s["listen"] = c.Listen
+		s["listen"] = web.NumberPort(c.Listen)
+		if scheme := web.Scheme(c.WebConfig); scheme != "" {
+			s["listen-scheme"] = scheme
+		}
 	}
 	for name, d := range c.TTL {
 		s["ttl "+name] = d.String()

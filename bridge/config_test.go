@@ -1,6 +1,8 @@
 package bridge
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -115,6 +117,37 @@ func TestConfigDefaults(t *testing.T) {
 	cfg.NATS.Context = "prod"
 	if got, err = cfg.withDefaults(); err != nil || got.NATS.URL != "" {
 		t.Errorf("with a context the URL is %q, %v", got.NATS.URL, err)
+	}
+}
+
+// Where metrics are served is reported with the number of the port and with the scheme, for
+// who wants to ask for them.
+func TestSettingsOfTheListener(t *testing.T) {
+	file := func(text string) string {
+		name := filepath.Join(t.TempDir(), "web.yaml")
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	for _, c := range []struct {
+		name, listen, webConfig string
+		wantListen, wantScheme  string
+	}{
+		{name: "nowhere"},
+		{name: "plain", listen: ":9876", wantListen: ":9876", wantScheme: "http"},
+		{name: "a service by name", listen: "[::1]:http", wantListen: "[::1]:80", wantScheme: "http"},
+		{name: "users alone", listen: ":9876", webConfig: file("basic_auth_users: {a: b}\n"), wantListen: ":9876", wantScheme: "http"},
+		{name: "TLS", listen: ":9876", webConfig: file("tls_server_config: {cert_file: a, key_file: b}\n"), wantListen: ":9876", wantScheme: "https"},
+		{name: "TLS, inline", listen: ":9876", webConfig: file("tls_server_config: {cert: a, key: b, min_version: TLS13}\n"), wantListen: ":9876", wantScheme: "https"},
+		{name: "an empty file", listen: ":9876", webConfig: file(""), wantListen: ":9876", wantScheme: "http"},
+		{name: "a file that is gone", listen: ":9876", webConfig: file("") + "x", wantListen: ":9876"},
+	} {
+		cfg := goodConfig()
+		cfg.Listen, cfg.WebConfig = c.listen, c.webConfig
+		if s := cfg.settings(); s["listen"] != c.wantListen || s["listen-scheme"] != c.wantScheme {
+			t.Errorf("%s: %v", c.name, s)
+		}
 	}
 }
 

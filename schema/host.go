@@ -173,7 +173,9 @@ type HostBridge struct {
 	PID      int    `json:"pid,omitempty"`
 	Spool    string `json:"spool,omitempty"`
 	// Listen is the address of its /metrics, as its flag --listen has it; empty: none.
-	Listen   string   `json:"listen,omitempty"`
+	Listen string `json:"listen,omitempty"`
+	// Scheme is how it is asked for there, http or https; empty: not known.
+	Scheme   string   `json:"scheme,omitempty"`
 	Section  *Section `json:"section,omitempty"`
 	Reasons  *Reasons `json:"reasons,omitempty"`
 	LastSeen Time     `json:"last_seen"`

@@ -11,6 +11,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -19,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/exporter-toolkit/web"
 	"github.com/rs/zerolog"
+	"go.yaml.in/yaml/v2"
 
 	"supernats/schema"
 	"supernats/schema/httplimit"
@@ -58,6 +61,40 @@ func Check(listen, webConfig string) error {
 		return fmt.Errorf("--web-config %s: want Prometheus's web configuration file: %w", webConfig, err)
 	}
 	return nil
+}
+
+// Scheme is how what is served at --listen is asked for: https if the web configuration file
+// has a certificate, else http. It is "" if the file cannot be read.
+func Scheme(webConfig string) string {
+	if webConfig == "" {
+		return "http"
+	}
+	text, err := os.ReadFile(webConfig)
+	if err != nil {
+		return ""
+	}
+	var c web.Config
+	if err := yaml.Unmarshal(text, &c); err != nil {
+		return ""
+	}
+	if c.TLSConfig.TLSCertPath != "" || c.TLSConfig.TLSCert != "" { // without a key Check rejects it
+		return "https"
+	}
+	return "http"
+}
+
+// NumberPort returns an address that Check has accepted with the number of its port, which
+// may be the name of a service: elsewhere that may be another one, or none.
+func NumberPort(listen string) string {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return listen
+	}
+	number, err := net.LookupPort("tcp", port)
+	if err != nil {
+		return listen
+	}
+	return net.JoinHostPort(host, strconv.Itoa(number))
 }
 
 // Troubles reports what is wrong, and that it is over. Either may be called again.

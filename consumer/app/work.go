@@ -119,6 +119,7 @@ func (a *App) consumersInUse() map[string][]string {
 // runActive works by one plan after the other until ctx ends. held returns an error if
 // another instance may be active.
 func (a *App) runActive(ctx context.Context, js jetstream.JetStream, held func() error) error {
+	a.metrics.BeginEvents()
 	a.isActive.Store(true)
 	defer a.isActive.Store(false)
 

@@ -15,7 +15,15 @@ func (h *Host) Name() string { return h.HostRecord.Host }
 
 // Process returns a process of the host, nil if there is none.
 func (h *Host) Process(group, name string) *Process {
-	i, found := slices.BinarySearchFunc(h.Processes, schema.ProcessName{Group: group, Process: name},
+	return h.find(schema.ProcessName{Group: group, Process: name})
+}
+
+// find returns a process of a host, nil if there is none, or no host.
+func (h *Host) find(name schema.ProcessName) *Process {
+	if h == nil {
+		return nil
+	}
+	i, found := slices.BinarySearchFunc(h.Processes, name,
 		func(p *Process, want schema.ProcessName) int {
 			return cmp.Or(strings.Compare(p.Group, want.Group), strings.Compare(p.ProcessRecord.Process, want.Process))
 		})
@@ -35,8 +43,21 @@ func (s *Snapshot) Host(name string) *Host {
 	return s.Hosts[i]
 }
 
+// lateAfter is how late a new record may come for its process to be a new one. Later than
+// that it is one of long ago, as of a bucket that was lost and filled again.
+const lateAfter = time.Hour
+
+// appeared returns since when a process can be seen, before it was ever shown.
+func appeared(p *schema.ProcessRecord, isFollowing bool, now time.Time) time.Time {
+	if isFollowing && !p.Recorded.IsZero() && now.Sub(p.Recorded.Time) < lateAfter {
+		return now
+	}
+	return p.Recorded.Time
+}
+
 // build returns the host as it is shown. Processes that look as before are the same ones.
-func (e *hostEntry) build(name string, open []*Alert, now time.Time) *Host {
+// Whoever is following has built all that there was.
+func (e *hostEntry) build(name string, open []*Alert, isFollowing bool, now time.Time) *Host {
 	record := schema.HostRecord{Host: name}
 	if e.record != nil {
 		record = *e.record
@@ -46,9 +67,13 @@ func (e *hostEntry) build(name string, open []*Alert, now time.Time) *Host {
 
 	h.Processes = make([]*Process, 0, len(e.processes))
 	for id, r := range e.processes {
-		p := &Process{f.Process(*r)}
+		p := &Process{Process: f.Process(*r)}
 		if old := e.built[id]; old != nil && old.looksLike(p) {
 			p = old
+		} else if shown := e.shown.find(id); shown != nil && shown.Recorded.Equal(p.Recorded.Time) {
+			p.Appeared = shown.Appeared
+		} else {
+			p.Appeared = appeared(r, isFollowing, now)
 		}
 		e.built[id] = p
 		h.Processes = append(h.Processes, p)

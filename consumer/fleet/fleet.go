@@ -36,6 +36,18 @@ type Snapshot struct {
 	Mutes  []schema.Mute
 	Totals Totals
 	Status Status
+
+	// made is Now by our own clock.
+	made time.Time
+}
+
+// Time returns the server's time of now: a snapshot is the newest one until something
+// changes.
+func (s *Snapshot) Time() time.Time {
+	if s.made.IsZero() {
+		return s.Now
+	}
+	return s.Now.Add(time.Since(s.made))
 }
 
 // Host is a host with its processes.
@@ -53,7 +65,13 @@ type Host struct {
 }
 
 // Process is a process as of its record and that of its host.
-type Process struct{ inspect.Process }
+type Process struct {
+	inspect.Process
+	// Appeared is since when it can be seen, by the server's time: when its record was
+	// begun or, if it came later than that to a copy that was following, when it came. So
+	// several copies say nearly the same, and one that starts does.
+	Appeared time.Time
+}
 
 // Alert is the record of an alert, with the silence that covers it.
 type Alert struct {

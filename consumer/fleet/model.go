@@ -143,7 +143,7 @@ func (m *model) snapshot(now time.Time) *Snapshot {
 
 	next := *m.last
 	m.version++
-	next.Version, next.Now, next.Status = m.version, now, m.status
+	next.Version, next.Now, next.made, next.Status = m.version, now, time.Now(), m.status
 	if m.mutesChanged || m.version == 1 {
 		next.Mutes = m.listMutes()
 	}
@@ -229,7 +229,7 @@ func (m *model) listHosts(alerts []*Alert, now time.Time) []*Host {
 			delete(m.hosts, name)
 			continue
 		}
-		e.shown = e.build(name, open[name], now)
+		e.shown = e.build(name, open[name], m.last.Status.Loaded, now)
 	}
 
 	list := make([]*Host, 0, len(m.hosts))

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -146,4 +147,45 @@ func TestAHostWithoutARecord(t *testing.T) {
 	if s := f.snapshot(noon); s.Host("web1") != nil || len(s.Hosts) != 0 || len(f.hosts) != 0 {
 		t.Errorf("%d hosts after the last process is gone", len(s.Hosts))
 	}
+}
+
+// A process appears when its record was begun or, if it comes later to a copy that is
+// following, when it comes. It does not appear again by what happens to it, or by a bucket
+// that was lost and filled again.
+func TestWhenAProcessAppears(t *testing.T) {
+	f := newFixture()
+	record := func(name string, begun time.Time) *schema.ProcessRecord {
+		p := process("web1", "api", name, schema.StateRunning)
+		p.Recorded = schema.Time{Time: begun}
+		return p
+	}
+	at := func(after time.Duration) func(names ...string) []time.Duration {
+		s := f.snapshot(noon.Add(after))
+		return func(names ...string) (list []time.Duration) {
+			for _, name := range names {
+				list = append(list, s.Host("web1").Process("api", name).Appeared.Sub(noon))
+			}
+			return list
+		}
+	}
+	check := func(what string, got []time.Duration, want ...time.Duration) {
+		t.Helper()
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", what, got, want)
+		}
+	}
+
+	f.put(host("web1", noon), record("a", noon.Add(-time.Second)), record("b", noon.Add(-48*time.Hour)))
+	check("while the buckets are read", at(0)("a", "b"), -time.Second, -48*time.Hour)
+	f.setStatus(Status{Loaded: true, Live: true})
+	at(time.Second)
+	f.put(record("c", noon.Add(time.Second)), record("d", noon.Add(-30*time.Minute)), record("e", noon.Add(-48*time.Hour)))
+	check("while it follows", at(2*time.Second)("c", "d", "e"), 2*time.Second, 2*time.Second, -48*time.Hour)
+	f.put(record("a", noon.Add(-time.Second)), record("c", noon.Add(time.Second)), record("d", noon.Add(-30*time.Minute)))
+	check("something happens to them", at(3*time.Second)("a", "c", "d"), -time.Second, 2*time.Second, 2*time.Second)
+
+	f.removeProcess(record("c", noon))
+	at(4 * time.Second)
+	f.put(record("c", noon.Add(5*time.Second)))
+	check("it is forgotten, and back", at(5*time.Second)("c"), 5*time.Second)
 }

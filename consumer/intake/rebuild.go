@@ -15,12 +15,13 @@ import (
 	"supernats/consumer/rules"
 	"supernats/consumer/source"
 	"supernats/consumer/state"
+	"supernats/schema"
 	"supernats/schema/stream"
 )
 
 // Rebuild makes the records of processes and hosts from what the stream holds, up to what
-// its consumer has acknowledged. Counters begin with the oldest message that is left. It
-// makes no notifications.
+// its consumer has acknowledged. It makes no notifications. What the stream does not reach
+// back to is taken over from the records that there are: see keepCounts.
 func Rebuild(ctx context.Context, js jetstream.JetStream, limits state.Limits, log zerolog.Logger) error {
 	begun := time.Now()
 	none, err := rules.Compile(nil, rules.Options{})
@@ -34,6 +35,9 @@ func Rebuild(ctx context.Context, js jetstream.JetStream, limits state.Limits, l
 	}
 
 	states, hosts := maps.Collect(m.Fleet.States()), maps.Collect(m.Fleet.Hosts())
+	if err := keepCounts(ctx, js, states, hosts, log); err != nil {
+		return err
+	}
 	held := func() error { return nil }
 	if _, err := records.Replace(ctx, js, stream.StateBucket, states, stateShare(limits), held, log); err != nil {
 		return err
@@ -84,4 +88,65 @@ func replay(
 		return seq < last, err
 	})
 	return read, err
+}
+
+// keepCounts has counters fall nowhere. The stream drops its oldest messages, and a count of
+// those that are left would be smaller than what was counted before: for Prometheus that is
+// a counter which began again at 0, so that all of it happened just now.
+//
+// A process whose record is as old as what the stream says of it is counted by the stream
+// alone: that has everything.
+func keepCounts(
+	ctx context.Context, js jetstream.JetStream,
+	states map[string]*schema.ProcessRecord, hosts map[string]*schema.HostRecord, log zerolog.Logger,
+) error {
+	_, oldStates, err := records.Open[schema.ProcessRecord](ctx, js, stream.StateBucket, nil, log)
+	if err != nil {
+		return err
+	}
+	for key, rebuilt := range states {
+		old := oldStates[key]
+		if old == nil || schema.StateKey(old.Host, old.Group, old.Process) != key ||
+			!old.Recorded.Before(rebuilt.Recorded.Time) {
+			continue
+		}
+		if !old.Recorded.IsZero() { // an earlier version did not say since when
+			rebuilt.Recorded = old.Recorded
+		}
+		rebuilt.Starts = max(rebuilt.Starts, old.Starts)
+		rebuilt.UnexpectedExits = max(rebuilt.UnexpectedExits, old.UnexpectedExits)
+		rebuilt.Exits = max(rebuilt.Exits, old.Exits, rebuilt.UnexpectedExits)
+		rebuilt.Fatals = max(rebuilt.Fatals, old.Fatals)
+		if rebuilt.LastExit == nil {
+			rebuilt.LastExit = old.LastExit
+		}
+	}
+
+	_, oldHosts, err := records.Open[schema.HostRecord](ctx, js, stream.HostsBucket, nil, log)
+	if err != nil {
+		return err
+	}
+	for key, rebuilt := range hosts {
+		if old := oldHosts[key]; old != nil && schema.Token(old.Host) == key {
+			keepLosses(rebuilt, old)
+		}
+	}
+	return nil
+}
+
+// keepLosses has what a host has lost not become less.
+func keepLosses(rebuilt, old *schema.HostRecord) {
+	rebuilt.Lost = max(rebuilt.Lost, old.Lost)
+	for cause, lost := range old.LostBy {
+		if lost <= rebuilt.LostBy[cause] {
+			continue
+		}
+		if rebuilt.LostBy == nil {
+			rebuilt.LostBy = map[string]uint64{}
+		}
+		rebuilt.LostBy[cause] = lost
+	}
+	if rebuilt.LastLoss == nil {
+		rebuilt.LastLoss = old.LastLoss
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
 	"supernats/consumer/records"
@@ -61,5 +62,63 @@ func TestRebuild(t *testing.T) {
 	}
 	if d := cmp.Diff(hosts, hostsAgain); d != "" {
 		t.Error(d)
+	}
+}
+
+// No counter falls by a rebuild, although the stream has dropped its oldest messages: a fall
+// would look like crashes of now.
+func TestRebuildKeepsCounts(t *testing.T) {
+	f := newFleet(t)
+	stop := f.read()
+	crash := func(p string) uint64 {
+		of := func(e *schema.Event) { e.Process = p }
+		return f.Publish(f.Event(schema.ProcessStateStarting, of), f.Event(schema.ProcessStateRunning, of), f.Crash(of))
+	}
+	for range 3 {
+		crash("old")
+	}
+	loss := &schema.Loss{Host: "web1", Boot: "4f0c6d1e2a90b7c3", Pool: "supernats", Cause: schema.LossFull, Count: 5}
+	envelope := loss.Envelope(time.Now())
+	ack, err := f.JS.Publish(t.Context(), schema.BridgeSubject("web1", schema.BridgeLoss), []byte(f.JSON(envelope)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	crash("old")
+	f.WaitHandled(crash("young"))
+	stop()
+
+	stored := func(name string) *schema.ProcessRecord {
+		_, states, err := records.Open[schema.ProcessRecord](t.Context(), f.JS, stream.StateBucket, nil, zerolog.Nop())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return states["web1.api."+name]
+	}
+	old, young := stored("old"), stored("young")
+	s, err := f.JS.Stream(t.Context(), stream.Events)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Purge(t.Context(), jetstream.WithPurgeSequence(ack.Sequence+1)); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second one begins with what the first one has kept
+		if err := Rebuild(t.Context(), f.JS, state.DefaultLimits(), zerolog.Nop()); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	if got := stored("old"); got.UnexpectedExits != 4 || got.Exits != 4 || got.Starts != old.Starts || !got.Recorded.Equal(old.Recorded.Time) {
+		t.Errorf("%+v, want the counts of\n%+v", got, old)
+	}
+	if d := cmp.Diff(young, stored("young")); d != "" {
+		t.Errorf("of what the stream has in whole:\n%s", d)
+	}
+	_, hosts, err := records.Open[schema.HostRecord](t.Context(), f.JS, stream.HostsBucket, nil, zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h := hosts["web1"]; h.Lost != 5 || h.LostBy[schema.LossFull] != 5 || h.LastLoss == nil {
+		t.Errorf("%+v", h)
 	}
 }

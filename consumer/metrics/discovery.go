@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"supernats/consumer/fleet"
@@ -69,17 +70,19 @@ func targetsOf(h *fleet.Host) (list []target) {
 			continue
 		}
 		b := listens[listen]
-		list = append(list, target{
-			Targets: []string{net.JoinHostPort(address, port)},
-			Labels: map[string]string{
-				"__meta_supernats_host":    h.Name(),
-				"__meta_supernats_address": h.Address,
-				"__meta_supernats_port":    port,
-				"__meta_supernats_server":  b.Server,
-				"__meta_supernats_pool":    b.Pool,
-				"__meta_supernats_version": b.Version,
-			},
-		})
+		labels := map[string]string{
+			"__metrics_path__":         "/metrics",
+			"__meta_supernats_host":    h.Name(),
+			"__meta_supernats_address": h.Address,
+			"__meta_supernats_port":    port,
+			"__meta_supernats_server":  b.Server,
+			"__meta_supernats_pool":    b.Pool,
+			"__meta_supernats_version": b.Version,
+		}
+		if b.Scheme != "" { // a bridge of before says none: that of the job holds
+			labels["__scheme__"] = b.Scheme
+		}
+		list = append(list, target{Targets: []string{net.JoinHostPort(address, port)}, Labels: labels})
 	}
 	return list
 }
@@ -92,29 +95,41 @@ func isThere(h *fleet.Host, b *schema.HostBridge) bool {
 
 // reachable returns where an address that a bridge listens on is reached from elsewhere: at
 // the name of the host if it listens on all of its addresses, and at one of these if the
-// name cannot be one of DNS. One on loopback is not reached.
+// name cannot be one of DNS, or means every machine itself. One on loopback is not reached,
+// nor one that counts on one interface of its host only (fe80::1%eth0).
 func reachable(listen, name, address string) (host, port string, ok bool) {
 	host, port, err := net.SplitHostPort(listen)
-	if err != nil || port == "" || port == "0" {
+	if number, e := strconv.ParseUint(port, 10, 16); err != nil || e != nil || number == 0 {
 		return "", "", false
 	}
 
 	ip, err := netip.ParseAddr(host)
+	ip = ip.Unmap()
 	switch {
-	case err == nil && ip.IsLoopback(), strings.EqualFold(host, "localhost"):
+	case isLocal(host), ip.Zone() != "":
 		return "", "", false
 	case host != "" && !(err == nil && ip.IsUnspecified()):
 		return host, port, isHostName(host)
-	case isHostName(name):
+	case isHostName(name) && !(isLocal(name) && address != ""):
 		return name, port, true
 	}
 	return address, port, address != ""
 }
 
+// isLocal reports whether a name or an address means the machine itself, on every machine.
+func isLocal(name string) bool {
+	ip, err := netip.ParseAddr(name)
+	if err == nil {
+		return ip.Unmap().IsLoopback()
+	}
+	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	return name == "localhost" || strings.HasPrefix(name, "localhost.") || strings.HasSuffix(name, ".localhost")
+}
+
 // isHostName reports whether a name may be one of DNS, or is an IP address.
 func isHostName(name string) bool {
-	if _, err := netip.ParseAddr(name); err == nil {
-		return true
+	if ip, err := netip.ParseAddr(name); err == nil {
+		return ip.Zone() == ""
 	}
 	other := func(r rune) bool {
 		isWord := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'

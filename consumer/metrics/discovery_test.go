@@ -30,6 +30,15 @@ func TestDiscovery(t *testing.T) {
 		{name: "on all of IPv6", bridges: []schema.HostBridge{{Listen: "[::]:9876"}}, want: []string{"web1:9876"}},
 		{name: "on one", bridges: []schema.HostBridge{{Listen: "[2001:db8::1]:9876"}}, want: []string{"[2001:db8::1]:9876"}},
 		{name: "on a name", bridges: []schema.HostBridge{{Listen: "inside.example.com:9876"}}, want: []string{"inside.example.com:9876"}},
+		{name: "on a service", bridges: []schema.HostBridge{{Listen: ":http"}}},
+		{name: "on one interface", bridges: []schema.HostBridge{{Listen: "[fe80::1%eth0]:9876"}}},
+		{name: "on IPv4 written as IPv6", bridges: []schema.HostBridge{{Listen: "[::ffff:192.0.2.7]:9876"}}, want: []string{"[::ffff:192.0.2.7]:9876"}},
+		{name: "on all of IPv4, written as IPv6", bridges: []schema.HostBridge{{Listen: "[::ffff:0.0.0.0]:9876"}}, want: []string{"web1:9876"}},
+		{name: "a host that has an address of IPv6 as its name", host: "2001:db8::5", bridges: []schema.HostBridge{{Listen: ":9876"}}, want: []string{"[2001:db8::5]:9876"}},
+		{name: "a host that is called localhost", host: "localhost", address: "192.0.2.7", bridges: []schema.HostBridge{{Listen: ":9876"}}, want: []string{"192.0.2.7:9876"}},
+		{name: "and nobody knows its address", host: "localhost.localdomain", bridges: []schema.HostBridge{{Listen: ":9876"}}, want: []string{"localhost.localdomain:9876"}},
+		{name: "on a host whose name looks like an address with a port", host: "web1:80", address: "192.0.2.7", bridges: []schema.HostBridge{{Listen: ":9876"}}, want: []string{"192.0.2.7:9876"}},
+		{name: "on loopback written as IPv6", bridges: []schema.HostBridge{{Listen: "[::ffff:127.0.0.1]:9876"}}},
 		{name: "on loopback", bridges: []schema.HostBridge{{Listen: "127.0.0.1:9876"}, {Listen: "[::1]:9876"}, {Listen: "localhost:9876"}}},
 		{name: "not at all", bridges: []schema.HostBridge{{}}},
 		{name: "on a port that nobody knows", bridges: []schema.HostBridge{{Listen: ":0"}}},
@@ -75,9 +84,10 @@ func discover(t *testing.T, hosts ...*fleet.Host) (list []target) {
 func TestLabelsOfATarget(t *testing.T) {
 	h := host("web1")
 	h.Address = "192.0.2.7"
-	h.Bridges = []schema.HostBridge{{Listen: ":9876", Pool: "supernats", Server: "supervisor", Version: "v1.2.3"}}
+	h.Bridges = []schema.HostBridge{{Listen: ":9876", Pool: "supernats", Server: "supervisor", Version: "v1.2.3", Scheme: "https"}}
 	want := []target{{Targets: []string{"web1:9876"}, Labels: map[string]string{
 		"__meta_supernats_host": "web1", "__meta_supernats_address": "192.0.2.7", "__meta_supernats_port": "9876",
+		"__scheme__": "https", "__metrics_path__": "/metrics",
 		"__meta_supernats_server": "supervisor", "__meta_supernats_pool": "supernats", "__meta_supernats_version": "v1.2.3",
 	}}}
 	if d := cmp.Diff(want, discover(t, h)); d != "" {

@@ -4,16 +4,11 @@ import (
 	"cmp"
 	"strings"
 	"sync"
-	"sync/atomic"
-	"time"
 
 	"supernats/consumer/fleet"
 	"supernats/consumer/state"
 	"supernats/schema"
 )
-
-// staleAfter is after what time without a scrape the last one says nothing of what is new.
-const staleAfter = 5 * time.Minute
 
 // hostLabels are a host with the labels of its processes, as they are written.
 type hostLabels struct {
@@ -24,30 +19,6 @@ type hostLabels struct {
 	head   string
 	labels []byte
 	ends   []uint32
-	// newborn are the processes that nobody has scraped yet; nil: there are none.
-	newborn *newborn
-}
-
-// newborn are processes of a host that came since the last scrape. Their counters are
-// exported at 0 once: what a process did before its first scrape would have no increase.
-type newborn struct {
-	is []bool // by process
-	// served is set when a scrape has been answered with them.
-	served atomic.Bool
-}
-
-// isNewborn reports whether a process was not there at the last scrape.
-func (l *hostLabels) isNewborn(process int) bool {
-	return l.newborn != nil && l.newborn.is[process] && !l.newborn.served.Load()
-}
-
-// markServed notes that hosts have been scraped.
-func markServed(hosts []hostLabels) {
-	for i := range hosts {
-		if n := hosts[i].newborn; n != nil {
-			n.served.Store(true)
-		}
-	}
 }
 
 // labelCache keeps the labels of the last snapshot that was scraped.
@@ -55,11 +26,9 @@ type labelCache struct {
 	mu       sync.Mutex
 	snapshot *fleet.Snapshot // nil: none
 	hosts    []hostLabels
-	asked    time.Time
 }
 
-// reset forgets what was scraped: meanwhile another instance may export the fleet, and has
-// exported what is new.
+// reset forgets what was scraped: meanwhile another instance exports the fleet.
 func (c *labelCache) reset() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -70,8 +39,6 @@ func (c *labelCache) reset() {
 func (c *labelCache) of(s *fleet.Snapshot) []hostLabels {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	knowsWhatIsNew := c.snapshot != nil && time.Since(c.asked) < staleAfter
-	c.asked = time.Now()
 	if c.snapshot == s {
 		return c.hosts
 	}
@@ -83,60 +50,15 @@ func (c *labelCache) of(s *fleet.Snapshot) []hostLabels {
 		for len(old) > 0 && old[0].host.Name() < h.Name() {
 			old = old[1:]
 		}
-		var before *hostLabels
-		if len(old) > 0 && old[0].host.Name() == h.Name() {
-			before = &old[0]
-		}
-		hosts[i] = labelsAfter(before, h)
-		if !knowsWhatIsNew {
-			hosts[i].newborn = nil
+		if len(old) > 0 && old[0].fits(h) {
+			hosts[i] = old[0]
+			hosts[i].host = h
+		} else {
+			hosts[i] = labelsOf(h)
 		}
 	}
 	c.snapshot, c.hosts = s, hosts
 	return hosts
-}
-
-// labelsAfter returns the labels of a host, which may be those of before; nil if it was not
-// there.
-func labelsAfter(before *hostLabels, h *fleet.Host) hostLabels {
-	if before == nil || !before.fits(h) {
-		l := labelsOf(h)
-		l.newborn = newbornOf(before, h)
-		return l
-	}
-
-	l := *before
-	l.host = h
-	if l.newborn != nil && l.newborn.served.Load() {
-		l.newborn = nil
-	}
-	return l
-}
-
-// newbornOf returns the processes of a host that were not there before, or that nobody has
-// scraped since.
-func newbornOf(before *hostLabels, h *fleet.Host) *newborn {
-	n := &newborn{is: make([]bool, len(h.Processes))}
-	found := false
-	next := 0 // both lists are sorted
-	for i, p := range h.Processes {
-		n.is[i] = true
-		for before != nil && next < len(before.host.Processes) {
-			c := compare(before.host.Processes[next], p)
-			if c > 0 {
-				break
-			}
-			if c == 0 {
-				n.is[i] = before.isNewborn(next)
-			}
-			next++
-		}
-		found = found || n.is[i]
-	}
-	if !found {
-		return nil
-	}
-	return n
 }
 
 // compare orders processes as a host does.
@@ -149,7 +71,7 @@ func (l *hostLabels) fits(h *fleet.Host) bool {
 	if l.host == h {
 		return true
 	}
-	if len(l.host.Processes) != len(h.Processes) {
+	if l.host.Name() != h.Name() || len(l.host.Processes) != len(h.Processes) {
 		return false
 	}
 	for i, p := range h.Processes {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -28,41 +29,36 @@ func (d *daemon) crashes(t *testing.T, path string) (list []string) {
 	return list
 }
 
-// A process that crashes before its first scrape has its counters at 0 there, and so an
-// increase at the second one. What was there before, or at a daemon's start, has not: it
-// would count all its crashes again.
+// A process that is new has its counters at 0 for a while, whatever it has done, so that each
+// Prometheus sees that once, and then an increase. Nobody else's counters fall.
 func TestTheFirstCrashOfANewProcess(t *testing.T) {
-	d := newDaemon(host("web1", crashed("a", 7)))
-	show := func(hosts ...*fleet.Host) {
-		next := *d.snapshot
-		next.Hosts = hosts
-		d.snapshot = &next
+	appeared := func(p *fleet.Process, ago time.Duration) *fleet.Process {
+		p.Appeared = noon.Add(-ago)
+		return p
 	}
-	for i, c := range []struct {
-		what   string
-		change func()
-		path   string
-		want   []string
+	d := newDaemon(host("web1",
+		appeared(crashed("a", 7), time.Hour), appeared(crashed("b", 1), zeroFor-time.Second), appeared(crashed("c", 2), zeroFor), crashed("d", 3)))
+	for _, c := range []struct {
+		what  string
+		later time.Duration
+		want  []string
 	}{
-		{what: "the daemon has started", want: []string{"web1 a 7"}},
-		{what: "one is new", change: func() { show(host("web1", crashed("a", 7), crashed("b", 1))) }, want: []string{"web1 a 7", "web1 b 0"}},
-		{what: "and is known", want: []string{"web1 a 7", "web1 b 1"}},
-		{what: "and was seen again", change: func() { show(host("web1", crashed("a", 7), crashed("b", 2))) }, want: []string{"web1 a 7", "web1 b 2"}},
-		{what: "a host is new", change: func() { show(host("db1", crashed("a", 1)), d.snapshot.Hosts[0]) }, path: "?host=web*", want: []string{"web1 a 7", "web1 b 2"}},
-		{what: "and others were scraped before it", want: []string{"db1 a 0", "web1 a 7", "web1 b 2"}},
-		{what: "and is known", want: []string{"db1 a 1", "web1 a 7", "web1 b 2"}},
-		{what: "one is new", change: func() { show(host("db1", crashed("a", 1), crashed("c", 1))) }, path: "?host=web*"},
-		{what: "and another one, before anybody has asked", change: func() { show(host("db1", crashed("a", 1), crashed("b", 1), crashed("c", 1))) }, want: []string{"db1 a 1", "db1 b 0", "db1 c 0"}},
-		{what: "one has gone", change: func() { show(host("db1", crashed("b", 1), crashed("c", 1))) }, want: []string{"db1 b 1", "db1 c 1"}},
-		{what: "another instance has taken over", change: func() { d.active = false }},
-		{what: "and has exported what was new", change: func() { d.active = true; show(host("db1", crashed("d", 9))) }, want: []string{"db1 d 9"}},
+		{what: "b is new", want: []string{"web1 a 7", "web1 b 0", "web1 c 2", "web1 d 3"}},
+		{what: "and is when another one asks", want: []string{"web1 a 7", "web1 b 0", "web1 c 2", "web1 d 3"}},
+		{what: "and is not any more", later: time.Second, want: []string{"web1 a 7", "web1 b 1", "web1 c 2", "web1 d 3"}},
 	} {
-		if c.change != nil {
-			c.change()
+		next := *d.snapshot
+		next.Now = next.Now.Add(c.later)
+		d.snapshot = &next
+		for _, query := range []string{"", "?host=web*"} {
+			if d := cmp.Diff(c.want, d.crashes(t, "/metrics"+query)); d != "" {
+				t.Errorf("%s: %s", c.what, d)
+			}
 		}
-		if d := cmp.Diff(c.want, d.crashes(t, "/metrics"+c.path)); d != "" {
-			t.Errorf("%d, %s: %s", i, c.what, d)
-		}
+	}
+	_, body := d.get(t, "/metrics", "")
+	if !strings.Contains(body, `supervisord_up{host="web1",group="api",name="b"} 1`) {
+		t.Error("what is no counter is held as well")
 	}
 }
 

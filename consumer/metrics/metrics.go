@@ -18,6 +18,8 @@ package metrics
 import (
 	"fmt"
 	"net/http"
+	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/expfmt"
@@ -31,6 +33,11 @@ const (
 	// maxScrapes are served at once, maxRendering of them make text at a time.
 	maxScrapes   = 16
 	maxRendering = 2
+	// zeroFor is for how long the counters of a new process are exported at 0, whatever it
+	// does: each Prometheus must scrape that once, or what the process did before its first
+	// scrape would have no increase. It is what scrape intervals are at most, and a half
+	// more than Prometheus's own default.
+	zeroFor = 90 * time.Second
 )
 
 // Config says where the values come from that are looked up at each scrape.
@@ -55,27 +62,29 @@ type Rule struct{ Name, Severity string }
 // report. It is safe for concurrent use.
 type Metrics struct {
 	cfg Config
-	// own are those of the daemon; events those of the fleet that are no records.
+	// own are those of the daemon; events are counts of what is in no record.
 	own    *prometheus.Registry
-	events *prometheus.Registry
+	events atomic.Pointer[eventCounts]
 
-	byName        map[string]prometheus.Counter
 	notifications notifications
 	labels        labelCache
 
 	// scrapes has room for maxScrapes values, rendering for maxRendering.
 	scrapes   chan struct{}
 	rendering chan struct{}
+
+	// zeroFor is the constant; shorter in tests.
+	zeroFor time.Duration
 }
 
 // New returns the metrics of a daemon.
 func New(cfg Config) *Metrics {
 	m := &Metrics{
-		cfg: cfg, own: prometheus.NewRegistry(), events: prometheus.NewRegistry(),
-		scrapes: make(chan struct{}, maxScrapes), rendering: make(chan struct{}, maxRendering),
+		cfg: cfg, own: prometheus.NewRegistry(),
+		scrapes: make(chan struct{}, maxScrapes), rendering: make(chan struct{}, maxRendering), zeroFor: zeroFor,
 	}
 	m.registerOwn()
-	m.registerEvents()
+	m.BeginEvents()
 	return m
 }
 
@@ -91,6 +100,8 @@ type contents struct {
 	own, events bool
 	// hosts are those to export, of the snapshot; nil: no host.
 	hosts []hostLabels
+	// newSince is since when a process appeared whose counters are exported at 0.
+	newSince time.Time
 	// node adds what node_exporter exports.
 	node bool
 }
@@ -109,6 +120,7 @@ func (m *Metrics) serveMetrics(w http.ResponseWriter, r *http.Request) {
 		c.events = c.own
 		c.node = m.cfg.NodeExporter()
 		c.hosts = selectHosts(m.labels.of(s), globs)
+		c.newSince = s.Time().Add(-m.zeroFor)
 	} else {
 		m.labels.reset()
 	}
@@ -143,9 +155,7 @@ func (m *Metrics) serve(w http.ResponseWriter, r *http.Request, c contents) {
 	m.render(p, c)
 	if err := p.close(); err != nil {
 		m.cfg.Log.Debug().Err(err).Str("client", r.RemoteAddr).Msg("a scrape was not read to its end")
-		return
 	}
-	markServed(c.hosts)
 }
 
 // negotiate returns the format of an answer. The metrics of node_exporter are there in the
@@ -165,7 +175,7 @@ func (m *Metrics) render(p *page, c contents) {
 		p.gather(m.own)
 	}
 	if c.events {
-		p.gather(m.events)
+		p.gather(m.events.Load().registry)
 	}
 	if c.hosts == nil {
 		return
@@ -175,11 +185,11 @@ func (m *Metrics) render(p *page, c contents) {
 		p.writeHosts(&hostFamilies[i], c.hosts)
 	}
 	for i := range processFamilies {
-		p.writeProcesses(&processFamilies[i], c.hosts)
+		p.writeProcesses(&processFamilies[i], c.hosts, c.newSince)
 	}
 	if c.node {
 		for i := range nodeFamilies {
-			p.writeProcesses(&nodeFamilies[i], c.hosts)
+			p.writeProcesses(&nodeFamilies[i], c.hosts, c.newSince)
 		}
 	}
 }

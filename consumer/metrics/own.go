@@ -31,18 +31,33 @@ func (m *Metrics) registerOwn() {
 	m.notifications = newNotifications(with)
 }
 
-// registerEvents registers what is counted of the stream, with all its series.
-func (m *Metrics) registerEvents() {
-	events := promauto.With(m.events).NewCounterVec(prometheus.CounterOpts{
+// BeginEvents starts to count events, all at 0. It is for an instance that becomes active,
+// and nothing is counted meanwhile.
+//
+// No record holds these counts: one would be written for each event. So that they add up
+// over several instances, each begins at 0 whenever it takes over. Prometheus takes a fall to
+// 0 for what it is; if one continued with what it counted last time, another one having
+// exported more meanwhile, all of that would count again.
+func (m *Metrics) BeginEvents() {
+	events := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "supervisord_events_total",
-		Help: "Events of all hosts that this instance has recorded since it started, by name; " +
+		Help: "Events of all hosts that were recorded since this instance became active, by name; " +
 			otherEvent + " are those that supervisor's manual does not know.",
 	}, []string{"event"})
-
-	m.byName = map[string]prometheus.Counter{}
+	byName := map[string]prometheus.Counter{}
 	for _, name := range append(schema.Names(), otherEvent) {
-		m.byName[name] = events.WithLabelValues(name)
+		byName[name] = events.WithLabelValues(name)
 	}
+
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(events)
+	m.events.Store(&eventCounts{registry, byName})
+}
+
+// eventCounts are counters of events.
+type eventCounts struct {
+	registry *prometheus.Registry
+	byName   map[string]prometheus.Counter
 }
 
 // CountMessage counts a message of the stream of events, by its subject. Every event waits
@@ -52,9 +67,10 @@ func (m *Metrics) CountMessage(subject string) {
 	if !isEvent {
 		return
 	}
-	c := m.byName[name]
+	byName := m.events.Load().byName
+	c := byName[name]
 	if c == nil {
-		c = m.byName[otherEvent]
+		c = byName[otherEvent]
 	}
 	c.Inc()
 }

@@ -99,6 +99,22 @@ func TestEventsAreBounded(t *testing.T) {
 	}
 }
 
+// An instance that takes over begins at 0: continued counts would, with those of another
+// instance between them, look like events that nobody sent.
+func TestEventsBeginAtATakeOver(t *testing.T) {
+	d := newDaemon()
+	d.CountMessage("supervisor.event.web1.-.-.tick.5")
+	d.BeginEvents()
+	_, body := d.get(t, "/metrics", "")
+	if !strings.Contains(body, "supervisord_events_total{event=\"TICK_5\"} 0\n") {
+		t.Error("it continues")
+	}
+	d.CountMessage("supervisor.event.web1.-.-.tick.5")
+	if _, body = d.get(t, "/metrics", ""); !strings.Contains(body, "supervisord_events_total{event=\"TICK_5\"} 1\n") {
+		t.Error("it does not count")
+	}
+}
+
 func TestCountingMakesNoGarbage(t *testing.T) {
 	d := newDaemon()
 	if n := testing.AllocsPerRun(1000, func() { d.CountMessage("supervisor.event.web1.api.api_00.process_state.exited") }); n > 0 {

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
@@ -137,21 +138,27 @@ func (p *page) writeHosts(f *family[*fleet.Host], hosts []hostLabels) {
 	}
 }
 
-func (p *page) writeProcesses(f *family[*fleet.Process], hosts []hostLabels) {
+// writeProcesses writes a family. A count of a process that appeared after newSince is 0.
+func (p *page) writeProcesses(f *family[*fleet.Process], hosts []hostLabels, newSince time.Time) {
 	sample := p.begin(f.name, f.kind, f.help, f.bare, f.odd)
-	isCount := f.kind == counter && !f.bare && !f.odd
+	if f.kind != counter || f.bare || f.odd {
+		newSince = never
+	}
 	for _, s := range f.series {
 		for i := range hosts {
 			if p.err != nil {
 				return
 			}
-			p.writeHost(sample, &s, &hosts[i], isCount)
+			p.writeHost(sample, &s, &hosts[i], newSince)
 		}
 	}
 }
 
-// writeHost writes the samples of the processes of a host. A count begins at 0.
-func (p *page) writeHost(sample string, s *series[*fleet.Process], of *hostLabels, isCount bool) {
+// never is after all that happens.
+var never = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// writeHost writes the samples of the processes of a host.
+func (p *page) writeHost(sample string, s *series[*fleet.Process], of *hostLabels, newSince time.Time) {
 	begin := uint32(0)
 	for i, process := range of.host.Processes {
 		labels := of.labels[begin:of.ends[i]]
@@ -160,7 +167,7 @@ func (p *page) writeHost(sample string, s *series[*fleet.Process], of *hostLabel
 			continue
 		}
 		if value, known := s.value(process); known {
-			if isCount && of.isNewborn(i) {
+			if process.Appeared.After(newSince) {
 				value = 0
 			}
 			p.b = append(append(p.b, sample...), labels...)

@@ -119,12 +119,12 @@ func TestBridges(t *testing.T) {
 		Host: "web1", Server: "supervisor", Boot: "a", Pool: "supernats", Instance: "one", BridgeVersion: "v1", PID: 3, Spool: schema.SpoolMemory, SupervisorPID: 1,
 		Section:  &schema.Section{Events: []string{"TICK_5"}, BufferSize: 10, Priority: -1, SamePriority: []string{"mail"}, File: "/etc/s.conf"},
 		Reasons:  &schema.Reasons{Source: schema.ReasonsNone, Problem: "no log", Fix: "set logfile"},
-		Settings: map[string]string{"listen": ":9876"},
+		Settings: map[string]string{"listen": ":9876", "listen-scheme": "https"},
 	}
 	w.fleet.Bridge(w.meta(), schema.BridgeStarted, a.Envelope(schema.BridgeStarted, w.now))
 	w.restart()
 	want := []schema.HostBridge{{
-		Pool: "supernats", Server: "supervisor", Boot: "a", Instance: "one", Version: "v1", PID: 3, Spool: "memory", Listen: ":9876",
+		Pool: "supernats", Server: "supervisor", Boot: "a", Instance: "one", Version: "v1", PID: 3, Spool: "memory", Listen: ":9876", Scheme: "https",
 		Section: a.Section, Reasons: a.Reasons, LastSeen: w.host().LastSeen,
 	}}
 	want[0].LastSeen.Time = want[0].LastSeen.Truncate(time.Microsecond)

@@ -3,6 +3,7 @@ package prometheus
 import (
 	"bytes"
 	"encoding/json"
+	"net"
 	"os"
 	"os/exec"
 	"regexp"
@@ -15,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"supernats/bridge/supervisord/supervisordtest"
+	"supernats/consumer/metrics/prometheustest"
 	"supernats/schema/schematest"
 )
 
@@ -24,56 +26,73 @@ const openMetrics = "application/openmetrics-text;version=1.0.0"
 // The whole way: what supervisord runs is scraped by a real Prometheus, from the daemon and
 // from the bridge that it discovers.
 func TestPrometheus(t *testing.T) {
+	t.Parallel()
 	f := startFleet(t)
 	p := startPrometheus(t, f)
 
 	t.Run("what runs is up", func(t *testing.T) {
-		p.wait(t, `supervisord_up{job="supernats",instance="fleet",host="localhost",group="steady",name="steady"} == 1`)
-		p.wait(t, `supervisord_process_exits_total{name="victim",expected="false"} == 0`)
-		p.wait(t, `host:supervisord_up:sum{host="localhost"} >= 4`)
+		p.Wait(`supervisord_up{job="supernats",instance="fleet",host="localhost",group="steady",name="steady"} == 1`)
+		p.Wait(`supervisord_process_exits_total{name="victim",expected="false"} == 0`)
+		p.Wait(`host:supervisord_up:sum{host="localhost"} >= 4`)
 	})
 	t.Run("the rule for a Python exporter fires for a process that is stopped", func(t *testing.T) {
 		f.MustCtl(t, "stop", "stopped")
 		for _, alert := range []string{"ProcessIsDown", "SupervisorProcessDown"} {
-			p.wait(t, `ALERTS{alertname="`+alert+`",alertstate="firing",host="localhost",group="stopped",name="stopped"}`)
+			p.Wait(`ALERTS{alertname="` + alert + `",alertstate="firing",host="localhost",group="stopped",name="stopped"}`)
 		}
-		if got := p.query(t, `ALERTS{alertname=~".*Down",name="steady"}`); len(got) > 0 {
+		if got := p.Query(`ALERTS{alertname=~".*Down",name="steady"}`); len(got) > 0 {
 			t.Errorf("of a process that runs: %v", got)
 		}
 	})
-	t.Run("the first crash has an increase", func(t *testing.T) {
-		f.MustCtl(t, "signal", "SEGV", "victim")
-		p.wait(t, `increase(supervisord_process_exits_total{name="victim",expected="false"}[1m]) > 0`)
-		p.wait(t, `supervisord_exit_status{name="victim"} == -1`)
-		p.wait(t, `increase(supervisord_events_total{event="PROCESS_STATE_EXITED"}[1m]) > 0`)
-	})
-	t.Run("so has that of a process that is new, and ends at once", func(t *testing.T) {
-		conf, err := os.ReadFile(f.Dir + "/supervisord.conf")
-		if err != nil {
-			t.Fatal(err)
-		}
-		const brief = "[program:brief]\ncommand=sh -c \"exit 3\"\nstartsecs=0\nautorestart=false\n"
-		if err := os.WriteFile(f.Dir+"/supervisord.conf", append(conf, brief...), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		f.MustCtl(t, "update")
-		p.wait(t, `increase(supervisord_process_exits_total{name="brief",expected="false"}[1m]) > 0`)
-	})
+	// Counters of processes as young as these are at 0 for a while, for each Prometheus to see.
+	f.MustCtl(t, "signal", "SEGV", "victim")
+	addBrief(t, f)
 	t.Run("a receiver that cannot be reached", func(t *testing.T) {
-		p.wait(t, `increase(supernats_notifications_failed_total{receiver="hook",reason="outage"}[1m]) > 0`)
-		p.wait(t, `supernats_alerts{rule="unexpected-exit",state="firing"} == 2`)
+		p.Wait(`increase(supernats_notifications_failed_total{receiver="hook",reason="outage"}[1m]) > 0`)
+		p.Wait(`supernats_alerts{rule="unexpected-exit",state="firing"} == 2`)
 	})
 	t.Run("the bridge is discovered", func(t *testing.T) {
-		p.wait(t, `up{job="supernats-bridge",instance="`+f.bridge+`",host="localhost"} == 1`)
-		p.wait(t, `supernats_bridge_events_total{job="supernats-bridge",event="PROCESS_STATE_RUNNING"} > 0`)
-		if got := p.query(t, `supervisord_up{job="supernats-bridge"}`); len(got) > 0 {
+		// A host that is called localhost is one at its address, if that is known.
+		_, port, _ := net.SplitHostPort(f.bridge)
+		p.Wait(`up{job="supernats-bridge",instance=~".+:` + port + `",host="localhost"} == 1`)
+		p.Wait(`supernats_bridge_events_total{job="supernats-bridge",event="PROCESS_STATE_RUNNING"} > 0`)
+		if got := p.Query(`supervisord_up{job="supernats-bridge"}`); len(got) > 0 {
 			t.Errorf("processes are there twice: %v", got)
+		}
+	})
+	t.Run("so is one with TLS, and one on loopback is not", func(t *testing.T) {
+		p.Wait(`up{job="supernats-bridge",instance=~".+:` + f.secure + `",host="127.0.0.2"} == 1`)
+		p.Wait(`supervisord_host_up{host="web 3"} == 1`)
+		if got := p.Query(`up{job="supernats-bridge",host="web 3"} or up{job="supernats-bridge"} == 0`); len(got) > 0 {
+			t.Errorf("%v", got)
 		}
 	})
 	t.Run("the bridge says the same of the processes", func(t *testing.T) { sameAsTheBridge(t, f) })
 	t.Run("every metric of the dashboard is there", func(t *testing.T) { checkDashboard(t, p) })
+	t.Run("the first crash has an increase", func(t *testing.T) {
+		p.Wait(`increase(supervisord_process_exits_total{name="victim",expected="false"}[1m]) > 0`)
+		p.Wait(`supervisord_exit_status{name="victim"} == -1`)
+		p.Wait(`increase(supervisord_events_total{event="PROCESS_STATE_EXITED"}[3m]) > 0`)
+	})
+	t.Run("so has that of a process that is new, and ends at once", func(t *testing.T) {
+		p.Wait(`increase(supervisord_process_exits_total{name="brief",expected="false"}[1m]) > 0`)
+	})
 	t.Run("promtool finds nothing", func(t *testing.T) { checkMetrics(t, f) })
 	t.Run("the manual has every metric, and no other", func(t *testing.T) { checkManual(t, f) })
+}
+
+// addBrief adds a program that ends at once.
+func addBrief(t *testing.T, f *fleet) {
+	t.Helper()
+	conf, err := os.ReadFile(f.Dir + "/supervisord.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const brief = "[program:brief]\ncommand=sh -c \"exit 3\"\nstartsecs=0\nautorestart=false\n"
+	if err := os.WriteFile(f.Dir+"/supervisord.conf", append(conf, brief...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f.MustCtl(t, "update")
 }
 
 // sameAsTheBridge compares what the bridge asks supervisord with what the daemon knows from
@@ -100,7 +119,7 @@ func sameAsTheBridge(t *testing.T, f *fleet) {
 	wanted := regexp.MustCompile(`^supervisord_(up|state|exit_status)\{`)
 	labels := regexp.MustCompile(`\{group="([^"]*)",name="([^"]*)"\}`)
 	supervisordtest.Wait(t, 90*time.Second, func() bool { // until the next table, which has the exit status of what was stopped
-		_, body := get(t, "http://"+f.metrics+"/metrics", "")
+		_, body := get(t, "http://"+f.metrics+"/metrics?host=localhost", "")
 		fleet = values(body, wanted)
 		_, body = get(t, "http://"+f.bridge+"/metrics", "")
 		bridge = values(labels.ReplaceAllString(body, `{host="localhost",group="$1",name="$2"}`), wanted)
@@ -119,7 +138,7 @@ type lazily func() string
 func (l lazily) String() string { return l() }
 
 // checkDashboard evaluates every expression of the dashboard, and looks up each metric in it.
-func checkDashboard(t *testing.T, p *prometheus) {
+func checkDashboard(t *testing.T, p *prometheustest.Server) {
 	text, err := os.ReadFile("dashboard.json")
 	if err != nil {
 		t.Fatal(err)
@@ -139,7 +158,7 @@ func checkDashboard(t *testing.T, p *prometheus) {
 			continue
 		}
 		expressions++
-		p.query(t, variables.Replace(expression)) // is it one
+		p.Query(variables.Replace(expression)) // is it one
 		for _, name := range metricName.FindAllString(expression, -1) {
 			names[name] = true
 		}
@@ -148,7 +167,7 @@ func checkDashboard(t *testing.T, p *prometheus) {
 		t.Errorf("only %d expressions with %d metrics were found", expressions, len(names))
 	}
 	for name := range names {
-		p.wait(t, name)
+		p.Wait(name)
 	}
 }
 
@@ -176,7 +195,7 @@ func texts(value any, keys ...string) (list []string) {
 // checkMetrics has promtool look at both formats. It reads text alone, so that OpenMetrics
 // gets the names that counters have there.
 func checkMetrics(t *testing.T, f *fleet) {
-	promtool := need(t, "promtool", "prometheus")
+	promtool := prometheustest.Need(t, "promtool", "prometheus")
 	for _, accept := range []string{"", openMetrics} {
 		answer, body := get(t, "http://"+f.metrics+"/metrics", accept)
 		if isOpen := strings.HasPrefix(answer.Header.Get("Content-Type"), "application/openmetrics-text"); isOpen != (accept != "") {
@@ -243,7 +262,7 @@ func checkManual(t *testing.T, f *fleet) {
 
 // The files are as their programs want them.
 func TestFiles(t *testing.T) {
-	promtool, amtool := need(t, "promtool", "prometheus"), need(t, "amtool", "prometheus-alertmanager")
+	promtool, amtool := prometheustest.Need(t, "promtool", "prometheus"), prometheustest.Need(t, "amtool", "prometheus-alertmanager")
 	for _, c := range [][]string{
 		{promtool, "check", "config", "prometheus.yml"},
 		{promtool, "check", "rules", "supernats.rules.yml"},
@@ -278,10 +297,13 @@ func TestAlerts(t *testing.T) {
 	if err := yaml.Unmarshal(text, &file); err != nil {
 		t.Fatal(err)
 	}
-	anchor := regexp.MustCompile(`^https://[^#]+/README\.md#when-something-is-wrong$`)
-	readme := schematest.Manuals(t)[slices.IndexFunc(schematest.Manuals(t), func(m schematest.Manual) bool { return m.File == "README.md" })]
-	if !strings.Contains(readme.Text, "\n## When something is wrong\n") {
-		t.Error("README has no such heading any more")
+	runbooks, err := os.ReadFile("runbooks.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var headings []string
+	for _, m := range regexp.MustCompile(`(?m)^## (.+)$`).FindAllSubmatch(runbooks, -1) {
+		headings = append(headings, string(m[1]))
 	}
 
 	var names []string
@@ -291,8 +313,12 @@ func TestAlerts(t *testing.T) {
 				continue
 			}
 			names = append(names, r.Alert)
-			if r.Labels["severity"] == "" || r.Annotations["summary"] == "" || r.Annotations["description"] == "" || !anchor.MatchString(r.Annotations["runbook_url"]) {
+			if r.Labels["severity"] == "" || r.Annotations["summary"] == "" || r.Annotations["description"] == "" {
 				t.Errorf("%s: %v %v", r.Alert, r.Labels, r.Annotations)
+			}
+			// The anchor of a heading of one word is that word in lower case.
+			if got, want := r.Annotations["runbook_url"], "https://supernats.example.com/runbooks.md#"+strings.ToLower(r.Alert); got != want {
+				t.Errorf("%s: runbook_url %s, want %s", r.Alert, got, want)
 			}
 			if !bytes.Contains(tests, []byte("alertname: "+r.Alert)) {
 				t.Errorf("%s is not tested", r.Alert)
@@ -305,5 +331,8 @@ func TestAlerts(t *testing.T) {
 	}
 	if d := cmp.Diff(want, names); d != "" {
 		t.Error(d)
+	}
+	if d := cmp.Diff(names, headings); d != "" {
+		t.Errorf("runbooks.md (-alerts +headings)\n%s", d)
 	}
 }

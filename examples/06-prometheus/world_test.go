@@ -3,21 +3,20 @@
 package prometheus
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"supernats/bridge/supervisord/supervisordtest"
+	"supernats/consumer/metrics/prometheustest"
+	"supernats/schema/natsconn/natsconntest"
 	"supernats/schema/stream/streamtest"
 )
 
@@ -36,50 +35,6 @@ func TestMain(m *testing.M) {
 		}
 		return m.Run()
 	}())
-}
-
-// need returns a program of one of Debian's packages.
-func need(t *testing.T, program, debian string) string {
-	t.Helper()
-	path, err := exec.LookPath(program)
-	if err != nil {
-		t.Fatalf("%v: `task test` installs it; on Debian: sudo apt-get install %s", err, debian)
-	}
-	return path
-}
-
-// freeAddress returns an address that nobody listens on.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
-// run starts a program that the test ends.
-func run(t *testing.T, name string, args ...string) {
-	t.Helper()
-	log, err := os.Create(filepath.Join(t.TempDir(), filepath.Base(name)+".log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer log.Close()
-	c := exec.Command(name, args...)
-	c.Stdout, c.Stderr = log, log
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = c.Process.Signal(syscall.SIGTERM)
-		_ = c.Wait()
-		if t.Failed() {
-			b, _ := os.ReadFile(log.Name())
-			t.Logf("%s:\n%s", name, b)
-		}
-	})
 }
 
 // get asks for an address until somebody answers 200.
@@ -105,8 +60,9 @@ func get(t *testing.T, url, accept string) (answer *http.Response, body string) 
 // fleet is one host, with the daemon that records it.
 type fleet struct {
 	*supervisordtest.Supervisord
-	// metrics is the address of the daemon, bridge that of the bridge.
-	metrics, bridge string
+	// metrics is the address of the daemon, bridge that of the bridge. secure is the port of
+	// another host's bridge, whose metrics have TLS and are not on all addresses.
+	metrics, bridge, secure string
 }
 
 const programs = `
@@ -119,28 +75,57 @@ command=cat
 autorestart=false
 `
 
-// startFleet runs nats-server, `supernats consume` with a receiver that cannot be reached,
-// and a supervisord with the bridge, whose host is called localhost.
+// daemon is a running `supernats consume`.
+type daemon struct {
+	*exec.Cmd
+	address, config string
+}
+
+// startDaemon runs one with a receiver that cannot be reached.
+func startDaemon(t *testing.T, server string) *daemon {
+	t.Helper()
+	d := &daemon{address: prometheustest.FreeAddress(t)}
+	text := fmt.Sprintf("nats: {url: %q}\nlisten: %q\nwatchdog: [{name: dead, url: 'http://%[3]s/'}]\nreceivers:\n- {name: hook, webhook: {url: 'http://%[3]s/'}}\n",
+		server, d.address, prometheustest.FreeAddress(t))
+	d.config = natsconntest.File(t, "supernats.yaml", text)
+	d.start(t)
+	return d
+}
+
+// start starts it, again once it has ended.
+func (d *daemon) start(t *testing.T, flags ...string) {
+	t.Helper()
+	d.Cmd = prometheustest.Run(t, bin+"/supernats", append([]string{"-c", d.config, "consume"}, flags...)...)
+}
+
+// kill ends it as kill -9 does.
+func (d *daemon) kill(t *testing.T) {
+	t.Helper()
+	if err := d.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// isLeader reports whether it is the active one.
+func (d *daemon) isLeader(t *testing.T) bool {
+	t.Helper()
+	_, body := get(t, "http://"+d.address+"/metrics/self", "")
+	return strings.Contains(body, "\nsupernats_leader 1\n")
+}
+
+// startFleet runs nats-server, `supernats consume`, and a supervisord with the bridge, whose
+// host is called localhost.
 func startFleet(t *testing.T) *fleet {
 	t.Helper()
 	server := streamtest.Start(t)
-	f := &fleet{metrics: freeAddress(t)}
-	config := filepath.Join(t.TempDir(), "supernats.yaml")
-	text := fmt.Sprintf("nats: {url: %q}\nlisten: %q\nwatchdog: [{name: dead, url: 'http://%[3]s/'}]\nreceivers:\n- {name: hook, webhook: {url: 'http://%[3]s/'}}\n",
-		server.URL, f.metrics, freeAddress(t))
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	run(t, bin+"/supernats", "-c", config, "consume")
+	f := &fleet{metrics: startDaemon(t, server.URL).address}
 
-	_, port, _ := net.SplitHostPort(freeAddress(t))
+	_, port, _ := net.SplitHostPort(prometheustest.FreeAddress(t))
 	f.bridge = "localhost:" + port
-	section, err := exec.Command(bin+"/supernats-bridge", "conf", "--one-section", "--stderr-logfile", "%(here)s/bridge.log",
-		"--nats-url", server.URL, "--host", "localhost", "--spool-dir", t.TempDir(), "--listen", ":"+port, "--snapshot-every", "2s").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.Supervisord = supervisordtest.Start(t, string(section)+programs)
+	f.Supervisord = supervisordtest.Start(t, section(t, server.URL, "localhost", "--listen", ":"+port)+programs)
+	_, f.secure, _ = net.SplitHostPort(prometheustest.FreeAddress(t))
+	supervisordtest.Start(t, section(t, server.URL, "127.0.0.2", "--listen", "[::]:"+f.secure, "--web-config", tlsConfig(t)))
+	supervisordtest.Start(t, section(t, server.URL, "web 3", "--listen", prometheustest.FreeAddress(t))) // nobody reaches it
 	supervisordtest.Wait(t, 60*time.Second, func() bool {
 		_, body := get(t, "http://"+f.metrics+"/metrics", "")
 		return strings.Contains(body, `supervisord_up{host="localhost",group="victim",name="victim"} 1`)
@@ -148,14 +133,31 @@ func startFleet(t *testing.T) *fleet {
 	return f
 }
 
-// prometheus is a running one.
-type prometheus struct{ address string }
+// section is that of a bridge in supervisord's configuration.
+func section(t *testing.T, server, host string, flags ...string) string {
+	t.Helper()
+	args := append([]string{
+		"conf", "--one-section", "--stderr-logfile", "%(here)s/bridge.log",
+		"--nats-url", server, "--host", host, "--spool-dir", t.TempDir(), "--snapshot-every", "2s",
+	}, flags...)
+	out, err := exec.Command(bin+"/supernats-bridge", args...).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
+}
+
+// tlsConfig makes a web configuration file with a certificate.
+func tlsConfig(t *testing.T) string {
+	t.Helper()
+	cert, key := natsconntest.NewAuthority(t).Issue(t, "bridge")
+	return natsconntest.File(t, "web.yaml", fmt.Sprintf("tls_server_config: {cert_file: %q, key_file: %q}\n", cert, key))
+}
 
 // startPrometheus runs Prometheus on the files of this directory, with its own addresses and
 // without their patience.
-func startPrometheus(t *testing.T, f *fleet) *prometheus {
+func startPrometheus(t *testing.T, f *fleet) *prometheustest.Server {
 	t.Helper()
-	program := need(t, "prometheus", "prometheus")
 	dir := t.TempDir()
 	adapt := func(file string, replace ...string) {
 		t.Helper()
@@ -174,9 +176,10 @@ func startPrometheus(t *testing.T, f *fleet) *prometheus {
 			t.Fatal(err)
 		}
 	}
-	adapt("prometheus.yml", "mon1.example.com:8000", f.metrics, "alertmanager.example.com:9093", freeAddress(t),
+	adapt("prometheus.yml", "mon1.example.com:8000", f.metrics, "alertmanager.example.com:9093", prometheustest.FreeAddress(t),
 		"scrape_interval: 15s", "scrape_interval: 1s", "evaluation_interval: 15s", "evaluation_interval: 1s",
-		"refresh_interval: 1m", "refresh_interval: 1s", "[supernats.rules.yml]", "[supernats.rules.yml, python.rules.yml]")
+		"refresh_interval: 1m", "refresh_interval: 1s", "[supernats.rules.yml]", "[supernats.rules.yml, python.rules.yml]",
+		"    #tls_config: {ca_file: /etc/prometheus/bridges.pem}", "    tls_config: {insecure_skip_verify: true}")
 	adapt("supernats.rules.yml", "for: 1m", "for: 2s")
 	// As somebody wrote it for an exporter in Python.
 	const python = "groups: [{name: python, rules: [{alert: ProcessIsDown, expr: 'supervisord_up == 0', for: 2s}]}]\n"
@@ -184,44 +187,5 @@ func startPrometheus(t *testing.T, f *fleet) *prometheus {
 		t.Fatal(err)
 	}
 
-	p := &prometheus{address: freeAddress(t)}
-	run(t, program, "--config.file", filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path", filepath.Join(dir, "data"),
-		"--web.listen-address", p.address)
-	get(t, "http://"+p.address+"/-/ready", "")
-	return p
-}
-
-// sample is a result of a query.
-type sample struct {
-	Metric map[string]string
-	Value  [2]any
-}
-
-// query evaluates an expression now.
-func (p *prometheus) query(t *testing.T, expression string) []sample {
-	t.Helper()
-	r, err := http.Get("http://" + p.address + "/api/v1/query?query=" + url.QueryEscape(expression))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Body.Close()
-	var answer struct {
-		Error string
-		Data  struct{ Result []sample }
-	}
-	if err := json.NewDecoder(r.Body).Decode(&answer); err != nil || answer.Error != "" {
-		t.Fatalf("%s: %v %s", expression, err, answer.Error)
-	}
-	return answer.Data.Result
-}
-
-// wait waits until an expression has a result, and returns its first one.
-func (p *prometheus) wait(t *testing.T, expression string) sample {
-	t.Helper()
-	var got []sample
-	supervisordtest.Wait(t, 60*time.Second, func() bool {
-		got = p.query(t, expression)
-		return len(got) > 0
-	}, "%s", expression)
-	return got[0]
+	return prometheustest.Start(t, filepath.Join(dir, "prometheus.yml"))
 }

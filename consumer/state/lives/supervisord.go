@@ -146,6 +146,7 @@ func (h *Host) register(kind string, b *schema.Bridge, stored schema.Time) {
 	o := &rec.Bridges[i]
 	o.LastSeen = stored
 	o.Listen = clean(b.Settings["listen"], maxName)
+	o.Scheme = schemeOf(b.Settings["listen-scheme"])
 	switch kind {
 	case schema.BridgeStarted:
 		o.Server = strings.Clone(b.Server)
@@ -159,6 +160,14 @@ func (h *Host) register(kind string, b *schema.Bridge, stored schema.Time) {
 	case schema.BridgeStopping:
 		o.Stopped = &stored
 	}
+}
+
+// schemeOf returns a scheme that addresses of metrics have, "" of any other.
+func schemeOf(text string) string {
+	if text == "http" || text == "https" {
+		return text
+	}
+	return ""
 }
 
 // maxListed bounds the lists in what a bridge says of its section.
