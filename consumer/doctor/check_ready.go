@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"supernats/schema/checkup"
 )
 
 // notReady matches a line of /readyz: what is wrong, which may have semicolons of its own,
@@ -16,13 +18,13 @@ var notReady = regexp.MustCompile(`^(?:not ready|warning): (.*?, since [^()]*\))
 
 // checkReady asks the daemon itself, where the configuration file says that it listens.
 // That nobody answers says nothing: the daemon may run somewhere else.
-func checkReady(ctx context.Context, in *Installation, r *report) error {
+func checkReady(ctx context.Context, in *Installation, r *checkup.Report) error {
 	if in.Config.File == "" {
 		return nil
 	}
 	for _, warning := range in.Config.Warnings {
 		text, fix, _ := strings.Cut(warning, "; ")
-		r.warn(fix, "%s", text)
+		r.Warn(fix, "%s", text)
 	}
 
 	address := in.Config.Listen
@@ -34,14 +36,14 @@ func checkReady(ctx context.Context, in *Installation, r *report) error {
 		return nil
 	}
 	for _, line := range lines {
-		r.addReadyLine(address, line, status == http.StatusOK)
+		addReadyLine(r, address, line, status == http.StatusOK)
 	}
 	return nil
 }
 
 // addReadyLine reports a line of /readyz. Of a daemon that is ready only the warnings
 // count.
-func (r *report) addReadyLine(address, line string, ready bool) {
+func addReadyLine(r *checkup.Report, address, line string, ready bool) {
 	isWarning := strings.HasPrefix(line, "warning: ")
 	if ready && !isWarning {
 		return
@@ -56,10 +58,10 @@ func (r *report) addReadyLine(address, line string, ready bool) {
 	}
 
 	if isWarning {
-		r.warn(fix, "`supernats consume` at %s: %s", address, text)
+		r.Warn(fix, "`supernats consume` at %s: %s", address, text)
 		return
 	}
-	r.fail(fix, "`supernats consume` at %s is not ready: %s", address, text)
+	r.Fail(fix, "`supernats consume` at %s is not ready: %s", address, text)
 }
 
 // askDaemon asks for /readyz. Without TLS in the file that configures the server, the

@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"supernats/bridge/doctor"
 	"supernats/bridge/supervisord/supervisordtest"
+	"supernats/schema/checkup"
 	"supernats/schema/program"
 	"supernats/schema/program/programtest"
 	"supernats/schema/stream"
@@ -50,9 +50,10 @@ const oneProgram = "[program:app]\ncommand=sleep 1000\n"
 // installation is a machine with a supervisord, its bridge and a NATS server.
 type installation struct {
 	*testing.T
-	dir, program, spool string
-	server              *supervisordtest.Supervisord
-	good                map[string]string // files
+	// host is a name that no other bridge of this machine has.
+	dir, program, spool, host string
+	server                    *supervisordtest.Supervisord
+	good                      map[string]string // files
 }
 
 // install makes one on which nothing is wrong.
@@ -68,8 +69,9 @@ func install(t *testing.T) *installation {
 		t.Fatal(err)
 	}
 	in.spool = diskDir(t)
+	in.host = "doctor" + filepath.Base(in.dir)
 
-	sections, err := exec.Command(in.program, "conf", "--nats-url", nats.URL, "--host", "web1",
+	sections, err := exec.Command(in.program, "conf", "--nats-url", nats.URL, "--host", in.host,
 		"--spool-dir", in.spool, "--stderr-logfile", in.dir+"/bridge.log").Output()
 	if err != nil {
 		t.Fatal(err)
@@ -139,7 +141,7 @@ func (in *installation) section(before, after string) {
 }
 
 // examine returns what the command doctor finds that is not ok, and its exit code.
-func (in *installation) examine() (found []doctor.Finding, code int) {
+func (in *installation) examine() (found []checkup.Finding, code int) {
 	in.Helper()
 	c := exec.Command(in.program, "doctor", "-o", "json", "--supervisord-conf", in.dir+"/supervisord.conf")
 	out, err := c.Output()
@@ -150,7 +152,7 @@ func (in *installation) examine() (found []doctor.Finding, code int) {
 	if err := json.Unmarshal(out, &found); err != nil {
 		in.Fatalf("%v: %s", err, out)
 	}
-	return slices.DeleteFunc(found, func(f doctor.Finding) bool { return f.Status == doctor.OK }), code
+	return slices.DeleteFunc(found, func(f checkup.Finding) bool { return f.Status == checkup.OK }), code
 }
 
 // isRunning reports whether supervisord runs the bridge.
@@ -271,7 +273,7 @@ func (in *installation) try(t *testing.T, m mistake) {
 func (in *installation) find(m mistake) {
 	in.Helper()
 	found, code := in.examine()
-	i := slices.IndexFunc(found, func(f doctor.Finding) bool { return f.Check == m.check && strings.Contains(f.Message, m.message) })
+	i := slices.IndexFunc(found, func(f checkup.Finding) bool { return f.Check == m.check && strings.Contains(f.Message, m.message) })
 	if i < 0 {
 		in.Fatalf("not found: %+v", found)
 	}
@@ -279,7 +281,7 @@ func (in *installation) find(m mistake) {
 	if f.Fix == "" || f.Message == "" || !strings.Contains(f.Fix, m.fix) {
 		in.Errorf("fix %q of %q", f.Fix, f.Message)
 	}
-	if failed := slices.ContainsFunc(found, func(f doctor.Finding) bool { return f.Status == doctor.Fail }); failed != (code == program.ExitFailed) {
+	if failed := slices.ContainsFunc(found, func(f checkup.Finding) bool { return f.Status == checkup.Fail }); failed != (code == program.ExitFailed) {
 		in.Errorf("exit code %d for %+v", code, found)
 	}
 	if m.byHand {
@@ -389,7 +391,7 @@ var mistakes = []mistake{
 	},
 	{
 		name:  "a flag that is not one",
-		make:  func(in *installation) { in.section("--host web1", "--host web1 --spool-maximum 1GiB") },
+		make:  func(in *installation) { in.section("--host "+in.host, "--host "+in.host+" --spool-maximum 1GiB") },
 		check: "command", message: "--spool-maximum", fix: "correct command=", byHand: true,
 	},
 	{
@@ -459,8 +461,10 @@ var mistakes = []mistake{
 		check: "config", message: "user=no-such-user", fix: "with the name of a user", refused: true, byHand: true,
 	},
 	{
-		name:  "another server of NATS",
-		make:  func(in *installation) { in.section("--host web1", "--host web1 --nats-url nats://127.0.0.1:1") },
+		name: "another server of NATS",
+		make: func(in *installation) {
+			in.section("--host "+in.host, "--host "+in.host+" --nats-url nats://127.0.0.1:1")
+		},
 		check: "nats", message: "events wait in the spool", fix: "correct the --nats- flags", byHand: true,
 	},
 	{

@@ -3,7 +3,6 @@ package setupcmd
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 
 	"supernats/consumer/cmd/supernats/frame"
@@ -12,6 +11,7 @@ import (
 	"supernats/consumer/config"
 	"supernats/consumer/doctor"
 	"supernats/consumer/inspect"
+	"supernats/schema/checkup"
 	"supernats/schema/program"
 )
 
@@ -52,10 +52,7 @@ func (d *Doctor) Run(ctx context.Context, c *frame.Flags) error {
 	if err := frame.Print(&d.OutputFlag, findings, show); err != nil {
 		return err
 	}
-	if n := doctor.Failed(findings); n > 0 {
-		return fmt.Errorf("%d of %d checks failed", n, len(findings))
-	}
-	return nil
+	return checkup.Error(findings)
 }
 
 // loadForDoctor reads the configuration file. A file with mistakes is not an error here: wrong
