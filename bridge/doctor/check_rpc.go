@@ -2,6 +2,12 @@ package doctor
 
 import (
 	"context"
+	"crypto/sha1"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
 	"os/user"
 	"path/filepath"
 	"slices"
@@ -33,6 +39,9 @@ func checkServers(_ context.Context, h *host) {
 			"there is no [rpcinterface:supervisor]: %s, and supervisorctl does not work", blind)
 	}
 
+	if unix != nil && h.daemon.PID != 0 {
+		checkSocketFile(h, unix)
+	}
 	for _, b := range h.bridges {
 		switch {
 		case b.Flags.ServerURL != "":
@@ -42,6 +51,19 @@ func checkServers(_ context.Context, h *host) {
 		default:
 			checkPassword(h, b, inet)
 		}
+	}
+}
+
+// checkSocketFile finds a socket that somebody has removed, such as what tidies /tmp. Only a
+// signal reaches supervisord then.
+func checkSocketFile(h *host, s *supervisordconf.Section) {
+	path, err := s.Value("file", "")
+	if err != nil || path == "" {
+		return
+	}
+	if _, err := os.Stat(h.looksAt(path)); errors.Is(err, fs.ErrNotExist) {
+		h.report.fail(s, "file", fmt.Sprintf("kill -HUP %d (it restarts all programs)", h.daemon.PID),
+			"supervisord runs, and its socket %s is gone: %s, and supervisorctl does not work", path, blind)
 	}
 }
 
@@ -132,13 +154,36 @@ func opensTo(a access.Account, s *supervisordconf.Section, daemonUID int) bool {
 // checkPassword checks that a bridge has the password of supervisord's server: supervisord
 // gives it to no child (process.py _spawn_as_child).
 func checkPassword(h *host, b *listeners.Bridge, s *supervisordconf.Section) {
-	if name, _ := s.Value("username", ""); name == "" || b.Environ["SUPERVISOR_USERNAME"] != "" || b.EnvironErr != nil {
+	name, _ := s.Value("username", "")
+	password, _ := s.Value("password", "")
+	given := b.Environ["SUPERVISOR_USERNAME"]
+	switch {
+	case name == "" || b.EnvironErr != nil:
+		return
+	case given != "" && (given != name || !isPassword(b.Environ["SUPERVISOR_PASSWORD"], password)):
+		h.report.warn(b.Section, "environment",
+			fmt.Sprintf("correct SUPERVISOR_USERNAME and SUPERVISOR_PASSWORD, which %s has, then run: %s",
+				placeOf(s, "username"), h.fix.apply(b.Section)),
+			"the bridge has another user name or password than [%s] wants: %s", s.Name, blind)
+		return
+	case given != "":
 		return
 	}
 	h.report.warn(b.Section, "environment", h.fix.set(b.Section, "environment",
 		joinPairs(b.Options["environment"], `SUPERVISOR_USERNAME="NAME",SUPERVISOR_PASSWORD="PASSWORD"`))+
 		", with those of ["+s.Name+"]",
 		"[%s] asks for a password, which supervisord does not hand on: %s", s.Name, blind)
+}
+
+// isPassword reports whether a password is the one that a server wants, which may be written
+// as a hash (medusa auth_handler, http.py encrypted_dictionary_authorizer).
+func isPassword(given, wanted string) bool {
+	hash, isHash := strings.CutPrefix(wanted, "{SHA}")
+	if !isHash {
+		return given == wanted
+	}
+	sum := sha1.Sum([]byte(given)) //nolint:gosec // it is supervisord's
+	return hex.EncodeToString(sum[:]) == strings.ToLower(hash)
 }
 
 func joinPairs(before, more string) string {

@@ -3,6 +3,8 @@ package doctor
 import (
 	"context"
 	"errors"
+	"io/fs"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -30,6 +32,11 @@ func checkRunning(ctx context.Context, h *host) {
 		return
 	}
 
+	if address, _ := s.Value(key, ""); key == "file" && address != "" {
+		if _, err := os.Stat(h.looksAt(address)); errors.Is(err, fs.ErrNotExist) {
+			return // the check rpc has reported it
+		}
+	}
 	table, err := client.Processes(ctx)
 	if err != nil {
 		again := h.fix.apply(h.conf.Section("supervisord"))

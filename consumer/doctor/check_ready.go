@@ -31,7 +31,7 @@ func checkReady(ctx context.Context, in *Installation, r *checkup.Report) error 
 	if address == "" {
 		return nil
 	}
-	status, lines, err := askDaemon(ctx, address, in.Config.TLS)
+	status, lines, err := askDaemon(ctx, address, "/readyz", in.Config.TLS)
 	if err != nil || status != http.StatusServiceUnavailable && status != http.StatusOK {
 		return nil
 	}
@@ -64,16 +64,16 @@ func addReadyLine(r *checkup.Report, address, line string, ready bool) {
 	r.Fail(fix, "`supernats consume` at %s is not ready: %s", address, text)
 }
 
-// askDaemon asks for /readyz. Without TLS in the file that configures the server, the
-// server speaks plain HTTP all the same.
-func askDaemon(ctx context.Context, address string, mayUseTLS bool) (status int, lines []string, err error) {
+// askDaemon asks for a path. Without TLS in the file that configures the server, the server
+// speaks plain HTTP all the same.
+func askDaemon(ctx context.Context, address, path string, mayUseTLS bool) (status int, lines []string, err error) {
 	if mayUseTLS {
-		status, lines, err = fetchReady(ctx, "https://"+address+"/readyz")
+		status, lines, err = fetchReady(ctx, "https://"+address+path)
 		if err == nil {
 			return status, lines, nil
 		}
 	}
-	return fetchReady(ctx, "http://"+address+"/readyz")
+	return fetchReady(ctx, "http://"+address+path)
 }
 
 // readyTimeout is how long the daemon may take to answer.

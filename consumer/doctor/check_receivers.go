@@ -33,7 +33,8 @@ func checkReceivers(ctx context.Context, in *Installation, r *checkup.Report) er
 	for _, name := range in.Config.Receivers {
 		if !slices.ContainsFunc(queues, func(q inspect.Queue) bool { return q.BelongsTo(name) }) {
 			r.Fail("restart `supernats consume` with this configuration file",
-				"receiver %s of the configuration file has no queue: it gets no notifications", name)
+				"receiver %s of the configuration file has no queue: it gets no notifications%s", name,
+				in.Config.escalating(name))
 		}
 	}
 	if len(queues) == 0 || roster.Known && len(roster.Receivers) == 0 {
@@ -49,7 +50,7 @@ func checkReceivers(ctx context.Context, in *Installation, r *checkup.Report) er
 				return err
 			}
 		}
-		addQueue(r, q, wait, in.active && isUnread(q, roster))
+		addQueue(r, in, q, queueState{wait: wait, isUnread: in.active && isUnread(q, roster)})
 	}
 	return nil
 }
@@ -62,9 +63,16 @@ func isUnread(q *inspect.Queue, roster inspect.Roster) bool {
 	return q.Info.NumWaiting == 0 && q.Info.NumAckPending == 0
 }
 
-// addQueue reports what is wrong with a queue in which the oldest notification has waited
-// for some time. unread says that a `supernats consume` is active and does not read it.
-func addQueue(r *checkup.Report, q *inspect.Queue, wait time.Duration, unread bool) {
+// queueState is what is not in a queue itself.
+type queueState struct {
+	// wait is how long the oldest notification has waited.
+	wait time.Duration
+	// isUnread says that a `supernats consume` is active and does not read the queue.
+	isUnread bool
+}
+
+// addQueue reports what is wrong with a queue.
+func addQueue(r *checkup.Report, in *Installation, q *inspect.Queue, s queueState) {
 	waiting := wording.Count(q.Waiting(), "notification waits", "notifications wait")
 	try := "supernats test-alert " + wording.ShellQuote(q.Receiver)
 
@@ -72,18 +80,18 @@ func addQueue(r *checkup.Report, q *inspect.Queue, wait time.Duration, unread bo
 	case q.Info.Paused:
 		r.Fail(resumeCommand(stream.Alerts, q.Durable),
 			"receiver %s: its consumer %s is paused until %s, %s", q.Receiver, q.Durable, pausedUntil(q.Info), waiting)
-	case q.Waiting() > 0 && unread:
+	case q.Waiting() > 0 && s.isUnread:
 		r.Warn("put the receiver into the configuration file again, or forget it: nats consumer rm "+
 			stream.Alerts+" "+q.Durable,
 			"receiver %s: %s and nobody reads its queue", q.Receiver, waiting)
 	case q.Failure() != "":
 		r.Fail("fix what the error says, and try it: "+try+" (`supernats consume` keeps trying by itself)",
-			"receiver %s: %s, and the last try failed (%s since %s): %s",
+			"receiver %s: %s, and the last try failed (%s since %s): %s%s",
 			q.Receiver, waiting, wording.Count(q.Position.Tries, "try", "tries"),
-			wording.Date(q.Position.Since), q.Failure())
-	case wait > maxNotificationWait:
+			wording.Date(q.Position.Since), q.Failure(), in.Config.escalating(q.Receiver))
+	case s.wait > maxNotificationWait:
 		r.Warn("the log of `supernats consume` says why they are not delivered; try it: "+try,
-			"receiver %s: %s, the oldest for %s", q.Receiver, waiting, wording.Compact(wait))
+			"receiver %s: %s, the oldest for %s", q.Receiver, waiting, wording.Compact(s.wait))
 	default:
 		r.OK("receiver %s: %s", q.Receiver, waiting)
 	}

@@ -53,6 +53,11 @@ type Configuration struct {
 	// the server may speak TLS.
 	Listen string
 	TLS    bool
+	// Web is what the file says of the pages, Watchdogs are its dead man's switches.
+	Web       Web
+	Watchdogs []Watchdog
+	// Escalations are the rules that escalate to each receiver, by its name.
+	Escalations map[string][]string
 }
 
 // What a check rests on.
@@ -82,6 +87,8 @@ var checks = []check{
 	{"buckets", onJetStream, checkBuckets},
 	{"writes", onJetStream, checkWrites},
 	{"ready", onNothing, checkReady},
+	{"web", onNothing, checkWeb},
+	{"watchdog", onNothing, checkWatchdogs},
 	{"consume", onJetStream, checkConsume},
 	{"events", onJetStream, checkEvents},
 	{"receivers", onJetStream, checkReceivers},

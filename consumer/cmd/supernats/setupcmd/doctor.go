@@ -86,5 +86,22 @@ func describe(c *frame.Flags, cfg config.Config, wrong error) doctor.Configurati
 		Summary: cfg.Summary(), Warnings: warnings,
 		Receivers: cfg.ReceiverNames(), Limits: cfg.StreamLimits(),
 		Listen: cfg.Listen, TLS: cfg.WebConfig != "",
+		Web: describeWeb(&cfg), Watchdogs: describeWatchdogs(&cfg), Escalations: cfg.Escalations(),
 	}
+}
+
+// describeWeb returns what the doctor needs to know of the pages.
+func describeWeb(cfg *config.Config) doctor.Web {
+	site := cfg.Site()
+	open, _ := cfg.OpenPage()
+	return doctor.Web{ExternalURL: site.URL(""), Prefix: site.Prefix, Allow: site.Settings.Allow, Open: open != ""}
+}
+
+// describeWatchdogs returns the addresses that are pinged.
+func describeWatchdogs(cfg *config.Config) (list []doctor.Watchdog) {
+	for _, w := range cfg.Watchdog {
+		w = w.WithDefaults()
+		list = append(list, doctor.Watchdog{Name: w.Name, Reach: w.Reach})
+	}
+	return list
 }
