@@ -57,7 +57,7 @@ func logSettings(pid int) deathreason.Settings {
 func (b *Bridge) reportDifference(e *schema.Event, kernel, log *schema.Exit) {
 	b.metrics.Disagreement()
 	b.log.Warn().Str("process", e.Group+":"+e.Process).Uint64("serial", e.Serial).
-		Str("kernel", deaths.ExitText(kernel)).Str("supervisord", deaths.ExitText(log)).
+		Str("kernel", deaths.SupervisordWords(kernel)).Str("supervisord", deaths.SupervisordWords(log)).
 		Msg("supervisord's log says otherwise than the kernel how a process ended; the kernel is right")
 }
 
@@ -89,7 +89,7 @@ func (w writtenDeaths) Next(ctx context.Context) ([]pulse.Death, error) {
 	ends, err := w.log.Next(ctx)
 	written := make([]pulse.Death, len(ends))
 	for i, d := range ends {
-		written[i] = pulse.Death{Process: d.Process, Reason: deaths.ExitText(d.Exit)}
+		written[i] = pulse.Death{Process: d.Process, Reason: deaths.SupervisordWords(d.Exit)}
 	}
 	return written, err
 }

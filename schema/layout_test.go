@@ -26,13 +26,13 @@ var arrows = []arrow{
 	{`schema/internal/.*`, `schema/internal/.*`, `-`},
 	{`schema/codec`, `schema(/internal/.*)?`, `-`},
 	{`schema/(stream|natsconn)`, `schema(/stream|/natsconn|/secretfile)?`, `github.com/(nats-io|synadia-io)/.*`},
-	{`schema/(httplimit|secretfile)`, ``, `-`},
+	{`schema/(checkup|httplimit|secretfile)`, ``, `-`},
 	{`schema/repeat`, ``, `github.com/rs/zerolog`},
 	{`schema/program`, `schema/natsconn|schema/program/manpage`, ``},
 	{`schema/program/manpage`, ``, `github.com/alecthomas/kong`},
 
 	{`bridge`, `schema.*|bridge/.*`, ``},
-	{`bridge/cmd/.*`, `schema(/program(/manpage)?)?|bridge(/eventlistener|/doctor|/spool(/queue)?|/record|/section)?`, ``},
+	{`bridge/cmd/.*`, `schema(/program(/manpage)?|/checkup)?|bridge(/eventlistener|/doctor|/listeners|/spool(/queue)?|/record|/section)?`, ``},
 	{`bridge/eventlistener`, ``, `golang.org/x/sys/unix`},
 	{`bridge/spool`, `bridge/spool/(files|marks|segment)`, `-`},
 	{`bridge/spool/segment`, `bridge/spool/files`, `-`},
@@ -60,7 +60,10 @@ var arrows = []arrow{
 	{`bridge/deathreason/replay`, `schema|bridge/deathreason/ownlog`, `-`},
 	{`bridge/deathreason/programlog`, `schema(/codec)?|bridge/deathreason/ownlog`, `github.com/prometheus/procfs`},
 	// The doctor knows what a section should be, and asks supervisord and the kernel.
-	{`bridge/doctor`, `schema.*|bridge/(deathwatch|section|spooldir|supervisord|supervisordconf)`, ``},
+	{`bridge/doctor`, `schema.*|bridge/(access|daemons|deathwatch|listeners|section|spool/(files|queue)|spooldir|supervisord|supervisordconf)`, ``},
+	{`bridge/listeners`, `schema(/natsconn)?|bridge/(access|daemons|supervisordconf)`, ``},
+	{`bridge/daemons`, `bridge/supervisordconf`, `-`},
+	{`bridge/access`, `schema/checkup`, `golang.org/x/sys/unix`},
 	{`bridge/supervisordconf`, ``, `-`},
 	{`bridge/[^/]*`, `schema.*`, ``}, // siblings never import each other
 
@@ -110,12 +113,12 @@ var arrows = []arrow{
 	{`consumer/terminal`, `schema|consumer/wording`, ``},
 	{`consumer/history`, `schema(/stream)?|consumer(/state)?`, ``},
 	{`consumer/(inspect|testalert)`, `schema(/stream)?|consumer(/history|/inspect|/rules|/state|/wording)?`, ``},
-	{`consumer/doctor`, `schema(/stream)?|consumer(/inspect|/state|/wording)?`, ``},
+	{`consumer/doctor`, `schema(/stream|/checkup)?|consumer(/inspect|/state|/wording)?`, ``},
 	// Commands stand on the frame, and never on each other.
 	{`consumer/cmd/supernats/frame`, `schema(/natsconn)?|consumer|consumer/(config|history|inspect|terminal)`, ``},
 	{
 		`consumer/cmd/supernats/[a-z]+cmd`,
-		`schema(/program|/stream)?|consumer(/acknowledge|/config|/doctor|/fleet|/history|/inspect|/intake|/silences|/state|/terminal|/testalert|` +
+		`schema(/checkup|/program|/stream)?|consumer(/acknowledge|/config|/doctor|/fleet|/history|/inspect|/intake|/silences|/state|/terminal|/testalert|` +
 			`/timeline|/wording|/cmd/supernats/(frame|tables|trial))?`,
 		``,
 	},

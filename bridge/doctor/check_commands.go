@@ -9,41 +9,46 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"supernats/bridge/access"
+	"supernats/bridge/listeners"
+	"supernats/schema/checkup"
 )
 
 // checkCommands checks that supervisord can start each bridge, and that the bridge accepts
 // its flags and may read their files.
 func checkCommands(_ context.Context, h *host) {
 	for _, b := range h.bridges {
-		h.checkProgram(b)
-		h.checkDirectory(b)
-		if b.flagsErr != nil {
+		checkTries(h, b)
+		checkProgram(h, b)
+		checkWorkingDirectory(h, b.Section)
+		if b.FlagsErr != nil {
 			h.report.fail(b.Section, "command", "correct command=, then run: "+h.fix.apply(b.Section)+
 				"; supernats-bridge --help lists the flags",
-				"the bridge refuses its flags and does not start: %v", b.flagsErr)
+				"the bridge refuses its flags and does not start: %v", b.FlagsErr)
 			continue
 		}
-		for _, flag := range slices.Sorted(maps.Keys(b.flags.Files)) {
-			h.checkFile(b, flag, b.flags.Files[flag])
+		for _, flag := range slices.Sorted(maps.Keys(b.Flags.Files)) {
+			checkFile(h, b, flag, b.Flags.Files[flag])
 		}
 	}
 }
 
 // checkProgram checks the first word of a command, and the bridge's own word.
-func (h *host) checkProgram(b *bridgeSection) {
-	if len(b.words) == 0 {
+func checkProgram(h *host, b *listeners.Bridge) {
+	if len(b.Words) == 0 {
 		return
 	}
-	words := b.words[:1]
-	for _, w := range b.words[1:] {
-		if filepath.IsAbs(w) && strings.HasPrefix(filepath.Base(w), programName) {
+	words := b.Words[:1]
+	for _, w := range b.Words[1:] {
+		if filepath.IsAbs(w) && strings.HasPrefix(filepath.Base(w), listeners.Program) {
 			words = append(words, w) // after env, runuser and the like
 		}
 	}
 
 	for _, word := range words {
 		path := h.lookPath(b, word)
-		info, err := os.Stat(path)
+		info, err := os.Stat(h.looksAt(path))
 		switch {
 		case path == "" || errors.Is(err, fs.ErrNotExist):
 			self, _ := os.Executable()
@@ -52,19 +57,20 @@ func (h *host) checkProgram(b *bridgeSection) {
 				"there is no program %s: supervisord cannot start the bridge", word)
 		case err != nil:
 		case info.IsDir(), info.Mode()&0o111 == 0:
-			h.report.fail(b.Section, "command", "chmod 0755 "+quote(path)+" && "+h.fix.startBridge(b.pool),
+			h.report.fail(b.Section, "command", "chmod 0755 "+checkup.Quote(path)+" && "+h.fix.startBridge(b.Pool),
 				"%s is not executable: supervisord cannot start the bridge", path)
 		default:
-			if at := b.account.denied(path, toEnter); b.accountErr == nil && at != "" {
-				h.report.fail(b.Section, "command", "chmod o+x "+quote(at)+" && "+h.fix.startBridge(b.pool),
-					"%s may not run %s, because of %s: supervisord cannot start the bridge", b.account.name, path, at)
+			if d := h.denied(b, path, access.Run); d != nil {
+				h.report.fail(b.Section, "command", h.fix.open(d, "chmod o+x "+checkup.Quote(d.Path), b.Pool),
+					"%s may not run %s: %s: %s: supervisord cannot start the bridge",
+					b.Account.Name, path, d.Path, d.Why)
 			}
 		}
 	}
 }
 
 // lookPath finds a program as supervisord does: in the PATH of its own environment.
-func (h *host) lookPath(b *bridgeSection, word string) string {
+func (h *host) lookPath(b *listeners.Bridge, word string) string {
 	if filepath.IsAbs(word) {
 		return word
 	}
@@ -72,7 +78,7 @@ func (h *host) lookPath(b *bridgeSection, word string) string {
 		directory, _ := b.ProcessValue("directory", "/")
 		return filepath.Join(directory, word)
 	}
-	for dir := range strings.SplitSeq(h.daemon.environ["PATH"], ":") {
+	for dir := range strings.SplitSeq(h.daemon.Environ["PATH"], ":") {
 		path := filepath.Join(dir, word)
 		if info, err := os.Stat(path); err == nil && !info.IsDir() {
 			return path
@@ -81,28 +87,8 @@ func (h *host) lookPath(b *bridgeSection, word string) string {
 	return ""
 }
 
-// checkDirectory checks directory= of a section: a child that cannot enter it exits with
-// 127 (process.py _spawn_as_child).
-func (h *host) checkDirectory(b *bridgeSection) {
-	dir, err := b.ProcessValue("directory", "")
-	if err != nil || dir == "" {
-		return
-	}
-	info, err := os.Stat(dir)
-	switch {
-	case errors.Is(err, fs.ErrNotExist), err == nil && !info.IsDir():
-		h.report.fail(b.Section, "directory", h.fix.remove(b.Section, "directory"),
-			"directory=%s does not exist: the bridge ends before it begins", dir)
-	case b.accountErr == nil:
-		if at := b.account.denied(filepath.Join(dir, "."), toEnter); at != "" {
-			h.report.fail(b.Section, "directory", h.fix.remove(b.Section, "directory"),
-				"%s may not enter directory=%s: the bridge ends before it begins", b.account.name, dir)
-		}
-	}
-}
-
 // checkFile checks that a bridge may read a file that a flag names.
-func (h *host) checkFile(b *bridgeSection, flag, path string) {
+func checkFile(h *host, b *listeners.Bridge, flag, path string) {
 	if !filepath.IsAbs(path) {
 		directory, err := b.ProcessValue("directory", "/")
 		if err != nil {
@@ -115,27 +101,40 @@ func (h *host) checkFile(b *bridgeSection, flag, path string) {
 		why = "the bridge does not start"
 	}
 
-	_, err := os.Stat(path)
+	_, err := os.Stat(h.looksAt(path))
 	if errors.Is(err, fs.ErrNotExist) {
 		h.report.fail(b.Section, "command",
 			"put the file there, or correct --"+flag+" and run: "+h.fix.apply(b.Section),
 			"--%s %s: there is no such file: %s", flag, path, why)
 		return
 	}
-	if b.accountErr != nil || err != nil {
+	d := h.denied(b, path, access.Read)
+	if d == nil {
 		return
 	}
 
-	again := " && " + h.fix.startBridge(b.pool)
-	switch at := b.account.denied(path, toRead); at {
-	case "":
-	case path:
-		h.report.fail(b.Section, "command", "chown "+quote(b.account.name)+" "+quote(path)+again,
-			"--%s %s: %s may not read it: %s", flag, path, b.account.name, why)
-	default:
-		h.report.fail(b.Section, "command", "chmod o+x "+quote(at)+again,
-			"--%s %s: %s may not enter %s: %s", flag, path, b.account.name, at, why)
+	opens := "chmod o+x " + checkup.Quote(d.Path)
+	if info, err := os.Stat(d.Path); err == nil && !info.IsDir() {
+		opens = "chown " + checkup.Quote(b.Account.Name) + " " + checkup.Quote(d.Path)
 	}
+	h.report.fail(b.Section, "command", h.fix.open(d, opens, b.Pool),
+		"--%s %s: %s may not read it: %s: %s: %s", flag, path, b.Account.Name, d.Path, d.Why, why)
+}
+
+// checkTries says of whom we cannot try what he may use.
+func checkTries(h *host, b *listeners.Bridge) {
+	if b.AccountErr == nil && b.Account.Try() != nil {
+		h.report.warn(b.Section, "user", "run it as root: sudo supernats-bridge doctor",
+			"cannot check which programs, files and directories %s may use: only root can try it", b.Account.Name)
+	}
+}
+
+// denied tries what the user of a section may do; nil if he may, or that is not known.
+func (h *host) denied(b *listeners.Bridge, path string, use access.Use) *access.Denial {
+	if b.AccountErr != nil {
+		return nil
+	}
+	return b.Account.Denied(h.looksAt(path), use)
 }
 
 // mentionsBridge reports whether a file holds a section of the bridge.
@@ -147,5 +146,5 @@ func mentionsBridge(file string) bool {
 	}
 	text, err := os.ReadFile(file)
 	hasListener := err == nil && strings.Contains(string(text), "[eventlistener:")
-	return hasListener && strings.Contains(string(text), programName)
+	return hasListener && strings.Contains(string(text), listeners.Program)
 }

@@ -3,6 +3,8 @@ package doctor
 import (
 	"context"
 	"errors"
+	"io/fs"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -10,10 +12,12 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"supernats/bridge/listeners"
 	"supernats/bridge/section"
 	"supernats/bridge/supervisord"
 	"supernats/bridge/supervisordconf"
 	"supernats/schema"
+	"supernats/schema/checkup"
 	"supernats/schema/natsconn"
 	"supernats/schema/stream"
 )
@@ -24,10 +28,15 @@ const answerTimeout = 5 * time.Second
 // checkRunning asks supervisord for its bridges. That it does not run was reported before.
 func checkRunning(ctx context.Context, h *host) {
 	client, s, key := h.client()
-	if h.daemon.pid == 0 || client == nil {
+	if h.daemon.PID == 0 || client == nil {
 		return
 	}
 
+	if address, _ := s.Value(key, ""); key == "file" && address != "" {
+		if _, err := os.Stat(h.looksAt(address)); errors.Is(err, fs.ErrNotExist) {
+			return // the check rpc has reported it
+		}
+	}
 	table, err := client.Processes(ctx)
 	if err != nil {
 		again := h.fix.apply(h.conf.Section("supervisord"))
@@ -38,15 +47,15 @@ func checkRunning(ctx context.Context, h *host) {
 	h.hasAsked = true
 	hasOutput := section.HasOutput(h.conf)
 	for _, b := range h.bridges {
-		i := slices.IndexFunc(table, func(p schema.SnapshotProcess) bool { return p.Group == b.pool })
+		i := slices.IndexFunc(table, func(p schema.SnapshotProcess) bool { return p.Group == b.Pool })
 		switch {
 		case i < 0:
 			h.report.fail(b.Section, "", h.fix.ctl("update"),
 				"supervisord does not have this section: it was not updated since")
-		case b.isForOutput() && !hasOutput: // it runs when it is needed
+		case b.IsForOutput() && !hasOutput: // it runs when it is needed
 		case table[i].State != schema.StateRunning && table[i].State != schema.StateStarting:
-			h.report.fail(b.Section, "", h.fix.ctl("start "+quote(b.pool+":*"))+"; its log says why: "+
-				h.fix.ctl("tail -4000 "+quote(b.pool+":"+table[i].Process)+" stderr"),
+			h.report.fail(b.Section, "", h.fix.ctl("start "+checkup.Quote(b.Pool+":*"))+"; its log says why: "+
+				h.fix.ctl("tail -4000 "+checkup.Quote(b.Pool+":"+table[i].Process)+" stderr"),
 				"it is %s: nobody listens", table[i].State)
 		}
 	}
@@ -97,17 +106,17 @@ func localAddress(port string) string {
 func checkNATS(ctx context.Context, h *host) {
 	var done []natsconn.Settings
 	for _, b := range h.bridges {
-		settings := b.flags.NATS
-		if b.flagsErr != nil || slices.Contains(done, settings) {
+		settings := b.Flags.NATS
+		if b.FlagsErr != nil || slices.Contains(done, settings) {
 			continue
 		}
 		done = append(done, settings)
-		withEnviron(b.environ, func() { h.tryNATS(ctx, b, settings) })
+		listeners.WithEnviron(b.Environ, func() { h.tryNATS(ctx, b, settings) })
 	}
 }
 
 // tryNATS connects once, and looks for the stream of events.
-func (h *host) tryNATS(ctx context.Context, b *bridgeSection, settings natsconn.Settings) {
+func (h *host) tryNATS(ctx context.Context, b *listeners.Bridge, settings natsconn.Settings) {
 	const why = "events wait in the spool"
 	fix := "correct the --nats- flags in command= if they are wrong, then run: " + h.fix.apply(b.Section)
 	nc, err := settings.Connect("supernats-bridge doctor", nats.RetryOnFailedConnect(false),
@@ -130,7 +139,7 @@ func (h *host) tryNATS(ctx context.Context, b *bridgeSection, settings natsconn.
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	if _, err := js.Stream(ctx, stream.Events); errors.Is(err, jetstream.ErrStreamNotFound) {
-		h.report.fail(b.Section, "command", "supernats init --nats-url "+quote(nc.ConnectedUrlRedacted()),
+		h.report.fail(b.Section, "command", "supernats init --nats-url "+checkup.Quote(nc.ConnectedUrlRedacted()),
 			"NATS has no stream %s: %s", stream.Events, why)
 	}
 }

@@ -8,9 +8,10 @@ import (
 	"strings"
 	"time"
 
+	"supernats/bridge/listeners"
 	"supernats/bridge/section"
 	"supernats/bridge/supervisordconf"
-	"supernats/schema"
+	"supernats/schema/checkup"
 )
 
 // checkSections checks the sections that run a bridge.
@@ -22,22 +23,23 @@ func checkSections(_ context.Context, h *host) {
 	}
 
 	for _, b := range h.bridges {
-		for _, p := range section.Problems(h.conf, b.pool) {
+		for _, p := range section.Problems(h.conf, b.Pool) {
 			if p.Option == "events" {
 				continue // checkEvents
 			}
 			h.report.warn(b.Section, p.Option, h.fix.set(b.Section, p.Option, p.Value), "%s", p.Text)
 		}
-		h.checkTwice(b)
-		h.checkRestarts(b)
-		h.checkStops(b)
-		if v, _ := b.ProcessValue("stderr_events_enabled", "false"); isTrue(v) {
+		checkTwice(h, b.Section)
+		checkRestarts(h, b)
+		checkStops(h, b)
+		if enabled, _ := b.Bool("stderr_events_enabled", false); enabled {
 			h.report.warn(b.Section, "stderr_events_enabled", h.fix.set(b.Section, "stderr_events_enabled", "false"),
-				"stderr_events_enabled is %s: each line of the bridge's log is an event for the bridge", v)
+				"stderr_events_enabled is %s: each line of the bridge's log is an event for the bridge",
+				b.Options["stderr_events_enabled"])
 		}
 	}
-	h.checkOrder()
-	h.checkNames()
+	checkOrder(h)
+	checkNames(h)
 }
 
 // confCommand puts the sections where supervisord reads them.
@@ -55,7 +57,7 @@ func (h *host) confCommand() string {
 			}
 		}
 	}
-	return "supernats-bridge conf >> " + quote(file) + " && " + h.fix.apply(nil)
+	return "supernats-bridge conf >> " + checkup.Quote(file) + " && " + h.fix.apply(nil)
 }
 
 // leftOut names files beside those that are included which have such a section.
@@ -80,35 +82,37 @@ func (h *host) leftOut() string {
 }
 
 // checkTwice finds a section that stands in two places, which supervisord reads as one.
-func (h *host) checkTwice(b *bridgeSection) {
-	if len(b.Places) > 1 {
-		last := b.Places[len(b.Places)-1]
-		h.report.warn(b.Section, "", fmt.Sprintf("remove the section at %v or give it another name, then run: %s",
-			last, h.fix.apply(b.Section)),
+func checkTwice(h *host, s *supervisordconf.Section) {
+	if len(s.Places) > 1 {
+		last := s.Places[len(s.Places)-1]
+		h.report.warn(s, "", fmt.Sprintf("remove the section at %v or give it another name, then run: %s",
+			last, h.fix.apply(s)),
 			"it stands at %v too: supervisord reads both as one, and what comes last wins", last)
 	}
 }
 
 // checkRestarts checks that supervisord starts the bridge, and starts it again.
-func (h *host) checkRestarts(b *bridgeSection) {
-	if v, _ := b.ProcessValue("autorestart", "unexpected"); !isTrue(v) {
+func checkRestarts(h *host, b *listeners.Bridge) {
+	if on, _ := b.Bool("autorestart", false); !on {
+		v, _ := b.ProcessValue("autorestart", "unexpected")
 		h.report.warn(b.Section, "autorestart", h.fix.set(b.Section, "autorestart", "true"),
 			"autorestart is %s: after an exit that counts as expected nobody listens any more", v)
 	}
-	if v, _ := b.ProcessValue("autostart", "true"); !isTrue(v) && !b.isForOutput() {
+	if on, known := b.Bool("autostart", true); known && !on && !b.IsForOutput() {
 		h.report.warn(b.Section, "autostart", h.fix.set(b.Section, "autostart", "true"),
-			"autostart is %s: after a start of supervisord nobody listens", v)
+			"autostart is %s: after a start of supervisord nobody listens", b.Options["autostart"])
 	}
-	if n := intOf(b.Section, "startretries", 3); n < 1 {
+	if n, _ := b.Int("startretries", 3); n < 1 {
 		h.report.warn(b.Section, "startretries", h.fix.set(b.Section, "startretries", "3"),
 			"startretries is %d: one start that fails is FATAL for good", n)
 	}
 }
 
 // checkStops checks that the bridge may end in order.
-func (h *host) checkStops(b *bridgeSection) {
-	wait := time.Duration(intOf(b.Section, "stopwaitsecs", 10)) * time.Second
-	if drain := time.Duration(b.flags.Drain); b.flagsErr == nil && wait <= drain {
+func checkStops(h *host, b *listeners.Bridge) {
+	stopwaitsecs, _ := b.Int("stopwaitsecs", 10)
+	wait := time.Duration(stopwaitsecs) * time.Second
+	if drain := time.Duration(b.Flags.Drain); b.FlagsErr == nil && wait <= drain {
 		seconds := int(drain.Seconds()) + 5
 		h.report.warn(b.Section, "stopwaitsecs", h.fix.set(b.Section, "stopwaitsecs", fmt.Sprint(seconds)),
 			"stopwaitsecs is %d and --drain %v: supervisord kills the bridge while it publishes",
@@ -123,18 +127,19 @@ func (h *host) checkStops(b *bridgeSection) {
 }
 
 // checkOrder finds what supervisord starts before the bridge, and stops after it.
-func (h *host) checkOrder() {
+func checkOrder(h *host) {
 	for _, b := range h.bridges {
-		if b.isForOutput() {
+		if b.IsForOutput() {
 			continue
 		}
-		own, lowest, first := intOf(b.Section, "priority", -1), 0, ""
+		lowest, first := 0, ""
+		own, _ := b.Int("priority", -1)
 		for _, s := range h.conf.Sections {
 			kind, name, _ := strings.Cut(s.Name, ":")
 			if kind != "program" && kind != "group" && kind != "fcgi-program" {
 				continue
 			}
-			if p := intOf(s, "priority", 999); p <= own && (first == "" || p < lowest) {
+			if p, _ := s.Int("priority", 999); p <= own && (first == "" || p < lowest) {
 				lowest, first = p, name
 			}
 		}
@@ -147,63 +152,18 @@ func (h *host) checkOrder() {
 }
 
 // checkNames finds sections that publish the same events under two host names.
-func (h *host) checkNames() {
+func checkNames(h *host) {
 	for i, b := range h.bridges {
 		for _, other := range h.bridges[:i] {
-			if b.flagsErr != nil || other.flagsErr != nil || b.flags.Host == other.flags.Host {
+			if b.FlagsErr != nil || other.FlagsErr != nil || b.Flags.Host == other.Flags.Host {
 				continue
 			}
-			if name := bothPublish(b, other); name != "" {
+			if name := listeners.Shared(b, other); name != "" {
 				h.report.warn(b.Section, "command",
 					"give both commands the same --host, then run: "+h.fix.apply(b.Section),
 					"it publishes %s as host %q, and [%s] as host %q: each event and each alert comes twice",
-					name, b.flags.Host, other.Name, other.flags.Host)
+					name, b.Flags.Host, other.Name, other.Flags.Host)
 			}
 		}
 	}
-}
-
-// bothPublish returns an event that two sections publish, "" if there is none.
-func bothPublish(a, b *bridgeSection) string {
-	publishes := func(s *bridgeSection, name string) bool {
-		return s.listensTo(name) && !slices.ContainsFunc(s.flags.Skip, func(skip string) bool {
-			return schema.Is(name, strings.ToUpper(skip))
-		})
-	}
-	for _, name := range schema.Names() {
-		if publishes(a, name) && publishes(b, name) {
-			return name
-		}
-	}
-	return ""
-}
-
-// checkPrograms finds programs whose crashes count as expected.
-func checkPrograms(_ context.Context, h *host) {
-	for _, s := range h.conf.Sections {
-		if kind, _, _ := strings.Cut(s.Name, ":"); kind != "program" && kind != "fcgi-program" {
-			continue
-		}
-		h.checkExitCodes(s)
-	}
-}
-
-// checkExitCodes reports a program that says of the exit code of most errors, or of many
-// codes, that it is expected.
-func (h *host) checkExitCodes(s *supervisordconf.Section) {
-	const many = 10
-	text, err := s.ProcessValue("exitcodes", "0")
-	if err != nil {
-		return
-	}
-	codes := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
-	if !slices.Contains(codes, "1") && len(codes) < many {
-		return
-	}
-	shown := text
-	if len(codes) > many {
-		shown = fmt.Sprintf("%s,… (%d codes)", strings.Join(codes[:3], ","), len(codes))
-	}
-	h.report.warn(s, "exitcodes", h.fix.set(s, "exitcodes", "0"),
-		"exitcodes is %s: a crash with one of these codes counts as expected, and nobody is notified", shown)
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"supernats/bridge/daemons"
 	"supernats/bridge/supervisordconf"
 )
 
@@ -14,11 +15,11 @@ import (
 func checkSupervisord(_ context.Context, h *host) {
 	own := h.conf.Section("supervisord")
 	logfile, level := h.conf.Logfile, h.conf.Loglevel
-	if h.daemon.pid == 0 {
+	if h.daemon.PID == 0 {
 		h.report.warn(nil, "", h.fix.startCommand(),
 			"no supervisord runs with %s (%s names none): nothing is started and nothing is published",
-			h.Conf, pidFile(h.conf))
-	} else if running, err := supervisordconf.ReadRunning(h.daemon.pid); err == nil {
+			h.Conf, daemons.PIDFile(h.conf))
+	} else if running, err := supervisordconf.ReadRunning(h.daemon.PID); err == nil {
 		logfile, level = running.Logfile, running.Loglevel // -l and -e of the command line win
 	}
 
@@ -37,11 +38,11 @@ func checkSupervisord(_ context.Context, h *host) {
 		h.report.warn(own, "loglevel", h.fix.set(own, "loglevel", "info"),
 			"loglevel is %s: supervisord does not log %s", level, lost)
 	}
-	h.checkLogfile(own, logfile, lost)
+	checkLogfile(h, own, logfile, lost)
 }
 
 // checkLogfile checks supervisord's own log.
-func (h *host) checkLogfile(own *supervisordconf.Section, logfile, lost string) {
+func checkLogfile(h *host, own *supervisordconf.Section, logfile, lost string) {
 	const usual = "/var/log/supervisord.log"
 	name := strings.ToLower(filepath.Base(logfile))
 	switch {

@@ -1,32 +1,36 @@
 package doctor
 
 import (
-	"bytes"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"supernats/bridge/daemons"
+	"supernats/bridge/listeners"
 	"supernats/bridge/supervisordconf"
 	"supernats/schema"
+	"supernats/schema/checkup"
 )
 
 // examine returns what is found in a configuration, without what is ok.
-func examine(t *testing.T, conf string, o Options) []Finding {
+func examine(t *testing.T, conf string, o Options) []checkup.Finding {
 	t.Helper()
 	o.Conf = filepath.Join(t.TempDir(), "supervisord.conf")
 	if err := os.WriteFile(o.Conf, []byte(conf), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if o.ReadFlags == nil {
-		o.ReadFlags = func([]string) (Flags, error) { return Flags{Host: "web1"}, nil }
+		o.ReadFlags = func([]string) (listeners.Flags, error) { return listeners.Flags{Host: "web1"}, nil }
 	}
-	var found []Finding
+	if o.Machine == nil {
+		o.Machine = func() daemons.Machine { return daemons.Machine{} }
+	}
+	var found []checkup.Finding
 	for _, f := range Examine(t.Context(), o) {
-		if f.Status != OK {
+		if f.Status != checkup.OK {
 			found = append(found, f)
 		}
 	}
@@ -34,7 +38,7 @@ func examine(t *testing.T, conf string, o Options) []Finding {
 }
 
 // about returns the findings of a check as messages without their place, and fixes.
-func about(found []Finding, check string) (messages, fixes []string) {
+func about(found []checkup.Finding, check string) (messages, fixes []string) {
 	for _, f := range found {
 		if f.Check == check {
 			_, message, _ := strings.Cut(f.Message, "]: ")
@@ -48,7 +52,7 @@ func about(found []Finding, check string) (messages, fixes []string) {
 // What cannot be read is a failure with its line, and nothing else is said to be ok.
 func TestBrokenConfiguration(t *testing.T) {
 	found := examine(t, "[supervisord]\nnonsense\n", Options{})
-	if len(found) != 1 || found[0].Status != Fail || !strings.Contains(found[0].Message, "supervisord.conf:2") {
+	if len(found) != 1 || found[0].Status != checkup.Fail || !strings.Contains(found[0].Message, "supervisord.conf:2") {
 		t.Errorf("%+v", found)
 	}
 }
@@ -60,7 +64,7 @@ func TestNoSection(t *testing.T) {
 		t.Errorf("%+v", found)
 	}
 	found := examine(t, "[supervisord]\n", Options{})
-	if Failed(found) == 0 || !strings.Contains(found[len(found)-1].Fix, "supernats-bridge conf >> ") {
+	if checkup.Failed(found) == 0 || !strings.Contains(found[len(found)-1].Fix, "supernats-bridge conf >> ") {
 		t.Errorf("%+v", found)
 	}
 }
@@ -88,7 +92,9 @@ func TestHostNames(t *testing.T) {
 		{name: "both publish ticks", want: true},
 		{name: "one skips them", skip: []string{"TICK"}, want: false},
 	} {
-		read := func(args []string) (Flags, error) { return Flags{Host: args[1], Skip: tc.skip}, nil }
+		read := func(args []string) (listeners.Flags, error) {
+			return listeners.Flags{Host: args[1], Skip: tc.skip}, nil
+		}
 		messages, _ := about(examine(t, conf, Options{ReadFlags: read}), "section")
 		if got := strings.Contains(strings.Join(messages, "\n"), `as host "web2"`); got != tc.want {
 			t.Errorf("%s: %q", tc.name, messages)
@@ -100,70 +106,14 @@ func TestHostNames(t *testing.T) {
 func TestVariables(t *testing.T) {
 	t.Setenv("SUPERNATS_HOST", "ours")
 	var host, level string
-	read := func([]string) (Flags, error) {
+	read := func([]string) (listeners.Flags, error) {
 		host, level = os.Getenv("SUPERNATS_HOST"), os.Getenv("SUPERNATS_LOG_LEVEL")
-		return Flags{}, nil
+		return listeners.Flags{}, nil
 	}
 	examine(t, "[supervisord]\nenvironment=SUPERNATS_LOG_LEVEL=debug\n[eventlistener:a]\n"+
 		"command=/usr/bin/env supernats-bridge\nevents=EVENT\nenvironment=SUPERNATS_HOST=\"a b\"\n", Options{ReadFlags: read})
 	if host != "a b" || level != "debug" || os.Getenv("SUPERNATS_HOST") != "ours" || os.Getenv("SUPERNATS_LOG_LEVEL") != "" {
 		t.Errorf("host %q, level %q; after it %q", host, level, os.Getenv("SUPERNATS_HOST"))
-	}
-}
-
-// Rights are those of the modes, on the whole way to a file.
-func TestDenied(t *testing.T) {
-	dir := t.TempDir()
-	file := filepath.Join(dir, "in", "file")
-	if err := os.Mkdir(filepath.Dir(file), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(file, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for _, d := range []string{dir, filepath.Dir(dir)} {
-		if err := os.Chmod(d, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	stranger, self := account{uid: 1 << 20}, account{uid: os.Geteuid()}
-
-	if at := self.denied(file, toRead|toWrite); at != "" {
-		t.Errorf("its owner is kept out by %s", at)
-	}
-	if at := stranger.denied(file, toRead); at != filepath.Dir(file) {
-		t.Errorf("another user is kept out by %q", at)
-	}
-	if err := os.Chmod(filepath.Dir(file), 0o711); err != nil {
-		t.Fatal(err)
-	}
-	if at := stranger.denied(file, toRead); at != file {
-		t.Errorf("another user is kept out by %q", at)
-	}
-	if !self.mayKeep(filepath.Join(dir, "new", "er")) || stranger.mayKeep(filepath.Join(dir, "new", "er")) {
-		t.Error("who may make a directory there")
-	}
-}
-
-// A command is divided into words as Python does it.
-func TestSplitCommand(t *testing.T) {
-	for _, command := range []string{
-		"a b  c", `a "b c" 'd e'`, `a b\ c`, `a "b\"c" "d\e"`, `a ''`, "a\n  b", `a"b"c`, `"open`, `a\`, `'it''s'`,
-	} {
-		out, err := exec.Command("/usr/bin/python3", "-c",
-			"import shlex,sys\ntry: print('\\0'.join(shlex.split(sys.argv[1])))\nexcept ValueError: print('!')", command).Output()
-		if err != nil {
-			t.Skipf("no Python: %v", err)
-		}
-
-		words, err := splitCommand(command)
-		got := strings.Join(words, "\x00")
-		if err != nil {
-			got = "!"
-		}
-		if want := strings.TrimSuffix(string(out), "\n"); got != want {
-			t.Errorf("%q: %q, want %q", command, got, want)
-		}
 	}
 }
 
@@ -177,27 +127,6 @@ func TestQuotePairs(t *testing.T) {
 	} {
 		if d := cmp.Diff(want, quotePairs(text)); d != "" {
 			t.Errorf("%s: %s", text, d)
-		}
-	}
-}
-
-// Text of a configuration does not steer a terminal; every form has all findings.
-func TestPrint(t *testing.T) {
-	findings := []Finding{
-		{Status: Warn, Check: "section", Message: "a \x1b[31mred\u202e one", Fix: "write it"},
-		{Status: OK, Check: "nats", Message: "fine"},
-	}
-	for form, want := range map[string]string{
-		FormTable: "warn  section      a  [31mred  one\n                -> write it\nok    nats         fine\n",
-		FormJSON: `[{"status":"warn","check":"section","message":"a  [31mred  one","fix":"write it"},` +
-			"\n" + ` {"status":"ok","check":"nats","message":"fine"}]` + "\n",
-	} {
-		var b bytes.Buffer
-		if err := Print(&b, findings, form); err != nil {
-			t.Fatal(err)
-		}
-		if d := cmp.Diff(want, b.String()); d != "" {
-			t.Errorf("%s (-want +got):\n%s", form, d)
 		}
 	}
 }
@@ -246,7 +175,7 @@ func TestAsksOverWhatThereIs(t *testing.T) {
 			t.Fatal(err)
 		}
 		h := &host{conf: conf}
-		h.daemon.pid = os.Getpid()
+		h.daemon.PID = os.Getpid()
 		client, _, key := h.client()
 		if key != c.key || (client == nil) != (c.key == "") {
 			t.Errorf("%s: asks by %q", c.name, key)

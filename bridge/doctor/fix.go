@@ -5,7 +5,9 @@ import (
 	"slices"
 	"strings"
 
+	"supernats/bridge/access"
 	"supernats/bridge/supervisordconf"
+	"supernats/schema/checkup"
 )
 
 // fixer says how to change a configuration, for people and in commands.
@@ -58,25 +60,27 @@ func (f fixer) ctl(words string) string {
 	if f.conf == "" || slices.Contains(usualConfs, f.conf) {
 		return "supervisorctl " + words
 	}
-	return "supervisorctl -c " + quote(f.conf) + " " + words
+	return "supervisorctl -c " + checkup.Quote(f.conf) + " " + words
 }
 
 func (f fixer) startCommand() string {
 	if f.conf == "/etc/supervisor/supervisord.conf" {
 		return "systemctl start supervisor"
 	}
-	return "supervisord -c " + quote(f.conf)
+	return "supervisord -c " + checkup.Quote(f.conf)
 }
 
-// quote quotes a word for a shell where that is needed.
-func quote(word string) string {
-	if word != "" && strings.IndexFunc(word, func(r rune) bool {
-		isPlain := r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
-		return !isPlain && !strings.ContainsRune("/._-:=@%+,", r)
-	}) < 0 {
-		return word
+// open is the command after which a user may use what was denied, and the bridge of a
+// section uses it; byMode is that for a mode that is too narrow.
+func (f fixer) open(d *access.Denial, byMode, pool string) string {
+	fix := d.Fix
+	if d.ByMode {
+		fix = byMode
 	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+	if fix == "" {
+		return "journalctl -k -g 'avc|apparmor' shows what denies it; allow it, then run: " + f.startBridge(pool)
+	}
+	return fix + " && " + f.startBridge(pool)
 }
 
 // startBridge starts a section's bridge again.
@@ -84,5 +88,5 @@ func (f fixer) startBridge(pool string) string {
 	if f.pid == 0 {
 		return f.startCommand()
 	}
-	return f.ctl("restart " + quote(pool+":*"))
+	return f.ctl("restart " + checkup.Quote(pool+":*"))
 }

@@ -39,8 +39,8 @@ func readSection(c *supervisordconf.Configuration, pool string) (
 		return nil, nil, 0
 	}
 
-	buffer, bufferKnown := optionInt(own, "buffer_size", 10)
-	priority, priorityKnown := optionInt(own, "priority", -1)
+	buffer, bufferKnown := own.Int("buffer_size", 10)
+	priority, priorityKnown := own.Int("priority", -1)
 	events, err := own.Value("events", "")
 	if !bufferKnown || !priorityKnown || err != nil {
 		return nil, nil, 0
@@ -67,7 +67,7 @@ func otherPriorities(c *supervisordconf.Configuration, own *supervisordconf.Sect
 		if !ok || other == own {
 			continue
 		}
-		p, known := optionInt(other, "priority", -1)
+		p, known := other.Int("priority", -1)
 		if known && p == priority {
 			same = append(same, name)
 		}
@@ -120,15 +120,16 @@ func problemsOf(own *supervisordconf.Section, data *schema.Section, free int) (f
 				"so events that it answers with FAIL are offered to the bridge again",
 			data.Priority, strings.Join(data.SamePriority, ", "))
 	}
-	if n, known := optionInt(own, "numprocs", 1); known && n > 1 {
+	if n, known := own.Int("numprocs", 1); known && n > 1 {
 		add("numprocs", "1",
 			"numprocs is %d, so events are divided among that many bridges and lose their order", n)
 	}
-	if n, known := optionInt(own, "startsecs", 1); known && n > 0 {
+	if n, known := own.Int("startsecs", 1); known && n > 0 {
 		add("startsecs", "0",
 			"startsecs is %d, and for as long after each start of the bridge supervisord sends it no events", n)
 	}
-	if v, err := own.Value("stdout_logfile", "AUTO"); err == nil && !isNoFile(v) {
+	v, err := own.Value("stdout_logfile", "AUTO")
+	if err == nil && supervisordconf.TargetOf(v) != supervisordconf.LogNone {
 		add("stdout_logfile", "NONE",
 			"stdout_logfile is %s, where supervisord writes each answer of the bridge", v)
 	}
@@ -147,12 +148,6 @@ func joinProblems(own *supervisordconf.Section, found []Problem) (text, fix stri
 	}
 	return fmt.Sprintf("[%s] of %s: %s", own.Name, own.File, strings.Join(texts, "; ")),
 		fmt.Sprintf("write %s there, then run: supervisorctl update", strings.Join(lines, " and "))
-}
-
-// isNoFile reports whether supervisord writes nothing to a log (datatypes.py
-// logfile_name).
-func isNoFile(logfile string) bool {
-	return slices.Contains([]string{"none", "off", "/dev/null"}, strings.ToLower(logfile))
 }
 
 // hasTicks reports whether events= holds a tick that shows soon that the pipe is
@@ -178,14 +173,4 @@ func onlyOutput(events []string) bool {
 		}
 	}
 	return ticks
-}
-
-// optionInt is an option of a section that is a number.
-func optionInt(s *supervisordconf.Section, name string, preset int) (n int, known bool) {
-	v, err := s.Value(name, strconv.Itoa(preset))
-	if err != nil {
-		return 0, false
-	}
-	n, err = strconv.Atoi(strings.TrimSpace(v))
-	return n, err == nil
 }

@@ -30,8 +30,7 @@ const (
 func HasOutput(c *supervisordconf.Configuration) bool {
 	for _, s := range c.Sections {
 		for _, option := range []string{"stdout_events_enabled", "stderr_events_enabled"} {
-			v, err := s.Value(option, "false")
-			if err != nil || !isFalse(v) {
+			if enabled, known := s.Bool(option, false); enabled || !known {
 				return true
 			}
 		}
@@ -41,15 +40,6 @@ func HasOutput(c *supervisordconf.Configuration) bool {
 				return true
 			}
 		}
-	}
-	return false
-}
-
-// isFalse reports whether supervisord takes a value for false (datatypes.py boolean).
-func isFalse(v string) bool {
-	switch strings.ToLower(v) {
-	case "n", "no", "false", "off", "0":
-		return true
 	}
 	return false
 }
@@ -84,9 +74,8 @@ func isOutput(s *supervisordconf.Section) bool {
 // by itself.
 func isStoppedBridge(s *supervisordconf.Section) bool {
 	words := strings.Fields(s.Options["command"])
-	autostart, err := s.Value("autostart", "true")
-	return err == nil && isFalse(autostart) &&
-		len(words) > 0 && strings.HasPrefix(filepath.Base(words[0]), "supernats-bridge")
+	autostart, _ := s.Bool("autostart", true)
+	return !autostart && len(words) > 0 && strings.HasPrefix(filepath.Base(words[0]), "supernats-bridge")
 }
 
 // StarterConfig is what a Starter needs.

@@ -196,9 +196,14 @@ func (c command) read(cwd string, pid int) (*Configuration, error) {
 	if err != nil {
 		return nil, err
 	}
-	environ := os.Environ()
-	if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid)); err == nil && len(b) > 0 {
-		environ = strings.Split(string(b), "\x00")
+	return readConfiguration(path, cwd, environOf(pid))
+}
+
+// environOf are the variables of a process, ours where they may not be read.
+func environOf(pid int) []string {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+	if err != nil || len(b) == 0 {
+		return os.Environ()
 	}
-	return readConfiguration(path, cwd, environ)
+	return strings.Split(string(b), "\x00")
 }

@@ -56,12 +56,19 @@ const (
 
 // Read reads a configuration file. What it says with %(ENV_x)s is
 // taken from our own environment: a listener inherits that of its supervisord.
-func Read(path string) (*Configuration, error) {
+func Read(path string) (*Configuration, error) { return ReadAs(path, os.Getpid()) }
+
+// ReadAs is Read with the environment of a process, ours where that may not be read.
+func ReadAs(path string, pid int) (*Configuration, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("read configuration %s: %w", path, err)
 	}
-	return readConfiguration(abs, filepath.Dir(abs), os.Environ())
+	environ := os.Environ()
+	if pid != os.Getpid() {
+		environ = environOf(pid)
+	}
+	return readConfiguration(abs, filepath.Dir(abs), environ)
 }
 
 // readConfiguration reads the file at an absolute path. Relative paths in it are

@@ -118,10 +118,10 @@ var logOptions = [2]string{"stdout_logfile", "stderr_logfile"}
 func (s *Section) logPaths(names map[string]string) (paths [2]string, unknown [2]bool) {
 	for i, option := range logOptions {
 		value, err := s.expandWith(option, "AUTO", names)
-		switch {
-		case err != nil, strings.EqualFold(value, "AUTO"), value == "":
+		switch target := TargetOf(value); {
+		case err != nil, target == LogAuto:
 			unknown[i] = true
-		case isNoFile(value):
+		case target == LogNone, target == LogSyslog:
 		case value[0] == '/', value[0] == '~':
 			paths[i] = logPath(value, "/", s.environ["HOME"])
 		default:
@@ -129,31 +129,13 @@ func (s *Section) logPaths(names map[string]string) (paths [2]string, unknown [2
 		}
 	}
 
-	if redirect, _ := s.expandWith("redirect_stderr", "false", names); isTrue(redirect) {
+	if redirect, _ := s.Bool("redirect_stderr", false); redirect {
 		paths[1], unknown[1] = "", false
 	}
 	return paths, unknown
 }
 
-// isNoFile reports whether a value of stdout_logfile means no file (datatypes.py
-// LOGFILE_NONES, LOGFILE_SYSLOGS).
-func isNoFile(value string) bool {
-	switch strings.ToLower(value) {
-	case "none", "off", "syslog":
-		return true
-	}
-	return false
-}
-
-// isTrue is datatypes.py boolean.
-func isTrue(s string) bool {
-	switch strings.ToLower(s) {
-	case "yes", "true", "on", "1":
-		return true
-	}
-	return false
-}
-
+// number is an option that counts something; supervisord refuses others.
 func (s *Section) number(option string, preset int) int {
 	value, err := s.Value(option, "")
 	if err != nil || value == "" {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"time"
 
@@ -132,6 +133,21 @@ func (c *Config) RuleNames() []string {
 		names[i] = r.Name
 	}
 	return names
+}
+
+// Escalations returns the rules that escalate to each receiver, by its name.
+func (c *Config) Escalations() map[string][]string {
+	rulesOf := map[string][]string{}
+	for _, r := range c.rulesInForce() {
+		for _, step := range r.Escalate {
+			for _, receiver := range step.Notify {
+				if !slices.Contains(rulesOf[receiver], r.Name) {
+					rulesOf[receiver] = append(rulesOf[receiver], r.Name)
+				}
+			}
+		}
+	}
+	return rulesOf
 }
 
 // systemDataDir is used if it can be, and a directory of the user's if not.

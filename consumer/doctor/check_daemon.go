@@ -10,6 +10,7 @@ import (
 
 	"supernats/consumer/inspect"
 	"supernats/consumer/wording"
+	"supernats/schema/checkup"
 	"supernats/schema/stream"
 )
 
@@ -17,31 +18,31 @@ import (
 const maxEventWait = time.Minute
 
 // checkConsume reports whether a `supernats consume` is active.
-func checkConsume(ctx context.Context, in *Installation, r *report) error {
+func checkConsume(ctx context.Context, in *Installation, r *checkup.Report) error {
 	l, err := in.Reader.Lease(ctx)
 	if err != nil {
 		return err
 	}
 	if in.active = l != nil; !in.active {
-		r.fail("supernats consume -c FILE (as a service: systemctl start supernats)",
+		r.Fail("supernats consume -c FILE (as a service: systemctl start supernats)",
 			"no `supernats consume` is active: nobody is notified of anything")
 		return nil
 	}
-	r.ok("`supernats consume` is active on %s since %s", l.Instance, wording.Date(&l.Since))
+	r.OK("`supernats consume` is active on %s since %s", l.Instance, wording.Date(&l.Since))
 	return nil
 }
 
 // checkEvents reports how far `supernats consume` is behind with reading events.
-func checkEvents(ctx context.Context, in *Installation, r *report) error {
+func checkEvents(ctx context.Context, in *Installation, r *checkup.Report) error {
 	const durable = stream.EventsConsumer
 	c, err := in.Reader.JS.Consumer(ctx, stream.Events, durable)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
 		if in.active {
-			r.fail("its log says why", "consumer %s of stream %s is missing, and `supernats consume` "+
+			r.Fail("its log says why", "consumer %s of stream %s is missing, and `supernats consume` "+
 				"has not created it again: no events are read", durable, stream.Events)
 			return nil
 		}
-		r.fail("supernats consume -c FILE", "consumer %s of stream %s is missing: no `supernats consume` has ever "+
+		r.Fail("supernats consume -c FILE", "consumer %s of stream %s is missing: no `supernats consume` has ever "+
 			"read events", durable, stream.Events)
 		return nil
 	}
@@ -51,7 +52,7 @@ func checkEvents(ctx context.Context, in *Installation, r *report) error {
 
 	q := inspect.Queue{Info: c.CachedInfo()}
 	if q.Info.Paused {
-		r.fail(resumeCommand(stream.Events, durable),
+		r.Fail(resumeCommand(stream.Events, durable),
 			"consumer %s is paused until %s: no event is read, %d messages wait",
 			durable, pausedUntil(q.Info), q.Waiting())
 		return nil
@@ -64,16 +65,16 @@ func checkEvents(ctx context.Context, in *Installation, r *report) error {
 	waiting := wording.Count(q.Waiting(), "message", "messages")
 	switch {
 	case wait > maxEventWait && !in.active:
-		r.fail("supernats consume -c FILE", "%s to be read, the oldest for %s",
+		r.Fail("supernats consume -c FILE", "%s to be read, the oldest for %s",
 			wording.Count(q.Waiting(), "message waits", "messages wait"), wording.Compact(wait))
 	case wait > maxEventWait:
-		r.warn("if it does not get less, the log of `supernats consume` says why",
+		r.Warn("if it does not get less, the log of `supernats consume` says why",
 			"`supernats consume` is %s behind, the oldest waits for %s", waiting, wording.Compact(wait))
 	case q.Info.NumPending == 0 && q.Waiting() > 0:
 		// What changes no record, such as a tick, is acknowledged every ten seconds.
-		r.ok("`supernats consume` has read all events, and acknowledges %s within seconds", waiting)
+		r.OK("`supernats consume` has read all events, and acknowledges %s within seconds", waiting)
 	default:
-		r.ok("`supernats consume` is %s behind", waiting)
+		r.OK("`supernats consume` is %s behind", waiting)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"supernats/consumer/state"
 	"supernats/consumer/wording"
 	"supernats/schema"
+	"supernats/schema/checkup"
 )
 
 const (
@@ -27,7 +28,7 @@ const (
 )
 
 // checkHosts reports what is wrong with hosts, their supervisords and bridges.
-func checkHosts(ctx context.Context, in *Installation, r *report) error {
+func checkHosts(ctx context.Context, in *Installation, r *checkup.Report) error {
 	f, err := in.Reader.Fleet(ctx)
 	if err != nil {
 		return err
@@ -38,7 +39,7 @@ func checkHosts(ctx context.Context, in *Installation, r *report) error {
 
 // hostReport adds what is wrong with hosts to a report.
 type hostReport struct {
-	report *report
+	report *checkup.Report
 	fleet  *inspect.Fleet
 	// version is the one that bridges should have.
 	version string
@@ -47,12 +48,12 @@ type hostReport struct {
 func (h *hostReport) addFleet() {
 	hosts := h.fleet.Hosts
 	if len(hosts) == 0 {
-		h.report.warn("supernats-bridge conf > /etc/supervisor/conf.d/supernats.conf && supervisorctl update",
+		h.report.Warn("supernats-bridge conf > /etc/supervisor/conf.d/supernats.conf && supervisorctl update",
 			"no host is known: no supernats-bridge has started")
 		return
 	}
 
-	before := len(h.report.findings)
+	before := len(h.report.Findings)
 	var silent, shutDown []string
 	versions := otherVersions{}
 	sorted := slices.Clone(hosts)
@@ -73,19 +74,19 @@ func (h *hostReport) addFleet() {
 
 	h.addServerClock()
 	if len(silent) > 0 {
-		h.report.warn("there: supervisorctl status, and "+bridgeLog+"; if a host is gone for good: "+forgetHost,
+		h.report.Warn("there: supervisorctl status, and "+bridgeLog+"; if a host is gone for good: "+forgetHost,
 			"%s silent: %s", wording.Count(len(silent), "host is", "hosts are"), firstNames(silent))
 	}
 	if n := len(shutDown); n > 0 {
 		announced := map[bool]string{true: "its supervisord", false: "their supervisords"}[n == 1]
-		h.report.warn("there: systemctl start supervisor; if a host is gone for good: "+forgetHost,
+		h.report.Warn("there: systemctl start supervisor; if a host is gone for good: "+forgetHost,
 			"%s shut down, as %s announced, and not back: %s",
 			wording.Count(n, "host is", "hosts are"), announced, firstNames(shutDown))
 	}
 	h.addVersions(versions)
 
-	if len(h.report.findings) == before {
-		h.report.ok("%s, all seen within %s", wording.Count(len(hosts), "host", "hosts"),
+	if len(h.report.Findings) == before {
+		h.report.OK("%s, all seen within %s", wording.Count(len(hosts), "host", "hosts"),
 			wording.Compact(schema.SilentAfter))
 	}
 }
@@ -109,7 +110,7 @@ func (h *hostReport) addServerClock() {
 	least, most := slices.Min(offsets), slices.Max(offsets)
 	spread := time.Duration(most-least) * time.Millisecond
 	if off := time.Duration(least) * time.Millisecond; off.Abs() > state.WrongClock && spread <= state.WrongClock {
-		h.report.warn("on the machine of nats-server: timedatectl set-ntp true; chronyc tracking",
+		h.report.Warn("on the machine of nats-server: timedatectl set-ntp true; chronyc tracking",
 			"the clocks of all %d hosts differ from that of nats-server by the same %s: its clock is wrong, not theirs",
 			len(hosts), state.Span(off))
 	}
@@ -152,7 +153,7 @@ func (h *hostReport) addKilled(host *schema.HostRecord) {
 		if len(lives) > 1 {
 			supervisord += " " + l.Server
 		}
-		h.report.fail("there: end what it has left running (ps -ef), or it will run twice; "+
+		h.report.Fail("there: end what it has left running (ps -ef), or it will run twice; "+
 			"then: systemctl start supervisor; if the host is gone for good: "+forgetHost,
 			"host %s: %s died without a shutdown %s ago: nobody knows whether its processes live, and "+
 				"nobody starts them again",
@@ -171,23 +172,24 @@ var harmless = map[string]bool{
 // addTroubles reports what bridges of a host have reported, and what the daemon has found.
 func (h *hostReport) addTroubles(host *schema.HostRecord) {
 	for _, t := range host.Troubles {
-		status := Fail
+		status := checkup.Fail
 		if harmless[t.Cause] {
-			status = Warn
+			status = checkup.Warn
 		}
 		where := host.Host
 		if t.Pool != "" && t.Pool != ownPool {
 			where += " (section " + t.Pool + ")"
 		}
-		h.report.add(status, t.Fix, "host %s: %s for %s: %s", where, t.Cause, h.age(t.Since), t.Text)
+		h.report.Add(checkup.Finding{Status: status, Fix: t.Fix, Message: fmt.Sprintf(
+			"host %s: %s for %s: %s", where, t.Cause, h.age(t.Since), t.Text)})
 	}
 
 	if host.MoreTroubles > 0 {
-		h.report.warn("there: "+bridgeLog, "host %s: %d troubles more were reported than are kept", host.Host,
+		h.report.Warn("there: "+bridgeLog, "host %s: %d troubles more were reported than are kept", host.Host,
 			host.MoreTroubles)
 	}
 	if host.LastResent != nil && h.fleet.Now.Sub(host.LastResent.Time) < lossAge {
-		h.report.warn("find out which NATS user publishes message ids of this host that are not its own, "+
+		h.report.Warn("find out which NATS user publishes message ids of this host that are not its own, "+
 			"and revoke its rights; the events of the host are stored all the same",
 			"host %s: the stream took %d of its events for duplicates that they were not, the last time %s ago: "+
 				"somebody else uses its message ids",
@@ -200,7 +202,7 @@ func (h *hostReport) addLosses(host *schema.HostRecord) {
 	if host.LastLoss == nil || h.fleet.Now.Sub(host.LastLoss.Time) >= lossAge {
 		return
 	}
-	h.report.warn(fixOfLoss(host), "host %s lost %d events, the last time %s ago", host.Host, host.Lost,
+	h.report.Warn(fixOfLoss(host), "host %s lost %d events, the last time %s ago", host.Host, host.Lost,
 		h.age(*host.LastLoss))
 }
 

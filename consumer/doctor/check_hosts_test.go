@@ -11,6 +11,7 @@ import (
 	"supernats/consumer/fleettest"
 	"supernats/consumer/inspect"
 	"supernats/schema"
+	"supernats/schema/checkup"
 )
 
 // dates are some days on which the tests may run.
@@ -27,9 +28,9 @@ const version = "v1.2.3"
 
 // hostFindings are what the doctor says of hosts at a time, a line each.
 func hostFindings(now time.Time, hosts ...schema.HostRecord) (lines []string) {
-	var r report
+	var r checkup.Report
 	(&hostReport{report: &r, fleet: inspect.NewFleet(hosts, now), version: version}).addFleet()
-	for _, f := range r.findings {
+	for _, f := range r.Findings {
 		line := string(f.Status) + " " + f.Message
 		if f.Fix != "" {
 			line += " [" + f.Fix + "]"

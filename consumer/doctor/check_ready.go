@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"supernats/schema/checkup"
 )
 
 // notReady matches a line of /readyz: what is wrong, which may have semicolons of its own,
@@ -16,32 +18,32 @@ var notReady = regexp.MustCompile(`^(?:not ready|warning): (.*?, since [^()]*\))
 
 // checkReady asks the daemon itself, where the configuration file says that it listens.
 // That nobody answers says nothing: the daemon may run somewhere else.
-func checkReady(ctx context.Context, in *Installation, r *report) error {
+func checkReady(ctx context.Context, in *Installation, r *checkup.Report) error {
 	if in.Config.File == "" {
 		return nil
 	}
 	for _, warning := range in.Config.Warnings {
 		text, fix, _ := strings.Cut(warning, "; ")
-		r.warn(fix, "%s", text)
+		r.Warn(fix, "%s", text)
 	}
 
 	address := in.Config.Listen
 	if address == "" {
 		return nil
 	}
-	status, lines, err := askDaemon(ctx, address, in.Config.TLS)
+	status, lines, err := askDaemon(ctx, address, "/readyz", in.Config.TLS)
 	if err != nil || status != http.StatusServiceUnavailable && status != http.StatusOK {
 		return nil
 	}
 	for _, line := range lines {
-		r.addReadyLine(address, line, status == http.StatusOK)
+		addReadyLine(r, address, line, status == http.StatusOK)
 	}
 	return nil
 }
 
 // addReadyLine reports a line of /readyz. Of a daemon that is ready only the warnings
 // count.
-func (r *report) addReadyLine(address, line string, ready bool) {
+func addReadyLine(r *checkup.Report, address, line string, ready bool) {
 	isWarning := strings.HasPrefix(line, "warning: ")
 	if ready && !isWarning {
 		return
@@ -56,22 +58,22 @@ func (r *report) addReadyLine(address, line string, ready bool) {
 	}
 
 	if isWarning {
-		r.warn(fix, "`supernats consume` at %s: %s", address, text)
+		r.Warn(fix, "`supernats consume` at %s: %s", address, text)
 		return
 	}
-	r.fail(fix, "`supernats consume` at %s is not ready: %s", address, text)
+	r.Fail(fix, "`supernats consume` at %s is not ready: %s", address, text)
 }
 
-// askDaemon asks for /readyz. Without TLS in the file that configures the server, the
-// server speaks plain HTTP all the same.
-func askDaemon(ctx context.Context, address string, mayUseTLS bool) (status int, lines []string, err error) {
+// askDaemon asks for a path. Without TLS in the file that configures the server, the server
+// speaks plain HTTP all the same.
+func askDaemon(ctx context.Context, address, path string, mayUseTLS bool) (status int, lines []string, err error) {
 	if mayUseTLS {
-		status, lines, err = fetchReady(ctx, "https://"+address+"/readyz")
+		status, lines, err = fetchReady(ctx, "https://"+address+path)
 		if err == nil {
 			return status, lines, nil
 		}
 	}
-	return fetchReady(ctx, "http://"+address+"/readyz")
+	return fetchReady(ctx, "http://"+address+path)
 }
 
 // readyTimeout is how long the daemon may take to answer.

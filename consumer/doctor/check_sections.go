@@ -40,17 +40,17 @@ func (h *hostReport) addSections(host *schema.HostRecord) {
 func (h *hostReport) addSection(host *schema.HostRecord, l *schema.HostLife, b *schema.HostBridge) {
 	where := "host " + host.Host + ": section " + b.Pool
 	if b.Stopped != nil && l.Stopping == nil && l.SupervisorState != schema.SupervisorGone && !h.fleet.IsSilent(host) {
-		h.report.warn("supervisorctl start "+wording.ShellQuote(b.Pool),
+		h.report.Warn("supervisorctl start "+wording.ShellQuote(b.Pool),
 			"%s was stopped %s ago: nothing comes from it", where, h.age(*b.Stopped))
 	}
 
 	if s := b.Section; s != nil && !hasReported(host, b, "section") {
 		if s.BufferSize < leastBuffer {
-			h.report.warn(confCommand+" (buffer_size=65536)",
+			h.report.Warn(confCommand+" (buffer_size=65536)",
 				"%s has buffer_size=%d: supervisord drops events that it has no room for", where, s.BufferSize)
 		}
 		if len(s.SamePriority) > 0 {
-			h.report.warn(confCommand+" (an unusual priority)",
+			h.report.Warn(confCommand+" (an unusual priority)",
 				"%s has the priority %d of %s: an event that one of them answers FAIL to is offered to the other again",
 				where, s.Priority, firstNames(s.SamePriority))
 		}
@@ -61,7 +61,7 @@ func (h *hostReport) addSection(host *schema.HostRecord, l *schema.HostLife, b *
 	}
 	known := hasReported(host, b, "disk-full", "spool-unusable", "spool-locked", "spool-removed")
 	if b.Spool == schema.SpoolMemory && !known {
-		h.report.warn("give it a directory that it may write to: --spool-dir",
+		h.report.Warn("give it a directory that it may write to: --spool-dir",
 			"%s has its spool in memory: what NATS does not have is lost when it ends", where)
 	}
 }
@@ -75,7 +75,7 @@ func (h *hostReport) addReasons(where string, r *schema.Reasons) {
 	case r.Problem == "":
 		return
 	}
-	h.report.warn(cmp.Or(r.Fix, "give supervisord a log file: logfile=/var/log/supervisord.log, loglevel=info"),
+	h.report.Warn(cmp.Or(r.Fix, "give supervisord a log file: logfile=/var/log/supervisord.log, loglevel=info"),
 		"%s: reasons of deaths are %s: %s", where, available, cmp.Or(r.Problem, "it does not say why"))
 }
 
@@ -97,7 +97,7 @@ func (h *hostReport) addCrowding(host *schema.HostRecord, bridges []*schema.Host
 		getsLogs := listensTo(events, schema.ProcessLogStdout) || listensTo(events, schema.ProcessLogStderr)
 		overflowed := b.LastLoss != nil && b.LossCause == schema.LossBuffer
 		if overflowed && getsLogs && listensTo(events, schema.ProcessStateExited) {
-			h.report.warn("supernats-bridge conf prints two sections: one for PROCESS_LOG and "+
+			h.report.Warn("supernats-bridge conf prints two sections: one for PROCESS_LOG and "+
 				"PROCESS_COMMUNICATION, with a buffer of its own; then: supervisorctl update",
 				"host %s: section %s has lost events, and gets PROCESS_LOG beside PROCESS_STATE: "+
 					"what programs write takes the crashes of others with it", host.Host, b.Pool)
@@ -121,14 +121,14 @@ func (h *hostReport) addMissingEvents(host *schema.HostRecord, bridges []*schema
 	}
 
 	if !listensTo(events, schema.ProcessStateExited) || !listensTo(events, schema.ProcessStateFatal) {
-		h.report.fail(confCommand+" (events=PROCESS_STATE,…)",
+		h.report.Fail(confCommand+" (events=PROCESS_STATE,…)",
 			"host %s: events= of %s has no PROCESS_STATE: nobody is notified of crashes", host.Host, firstNames(names))
 	}
 	reported := slices.ContainsFunc(bridges, func(b *schema.HostBridge) bool {
 		return hasReported(host, b, "section", "no-ticks")
 	})
 	if !listensTo(events, schema.Tick5) && !listensTo(events, schema.Tick60) && !reported {
-		h.report.warn(confCommand+" (events=TICK_5,…)",
+		h.report.Warn(confCommand+" (events=TICK_5,…)",
 			"host %s: events= of %s has neither TICK_5 nor TICK_60: a quiet host looks like one that is down",
 			host.Host, firstNames(names))
 	}

@@ -12,6 +12,7 @@ import (
 
 	"supernats/consumer/wording"
 	"supernats/schema"
+	"supernats/schema/checkup"
 )
 
 // oldestServer is the first version in which a message and a key can expire by
@@ -19,9 +20,9 @@ import (
 var oldestServer = [2]int{2, 11}
 
 // checkServer reports whether NATS can be reached, and whether it is too old.
-func checkServer(_ context.Context, in *Installation, r *report) error {
+func checkServer(_ context.Context, in *Installation, r *checkup.Report) error {
 	if in.Reader == nil {
-		r.fail("start nats-server or `supernats consume`; --nats-url, --nats-context or -c FILE say where it is",
+		r.Fail("start nats-server or `supernats consume`; --nats-url, --nats-context or -c FILE say where it is",
 			"%v", in.Unreachable)
 		return nil
 	}
@@ -29,12 +30,12 @@ func checkServer(_ context.Context, in *Installation, r *report) error {
 	nc := in.Reader.JS.Conn()
 	version := nc.ConnectedServerVersion()
 	if !isAtLeast(version, oldestServer) {
-		r.fail("install nats-server 2.11 or later",
+		r.Fail("install nats-server 2.11 or later",
 			"nats-server %s at %s is too old: ticks and silences would never expire",
 			version, nc.ConnectedUrlRedacted())
 		return nil
 	}
-	r.ok("nats-server %s at %s", version, nc.ConnectedUrlRedacted())
+	r.OK("nats-server %s at %s", version, nc.ConnectedUrlRedacted())
 	return nil
 }
 
@@ -49,10 +50,10 @@ func isAtLeast(version string, want [2]int) bool {
 }
 
 // checkJetStream reports whether JetStream is on, and how full it is.
-func checkJetStream(ctx context.Context, in *Installation, r *report) error {
+func checkJetStream(ctx context.Context, in *Installation, r *checkup.Report) error {
 	info, err := in.Reader.JS.AccountInfo(ctx)
 	if errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) {
-		r.fail(`write "jetstream { store_dir: /var/lib/nats }" into nats-server.conf, `+
+		r.Fail(`write "jetstream { store_dir: /var/lib/nats }" into nats-server.conf, `+
 			`and "jetstream: enabled" into the account if there are accounts`,
 			"JetStream is off: %v", err)
 		return nil
@@ -63,11 +64,11 @@ func checkJetStream(ctx context.Context, in *Installation, r *report) error {
 
 	used, limit := schema.Size(info.Store), info.Limits.MaxStore
 	if limit > 0 && info.Store > uint64(limit)*9/10 {
-		r.warn("raise max_file_store in nats-server.conf, or the account's limit",
+		r.Warn("raise max_file_store in nats-server.conf, or the account's limit",
 			"JetStream has used %s of the %v that it may", percent(info.Store, limit), schema.Size(limit))
 		return nil
 	}
-	r.ok("JetStream is on and holds %s", wording.Mebibytes(used))
+	r.OK("JetStream is on and holds %s", wording.Mebibytes(used))
 	return nil
 }
 

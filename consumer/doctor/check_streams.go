@@ -11,12 +11,13 @@ import (
 
 	"supernats/consumer/wording"
 	"supernats/schema"
+	"supernats/schema/checkup"
 	"supernats/schema/stream"
 )
 
 // checkStreams reports streams that are missing, and settings by which they lose
 // something.
-func checkStreams(ctx context.Context, in *Installation, r *report) error {
+func checkStreams(ctx context.Context, in *Installation, r *checkup.Report) error {
 	limits := in.Config.Limits
 	const level = 1 // what a server of 2.11 can do, all must
 	for _, want := range []jetstream.StreamConfig{
@@ -24,20 +25,20 @@ func checkStreams(ctx context.Context, in *Installation, r *report) error {
 	} {
 		s, err := in.Reader.JS.Stream(ctx, want.Name)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			r.fail(fixForMissing(ctx, in), "stream %s is missing", want.Name)
+			r.Fail(fixForMissing(ctx, in), "stream %s is missing", want.Name)
 			continue
 		}
 		if err != nil {
 			return fmt.Errorf("look up stream %s: %w", want.Name, err)
 		}
 
-		info, before := s.CachedInfo(), len(r.findings)
-		r.compareSettings(want, info)
-		r.checkFullness(info)
-		r.checkLimits(limits, info)
-		r.checkReplicas(info)
-		if len(r.findings) == before {
-			r.ok("stream %s: %s, %s", want.Name, wording.Count(info.State.Msgs, "message", "messages"),
+		info, before := s.CachedInfo(), len(r.Findings)
+		compareSettings(r, want, info)
+		checkFullness(r, info)
+		checkLimits(r, limits, info)
+		checkReplicas(r, info)
+		if len(r.Findings) == before {
+			r.OK("stream %s: %s, %s", want.Name, wording.Count(info.State.Msgs, "message", "messages"),
 				wording.Mebibytes(info.State.Bytes))
 		}
 	}
@@ -57,67 +58,67 @@ func fixForMissing(ctx context.Context, in *Installation) string {
 }
 
 // compareSettings compares those of a stream with those that it needs.
-func (r *report) compareSettings(want jetstream.StreamConfig, info *jetstream.StreamInfo) {
+func compareSettings(r *checkup.Report, want jetstream.StreamConfig, info *jetstream.StreamInfo) {
 	have := info.Config
 	edit := "nats stream edit " + want.Name + " "
 	if missing := stream.MissingSubjects(want.Subjects, have.Subjects); len(missing) > 0 {
-		r.fail(stream.EditSubjects(want.Name, have.Subjects, missing),
+		r.Fail(stream.EditSubjects(want.Name, have.Subjects, missing),
 			"stream %s does not store %s, but %s",
 			want.Name, strings.Join(missing, ", "), strings.Join(have.Subjects, ", "))
 	}
 
 	if have.Retention != jetstream.LimitsPolicy {
-		r.fail("create it again with the retention policy limits",
+		r.Fail("create it again with the retention policy limits",
 			"stream %s drops what one consumer has read (retention %v)", want.Name, have.Retention)
 	}
 	if have.Discard != jetstream.DiscardOld {
-		r.warn(edit+"--discard=old", "stream %s refuses new messages when it is full", want.Name)
+		r.Warn(edit+"--discard=old", "stream %s refuses new messages when it is full", want.Name)
 	}
 	if have.Duplicates < want.Duplicates {
-		r.warn(edit+"--dupe-window=10m",
+		r.Warn(edit+"--dupe-window=10m",
 			"stream %s forgets after %v what it has stored: it may store a message twice that is sent again",
 			want.Name, have.Duplicates)
 	}
 	if want.AllowMsgTTL && !have.AllowMsgTTL {
-		r.warn(edit+"--allow-msg-ttl",
+		r.Warn(edit+"--allow-msg-ttl",
 			"stream %s keeps ticks and snapshots as long as crashes: messages may have no time to live of their own",
 			want.Name)
 	}
 	if !have.AllowDirect {
-		r.warn(edit+"--allow-direct", "stream %s cannot be read directly: `supernats alerts` needs it", want.Name)
+		r.Warn(edit+"--allow-direct", "stream %s cannot be read directly: `supernats alerts` needs it", want.Name)
 	}
 }
 
 // checkFullness reports a stream so full that it drops messages of today. That a full
 // stream drops its oldest messages is as it should be.
-func (r *report) checkFullness(info *jetstream.StreamInfo) {
+func checkFullness(r *checkup.Report, info *jetstream.StreamInfo) {
 	have := info.Config
 	full := have.MaxBytes > 0 && info.State.Bytes > uint64(have.MaxBytes)*95/100
 	if span := info.TimeStamp.Sub(info.State.FirstTime); full && span < 24*time.Hour {
-		r.warn(fmt.Sprintf("nats stream edit %s --max-bytes=%d", have.Name, have.MaxBytes*4),
+		r.Warn(fmt.Sprintf("nats stream edit %s --max-bytes=%d", have.Name, have.MaxBytes*4),
 			"stream %s is full and goes back no more than %s", have.Name, wording.Compact(span))
 	}
 }
 
 // checkReplicas reports replicas that are away.
-func (r *report) checkReplicas(info *jetstream.StreamInfo) {
+func checkReplicas(r *checkup.Report, info *jetstream.StreamInfo) {
 	name, cluster := info.Config.Name, info.Cluster
 	if cluster == nil {
 		return
 	}
 	if cluster.Leader == "" {
-		r.fail("start the nats-servers that are down: `nats server report jetstream`", "stream %s has no leader", name)
+		r.Fail("start the nats-servers that are down: `nats server report jetstream`", "stream %s has no leader", name)
 	}
 	for _, replica := range cluster.Replicas {
 		if replica.Offline || !replica.Current {
-			r.warn("nats server report jetstream", "stream %s: its replica on %s is away or behind", name, replica.Name)
+			r.Warn("nats server report jetstream", "stream %s: its replica on %s is away or behind", name, replica.Name)
 		}
 	}
 }
 
 // checkLimits reports a stream without a size limit, with another one than is configured,
 // nearly full where that loses something, or with fewer replicas than are configured.
-func (r *report) checkLimits(limits stream.Limits, info *jetstream.StreamInfo) {
+func checkLimits(r *checkup.Report, limits stream.Limits, info *jetstream.StreamInfo) {
 	have := info.Config
 	configured := limits.Sizes.Written(have.Name)
 	_, isBucket := stream.BucketOf(have.Name)
@@ -125,24 +126,24 @@ func (r *report) checkLimits(limits stream.Limits, info *jetstream.StreamInfo) {
 
 	switch {
 	case have.MaxBytes <= 0:
-		r.warn(fmt.Sprintf("nats stream edit %s --max-bytes=%d --discard=old", have.Name, limits.Bytes(have.Name)),
+		r.Warn(fmt.Sprintf("nats stream edit %s --max-bytes=%d --discard=old", have.Name, limits.Bytes(have.Name)),
 			"stream %s has no size limit: it may fill the account, and then nothing is stored any more", have.Name)
 	case configured > 0 && configured != have.MaxBytes:
-		r.warn(fmt.Sprintf("nats stream edit %s --max-bytes=%d", have.Name, configured),
+		r.Warn(fmt.Sprintf("nats stream edit %s --max-bytes=%d", have.Name, configured),
 			"stream %s may take %v, and the configuration file says %v",
 			have.Name, schema.Size(have.MaxBytes), schema.Size(configured))
 	case have.Discard == jetstream.DiscardNew && nearlyFull:
-		r.warn(fmt.Sprintf("nats stream edit %s --max-bytes=%d --discard=old", have.Name, 4*have.MaxBytes),
+		r.Warn(fmt.Sprintf("nats stream edit %s --max-bytes=%d --discard=old", have.Name, 4*have.MaxBytes),
 			"stream %s has used %s of its %v, and refuses new records when it is full",
 			have.Name, percent(info.State.Bytes, have.MaxBytes), schema.Size(have.MaxBytes))
 	case isBucket && nearlyFull:
-		r.warn(fmt.Sprintf("nats stream edit %s --max-bytes=%d", have.Name, 4*have.MaxBytes),
+		r.Warn(fmt.Sprintf("nats stream edit %s --max-bytes=%d", have.Name, 4*have.MaxBytes),
 			"stream %s has used %s of its %v, and drops its oldest records when it is full",
 			have.Name, percent(info.State.Bytes, have.MaxBytes), schema.Size(have.MaxBytes))
 	}
 
 	if have.Replicas < limits.Replicas {
-		r.warn(fmt.Sprintf("when nats-server runs in a cluster: nats stream edit %s --replicas=%d; "+
+		r.Warn(fmt.Sprintf("when nats-server runs in a cluster: nats stream edit %s --replicas=%d; "+
 			"else set nats.replicas to %d",
 			have.Name, limits.Replicas, have.Replicas),
 			"stream %s has %d replicas, and the configuration file says %d", have.Name, have.Replicas, limits.Replicas)
@@ -165,27 +166,27 @@ var bucketNeeds = []struct {
 }
 
 // checkBuckets reports buckets that are missing, or whose keys cannot expire.
-func checkBuckets(ctx context.Context, in *Installation, r *report) error {
+func checkBuckets(ctx context.Context, in *Installation, r *checkup.Report) error {
 	usable := 0
 	for _, need := range bucketNeeds {
 		s, err := in.Reader.JS.Stream(ctx, stream.OfBucket(need.bucket))
 		switch {
 		case errors.Is(err, jetstream.ErrStreamNotFound):
-			r.fail(fixForMissing(ctx, in), "bucket %s is missing", need.bucket)
+			r.Fail(fixForMissing(ctx, in), "bucket %s is missing", need.bucket)
 		case err != nil:
 			return fmt.Errorf("look up bucket %s: %w", need.bucket, err)
 		case need.ttl != "" && !s.CachedInfo().Config.AllowMsgTTL:
-			r.fail(fmt.Sprintf("nats stream edit %s --allow-msg-ttl --subject-del-markers-ttl=%s",
+			r.Fail(fmt.Sprintf("nats stream edit %s --allow-msg-ttl --subject-del-markers-ttl=%s",
 				stream.OfBucket(need.bucket), need.ttl),
 				"bucket %s: its keys may have no time to live, so %s", need.bucket, need.without)
 		default:
-			r.checkLimits(in.Config.Limits, s.CachedInfo())
+			checkLimits(r, in.Config.Limits, s.CachedInfo())
 			usable++
 		}
 	}
 
 	if usable > 0 {
-		r.ok("%d buckets", usable)
+		r.OK("%d buckets", usable)
 	}
 	return nil
 }
@@ -193,17 +194,17 @@ func checkBuckets(ctx context.Context, in *Installation, r *report) error {
 // checkWrites tries whether the streams and buckets store what they get: a server that has
 // met a full disk answers everything else as before. What this user may not write is not
 // tried.
-func checkWrites(ctx context.Context, in *Installation, r *report) error {
+func checkWrites(ctx context.Context, in *Installation, r *checkup.Report) error {
 	for _, name := range stream.Names() {
 		err := in.Guard.Run(ctx, func(ctx context.Context) error { return stream.TryWrite(ctx, in.Reader.JS, name) })
 		var refusal *stream.WriteError
 		switch {
 		case !errors.As(err, &refusal):
 		case refusal.Full:
-			r.fail(fmt.Sprintf("nats stream edit %s --max-bytes=SIZE --discard=old, or raise the limit of the account",
+			r.Fail(fmt.Sprintf("nats stream edit %s --max-bytes=SIZE --discard=old, or raise the limit of the account",
 				name), "%v", err)
 		default:
-			r.fail("restart nats-server: a stream in which a write has failed once stores nothing before that "+
+			r.Fail("restart nats-server: a stream in which a write has failed once stores nothing before that "+
 				"(`supernats consume` restarts the server that it embeds by itself); see also: df -h", "%v", err)
 		}
 	}

@@ -95,7 +95,7 @@ func (h *hostReport) addVersions(others otherVersions) {
 		if isNewer(v, h.version) {
 			fix = "upgrade this `supernats`, and `supernats consume`, to " + v
 		}
-		h.report.warn(fix,
+		h.report.Warn(fix,
 			"bridge %s, not %s, on %s: %s", cmp.Or(v, "of an unknown version"), h.version,
 			wording.Count(len(of.hosts), "host", "hosts"), firstNames(of.names))
 	}

@@ -13,31 +13,9 @@ import (
 	"time"
 
 	"supernats/consumer/inspect"
+	"supernats/schema/checkup"
 	"supernats/schema/stream"
 )
-
-// Status grades a finding.
-type Status string
-
-// Statuses.
-const (
-	OK   Status = "ok"
-	Warn Status = "warn"
-	Fail Status = "fail"
-)
-
-// Finding is what a check has found.
-type Finding struct {
-	Status  Status `json:"status"`
-	Check   string `json:"check"`
-	Message string `json:"message"`
-	// Fix is what to do about it, most often a command.
-	Fix string `json:"fix,omitempty"`
-	// File, Line and Section are a place in supervisord's configuration on this machine.
-	File    string `json:"file,omitempty"`
-	Line    int    `json:"line,omitempty"`
-	Section string `json:"section,omitempty"`
-}
 
 // Installation is what is examined.
 type Installation struct {
@@ -75,6 +53,11 @@ type Configuration struct {
 	// the server may speak TLS.
 	Listen string
 	TLS    bool
+	// Web is what the file says of the pages, Watchdogs are its dead man's switches.
+	Web       Web
+	Watchdogs []Watchdog
+	// Escalations are the rules that escalate to each receiver, by its name.
+	Escalations map[string][]string
 }
 
 // What a check rests on.
@@ -92,7 +75,7 @@ type check struct {
 	needs foundation
 	// run adds what it finds to a report. An error ends it; what is in the report by then
 	// counts.
-	run func(ctx context.Context, in *Installation, r *report) error
+	run func(ctx context.Context, in *Installation, r *checkup.Report) error
 }
 
 // checks are made in this order.
@@ -104,6 +87,8 @@ var checks = []check{
 	{"buckets", onJetStream, checkBuckets},
 	{"writes", onJetStream, checkWrites},
 	{"ready", onNothing, checkReady},
+	{"web", onNothing, checkWeb},
+	{"watchdog", onNothing, checkWatchdogs},
 	{"consume", onJetStream, checkConsume},
 	{"events", onJetStream, checkEvents},
 	{"receivers", onJetStream, checkReceivers},
@@ -115,8 +100,8 @@ var checks = []check{
 const checkTimeout = 20 * time.Second
 
 // Examine makes all checks that can be made.
-func Examine(ctx context.Context, in *Installation) []Finding {
-	var findings []Finding
+func Examine(ctx context.Context, in *Installation) []checkup.Finding {
+	var findings []checkup.Finding
 	for _, c := range checks {
 		if c.needs > foundationOf(in, findings) {
 			continue
@@ -126,9 +111,9 @@ func Examine(ctx context.Context, in *Installation) []Finding {
 	return findings
 }
 
-func foundationOf(in *Installation, findings []Finding) foundation {
-	failed := slices.ContainsFunc(findings, func(f Finding) bool {
-		return f.Status == Fail && (f.Check == "nats" || f.Check == "jetstream")
+func foundationOf(in *Installation, findings []checkup.Finding) foundation {
+	failed := slices.ContainsFunc(findings, func(f checkup.Finding) bool {
+		return f.Status == checkup.Fail && (f.Check == "nats" || f.Check == "jetstream")
 	})
 	switch {
 	case in.Reader == nil:
@@ -140,8 +125,8 @@ func foundationOf(in *Installation, findings []Finding) foundation {
 }
 
 // makeCheck runs a check. What keeps it from its end is a finding as well.
-func (c *check) makeCheck(ctx context.Context, in *Installation) []Finding {
-	var r report
+func (c *check) makeCheck(ctx context.Context, in *Installation) []checkup.Finding {
+	r := checkup.Report{Check: c.name}
 	err := in.Guard.Run(ctx, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 		defer cancel()
@@ -151,38 +136,12 @@ func (c *check) makeCheck(ctx context.Context, in *Installation) []Finding {
 	var denied *inspect.DeniedError
 	switch {
 	case errors.As(err, &denied):
-		r.warn(fmt.Sprintf("add %q to the %s permissions of this NATS user, or run this as another one",
+		r.Warn(fmt.Sprintf("add %q to the %s permissions of this NATS user, or run this as another one",
 			denied.Right(), denied.Verb),
 			"cannot check: this NATS user may not %s %s", denied.Verb, denied.Subject)
 	case err != nil:
-		r.fail("fix what stands above, then run `supernats doctor` again", "%v", err)
+		r.Fail("fix what stands above, then run `supernats doctor` again", "%v", err)
 	}
 
-	for i := range r.findings {
-		r.findings[i].Check = c.name
-	}
-	return r.findings
-}
-
-// Failed counts the failures among findings.
-func Failed(findings []Finding) (n int) {
-	for _, f := range findings {
-		if f.Status == Fail {
-			n++
-		}
-	}
-	return n
-}
-
-// report collects the findings of one check.
-type report struct{ findings []Finding }
-
-func (r *report) ok(format string, args ...any) { r.add(OK, "", format, args...) }
-
-func (r *report) warn(fix, format string, args ...any) { r.add(Warn, fix, format, args...) }
-
-func (r *report) fail(fix, format string, args ...any) { r.add(Fail, fix, format, args...) }
-
-func (r *report) add(status Status, fix, format string, args ...any) {
-	r.findings = append(r.findings, Finding{Status: status, Message: fmt.Sprintf(format, args...), Fix: fix})
+	return r.Findings
 }

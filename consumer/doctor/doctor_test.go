@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"supernats/consumer/inspect"
+	"supernats/schema/checkup"
 )
 
 // findingsOf examines an installation, and returns a line for each finding.
@@ -54,13 +55,13 @@ func TestExamineAWrongConfiguration(t *testing.T) {
 
 // A check that ends with an error keeps what it has found by then.
 func TestCheckEndsWithAnError(t *testing.T) {
-	c := check{name: "x", run: func(_ context.Context, _ *Installation, r *report) error {
-		r.ok("one")
+	c := check{name: "x", run: func(_ context.Context, _ *Installation, r *checkup.Report) error {
+		r.OK("one")
 		return errors.New("two")
 	}}
-	want := []Finding{
-		{Status: OK, Check: "x", Message: "one"},
-		{Status: Fail, Check: "x", Message: "two", Fix: "fix what stands above, then run `supernats doctor` again"},
+	want := []checkup.Finding{
+		{Status: checkup.OK, Check: "x", Message: "one"},
+		{Status: checkup.Fail, Check: "x", Message: "two", Fix: "fix what stands above, then run `supernats doctor` again"},
 	}
 	if d := cmp.Diff(want, c.makeCheck(t.Context(), &Installation{Guard: new(inspect.Guard)})); d != "" {
 		t.Error(d)

@@ -3,13 +3,19 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"os/exec"
+	"time"
 
 	"golang.org/x/term"
 
 	"supernats/bridge/doctor"
+	"supernats/bridge/listeners"
+	"supernats/schema/checkup"
 	"supernats/schema/program"
 )
 
@@ -17,33 +23,98 @@ import (
 type doctorCmd struct {
 	SupervisordConf string `placeholder:"FILE" help:"${help_supervisord_conf}"`
 	OnlyWithSection bool   `hidden:"" env:"-" help:"Examine nothing if no section runs the bridge."`
+	InThisProcess   bool   `hidden:"" env:"-" help:"Examine in this process, which may hang with a file system."`
 	Output          string `short:"o" enum:"table,json,jsonl,auto" default:"auto" help:"${help_output}"`
 }
 
 // show prints what is wrong. The error says how much fails.
 func (c doctorCmd) show(out *os.File) error {
-	findings := doctor.Examine(context.Background(), doctor.Options{
-		Conf: c.SupervisordConf, OnlyWithSection: c.OnlyWithSection, ReadFlags: readFlags,
-	})
 	form := c.Output
 	if form == "auto" {
-		form = doctor.FormJSONL
+		form = formJSONL
 		if term.IsTerminal(int(out.Fd())) {
-			form = doctor.FormTable
+			form = formTable
 		}
 	}
 
-	if err := doctor.Print(out, findings, form); err != nil {
+	findings, err := c.examine()
+	if err != nil {
 		return err
 	}
-	if n := doctor.Failed(findings); n > 0 {
-		return fmt.Errorf("%d of %d checks failed", n, len(findings))
+	if err := printFindings(out, findings, form); err != nil {
+		return err
 	}
-	return nil
+	return checkup.Error(findings)
+}
+
+// examine examines in a process of its own, since a process that waits for a file system that
+// does not answer cannot end before that does: it is left alone then.
+func (c doctorCmd) examine() ([]checkup.Finding, error) {
+	if c.InThisProcess {
+		return doctor.Examine(context.Background(), doctor.Options{
+			Conf: c.SupervisordConf, OnlyWithSection: c.OnlyWithSection, ReadFlags: readFlags,
+		}), nil
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+
+	args := []string{"doctor", "--in-this-process", "-o", "json"}
+	if c.OnlyWithSection {
+		args = append(args, "--only-with-section")
+	}
+	if c.SupervisordConf != "" {
+		args = append(args, "--supervisord-conf", c.SupervisordConf)
+	}
+	text, err := readOutput(exec.Command(self, args...), doctor.Timeout+5*time.Second)
+	if err != nil {
+		return nil, err
+	}
+	var findings []checkup.Finding
+	if err := json.Unmarshal(text, &findings); err != nil {
+		return nil, fmt.Errorf("examine: %w", err)
+	}
+	return findings, nil
+}
+
+// readOutput returns what a command prints. It waits for the end of that, and not for the
+// end of the process.
+func readOutput(c *exec.Cmd, limit time.Duration) ([]byte, error) {
+	c.Stderr = os.Stderr
+	out, err := c.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Start(); err != nil {
+		return nil, err
+	}
+	defer func() {
+		_ = c.Process.Kill()
+		go func() { _ = c.Wait() }()
+	}()
+
+	if pipe, ok := out.(*os.File); ok {
+		_ = pipe.SetReadDeadline(time.Now().Add(limit))
+	}
+	text, err := readFindings(out)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, fmt.Errorf("it has not ended within %v: a file system or a server does not answer", limit)
+	}
+	return text, err
+}
+
+// readFindings reads one array of JSON.
+func readFindings(r io.Reader) (text json.RawMessage, err error) {
+	err = json.NewDecoder(r).Decode(&text)
+	if errors.Is(err, io.EOF) {
+		return json.RawMessage("[]"), nil
+	}
+	return text, err
 }
 
 // readFlags reads the flags of a section's command.
-func readFlags(args []string) (flags doctor.Flags, err error) {
+func readFlags(args []string) (flags listeners.Flags, err error) {
 	var c cli
 	k, _, err := commandLine().Read(&c, args)
 	if err != nil {
@@ -57,7 +128,7 @@ func readFlags(args []string) (flags doctor.Flags, err error) {
 	}
 
 	host, _ := os.Hostname()
-	flags = doctor.Flags{
+	flags = listeners.Flags{
 		Host: cmp.Or(c.Host, host), SpoolDir: c.SpoolDir, ServerURL: c.ServerURL,
 		Drain: c.Drain, Skip: c.Skip, NATS: c.NATS, Files: map[string]string{},
 	}

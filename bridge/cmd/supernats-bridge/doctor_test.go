@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"supernats/bridge/doctor"
 	"supernats/bridge/supervisord/supervisordtest"
+	"supernats/schema/checkup"
 	"supernats/schema/program"
 	"supernats/schema/program/programtest"
 	"supernats/schema/stream"
@@ -50,9 +50,10 @@ const oneProgram = "[program:app]\ncommand=sleep 1000\n"
 // installation is a machine with a supervisord, its bridge and a NATS server.
 type installation struct {
 	*testing.T
-	dir, program, spool string
-	server              *supervisordtest.Supervisord
-	good                map[string]string // files
+	// host is a name that no other bridge of this machine has.
+	dir, program, spool, host string
+	server                    *supervisordtest.Supervisord
+	good                      map[string]string // files
 }
 
 // install makes one on which nothing is wrong.
@@ -68,8 +69,9 @@ func install(t *testing.T) *installation {
 		t.Fatal(err)
 	}
 	in.spool = diskDir(t)
+	in.host = "doctor" + filepath.Base(in.dir)
 
-	sections, err := exec.Command(in.program, "conf", "--nats-url", nats.URL, "--host", "web1",
+	sections, err := exec.Command(in.program, "conf", "--nats-url", nats.URL, "--host", in.host,
 		"--spool-dir", in.spool, "--stderr-logfile", in.dir+"/bridge.log").Output()
 	if err != nil {
 		t.Fatal(err)
@@ -139,7 +141,7 @@ func (in *installation) section(before, after string) {
 }
 
 // examine returns what the command doctor finds that is not ok, and its exit code.
-func (in *installation) examine() (found []doctor.Finding, code int) {
+func (in *installation) examine() (found []checkup.Finding, code int) {
 	in.Helper()
 	c := exec.Command(in.program, "doctor", "-o", "json", "--supervisord-conf", in.dir+"/supervisord.conf")
 	out, err := c.Output()
@@ -150,7 +152,7 @@ func (in *installation) examine() (found []doctor.Finding, code int) {
 	if err := json.Unmarshal(out, &found); err != nil {
 		in.Fatalf("%v: %s", err, out)
 	}
-	return slices.DeleteFunc(found, func(f doctor.Finding) bool { return f.Status == doctor.OK }), code
+	return slices.DeleteFunc(found, func(f checkup.Finding) bool { return f.Status == checkup.OK }), code
 }
 
 // isRunning reports whether supervisord runs the bridge.
@@ -271,7 +273,7 @@ func (in *installation) try(t *testing.T, m mistake) {
 func (in *installation) find(m mistake) {
 	in.Helper()
 	found, code := in.examine()
-	i := slices.IndexFunc(found, func(f doctor.Finding) bool { return f.Check == m.check && strings.Contains(f.Message, m.message) })
+	i := slices.IndexFunc(found, func(f checkup.Finding) bool { return f.Check == m.check && strings.Contains(f.Message, m.message) })
 	if i < 0 {
 		in.Fatalf("not found: %+v", found)
 	}
@@ -279,7 +281,7 @@ func (in *installation) find(m mistake) {
 	if f.Fix == "" || f.Message == "" || !strings.Contains(f.Fix, m.fix) {
 		in.Errorf("fix %q of %q", f.Fix, f.Message)
 	}
-	if failed := slices.ContainsFunc(found, func(f doctor.Finding) bool { return f.Status == doctor.Fail }); failed != (code == program.ExitFailed) {
+	if failed := slices.ContainsFunc(found, func(f checkup.Finding) bool { return f.Status == checkup.Fail }); failed != (code == program.ExitFailed) {
 		in.Errorf("exit code %d for %+v", code, found)
 	}
 	if m.byHand {
@@ -293,188 +295,4 @@ func (in *installation) find(m mistake) {
 		}
 	}
 	in.Errorf("after all fixes, exit code %d: %+v", code, found)
-}
-
-// mistake is one that people make.
-type mistake struct {
-	name string
-	make func(*installation)
-	// check, message and fix are of what is to be found.
-	check, message, fix string
-	// refused means that supervisord refuses the whole configuration; needsRoot that it has
-	// to change users; byHand that only people can fix it.
-	refused, needsRoot, byHand bool
-}
-
-var mistakes = []mistake{
-	{
-		name:  "a buffer as small as supervisord's default",
-		make:  func(in *installation) { in.section("buffer_size=65536\n", "") },
-		check: "section", message: "buffer_size is 10", fix: "add buffer_size=65536 to [eventlistener:supernats] after",
-	},
-	{
-		name:  "events without crashes and ticks",
-		make:  func(in *installation) { in.section("events=PROCESS_STATE,", "events=PROCESS_STATE_RUNNING,") },
-		check: "events", message: "nobody is notified of all crashes", fix: "write events=PROCESS_STATE,",
-	},
-	{
-		name:  "a misspelt event",
-		make:  func(in *installation) { in.section("events=PROCESS_STATE,", "events=PROCES_STATE,") },
-		check: "config", message: "PROCES_STATE, which is no event", fix: "write events=PROCESS_STATE,", refused: true,
-	},
-	{
-		name:  "no ticks",
-		make:  func(in *installation) { in.section(",TICK,", ",") },
-		check: "events", message: "neither TICK_5 nor TICK_60", fix: ",TICK at",
-	},
-	{
-		name: "the priority of another listener",
-		make: func(in *installation) {
-			in.write(in.dir+"/conf.d/mail.conf", "[eventlistener:mail]\ncommand=sleep 1000\nevents=TICK_3600\npriority=-17\n")
-		},
-		check: "section", message: "priority -17 is that of the listener mail", fix: "write priority=-19 at",
-	},
-	{
-		name:  "a program that is stopped after the bridge",
-		make:  func(in *installation) { in.edit("conf.d/app.conf", "command", "priority=-100\ncommand") },
-		check: "section", message: "app has -100", fix: "write priority=-117 at",
-	},
-	{
-		name:  "startsecs as supervisord's default",
-		make:  func(in *installation) { in.section("startsecs=0\n", "") },
-		check: "section", message: "startsecs is 1", fix: "add startsecs=0",
-	},
-	{
-		name:  "no restart",
-		make:  func(in *installation) { in.section("autorestart=true\n", "autorestart=unexpected\n") },
-		check: "section", message: "autorestart is unexpected", fix: "write autorestart=true",
-	},
-	{
-		name:  "the protocol in a log",
-		make:  func(in *installation) { in.section("stdout_logfile=NONE", "stdout_logfile="+in.dir+"/out.log") },
-		check: "section", message: "where supervisord writes each answer", fix: "write stdout_logfile=NONE",
-	},
-	{
-		name:  "the bridge's log in the protocol",
-		make:  func(in *installation) { in.section("redirect_stderr=false", "redirect_stderr=true") },
-		check: "config", message: "redirect_stderr is true", fix: "write redirect_stderr=false", refused: true,
-	},
-	{
-		name:  "a log in no directory",
-		make:  func(in *installation) { in.section(in.dir+"/bridge.log", in.dir+"/logs/bridge.log") },
-		check: "config", message: "does not exist", fix: "mkdir -p", refused: true,
-	},
-	{
-		name:  "a percent sign",
-		make:  func(in *installation) { in.section("command="+in.program, "command="+in.program+" --nats-user 50%") },
-		check: "config", message: "command= cannot be expanded", fix: "--nats-user 50%%", refused: true,
-	},
-	{
-		name: "variables without quotation marks",
-		make: func(in *installation) {
-			in.section("priority=-17", "priority=-17\nenvironment=SUPERNATS_LOG_TAIL=4KiB,NOTE=a,b@c")
-		},
-		check: "config", message: "environment= cannot be read", fix: `write environment=SUPERNATS_LOG_TAIL="4KiB",NOTE="a,b@c"`,
-		refused: true,
-	},
-	{
-		name:  "killed while it publishes",
-		make:  func(in *installation) { in.section("stopwaitsecs=10", "stopwaitsecs=3") },
-		check: "section", message: "stopwaitsecs is 3 and --drain 5s", fix: "write stopwaitsecs=10",
-	},
-	{
-		name:  "no program",
-		make:  func(in *installation) { in.section("command="+in.program, "command=/opt/none/supernats-bridge") },
-		check: "command", message: "there is no program /opt/none/supernats-bridge", fix: "write command=",
-	},
-	{
-		name:  "a flag that is not one",
-		make:  func(in *installation) { in.section("--host web1", "--host web1 --spool-maximum 1GiB") },
-		check: "command", message: "--spool-maximum", fix: "correct command=", byHand: true,
-	},
-	{
-		name:  "a directory that is not there",
-		make:  func(in *installation) { in.section("priority=-17", "priority=-17\ndirectory=/nowhere") },
-		check: "command", message: "directory=/nowhere does not exist", fix: "remove directory= at",
-	},
-	{
-		name: "output without a section",
-		make: func(in *installation) {
-			text := in.good[in.dir+"/conf.d/supernats.conf"]
-			in.write(in.dir+"/conf.d/supernats.conf", text[:strings.Index(text, "[eventlistener:supernats-logs]")])
-			in.edit("conf.d/app.conf", "command", "stdout_events_enabled=true\ncommand")
-		},
-		check: "events", message: "a program has its output published", fix: "add the section supernats-logs", byHand: true,
-	},
-	{
-		name:  "no section",
-		make:  func(in *installation) { _ = os.Rename(in.dir+"/conf.d/supernats.conf", in.dir+"/conf.d/supernats.ini") },
-		check: "section", message: "supernats.ini has one, and [include]", fix: "supernats-bridge conf", byHand: true,
-	},
-	{
-		name:  "a crash that is expected",
-		make:  func(in *installation) { in.edit("conf.d/app.conf", "command", "exitcodes=0,1\ncommand") },
-		check: "programs", message: "exitcodes is 0,1", fix: "write exitcodes=0 at",
-	},
-	{
-		name:  "a log of everything",
-		make:  func(in *installation) { in.edit("supervisord.conf", "childlogdir", "loglevel=debug\nchildlogdir") },
-		check: "supervisord", message: "loglevel is debug", fix: "write loglevel=info",
-	},
-	{
-		name:  "a log without reasons",
-		make:  func(in *installation) { in.edit("supervisord.conf", "childlogdir", "loglevel=error\nchildlogdir") },
-		check: "supervisord", message: "does not log why", fix: "write loglevel=info",
-	},
-	{
-		name:  "a log that grows",
-		make:  func(in *installation) { in.edit("supervisord.conf", "childlogdir", "logfile_maxbytes=0\nchildlogdir") },
-		check: "supervisord", message: "grows until the disk is full", fix: "write logfile_maxbytes=50MB",
-	},
-	{
-		name:  "no server",
-		make:  func(in *installation) { in.edit("supervisord.conf", "[unix_http_server]", "[unix_http_servers]") },
-		check: "rpc", message: "neither [unix_http_server] nor", fix: "add the lines [unix_http_server]", byHand: true,
-	},
-	{
-		name: "a user that may not ask supervisord",
-		make: func(in *installation) {
-			in.section("priority=-17", "priority=-17\nuser=nobody")
-			_ = os.Chmod(in.spool, 0o777)
-		},
-		check: "rpc", message: "runs as nobody, which may not connect", fix: "write chmod=0770 at", needsRoot: true,
-		byHand: true,
-	},
-	{
-		name: "a user that may not write to the spool",
-		make: func(in *installation) {
-			in.section("priority=-17", "priority=-17\nuser=nobody")
-			_ = os.Chmod(in.spool, 0o700)
-		},
-		check: "spool", message: "nobody may not write to --spool-dir", fix: "install -d -o nobody", needsRoot: true, byHand: true,
-	},
-	{
-		name:  "a user that is not there",
-		make:  func(in *installation) { in.section("priority=-17", "priority=-17\nuser=no-such-user") },
-		check: "config", message: "user=no-such-user", fix: "with the name of a user", refused: true, byHand: true,
-	},
-	{
-		name:  "another server of NATS",
-		make:  func(in *installation) { in.section("--host web1", "--host web1 --nats-url nats://127.0.0.1:1") },
-		check: "nats", message: "events wait in the spool", fix: "correct the --nats- flags", byHand: true,
-	},
-	{
-		name: "no password of supervisord",
-		make: func(in *installation) {
-			in.edit("supervisord.conf", "chmod=0700", "username=a\npassword=b\nchmod=0700")
-		},
-		check: "rpc", message: "asks for a password", fix: "SUPERVISOR_USERNAME", byHand: true,
-	},
-	{
-		name: "a section in two files",
-		make: func(in *installation) {
-			in.write(in.dir+"/conf.d/z-copy.conf", in.good[in.dir+"/conf.d/supernats.conf"])
-		},
-		check: "section", message: "it stands at", fix: "remove the section at", byHand: true,
-	},
 }

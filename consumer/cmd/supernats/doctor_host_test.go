@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"supernats/consumer/doctor"
+	"supernats/schema/checkup"
 	"supernats/schema/program/programtest"
 )
 
@@ -20,9 +20,9 @@ func TestDoctorExaminesThisMachine(t *testing.T) {
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ofHost := func() (list []doctor.Finding) {
+	ofHost := func() (list []checkup.Finding) {
 		out, errs, _ := supernats(t, "doctor", "-o", "json", "--nats-url", "nats://127.0.0.1:1", "--supervisord-conf", conf)
-		var all []doctor.Finding
+		var all []checkup.Finding
 		if err := json.Unmarshal([]byte(out), &all); err != nil {
 			t.Fatalf("%v: %s %s", err, out, errs)
 		}
@@ -36,7 +36,7 @@ func TestDoctorExaminesThisMachine(t *testing.T) {
 
 	programs := os.Getenv("PATH")
 	t.Setenv("PATH", dir)
-	if found := ofHost(); len(found) != 1 || found[0].Status != doctor.Fail ||
+	if found := ofHost(); len(found) != 1 || found[0].Status != checkup.Fail ||
 		!strings.Contains(found[0].Message, "there is no supernats-bridge") {
 		t.Errorf("without the bridge's program: %+v", found)
 	}

@@ -14,8 +14,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"supernats/consumer/doctor"
 	"supernats/schema"
+	"supernats/schema/checkup"
 	"supernats/schema/natsconn/natsconntest"
 	"supernats/schema/program"
 	"supernats/schema/stream"
@@ -29,7 +29,7 @@ var numbers = regexp.MustCompile(`\d+(\.\d+)? MiB|127\.0\.0\.1:\d+|nats-server \
 func (i *installation) doctor(want int, args ...string) (lines []string) {
 	i.Helper()
 	out, errs, code := supernats(i.T, append([]string{"doctor", "-o", "json", "--nats-url", i.url}, args...)...)
-	var list []doctor.Finding
+	var list []checkup.Finding
 	if err := json.Unmarshal([]byte(out), &list); err != nil {
 		i.Fatalf("%q %q: %v", out, errs, err)
 	}
@@ -39,7 +39,7 @@ func (i *installation) doctor(want int, args ...string) (lines []string) {
 		if f.Fix != "" {
 			line += " [" + f.Fix + "]"
 		}
-		if f.Status == doctor.Fail {
+		if f.Status == checkup.Fail {
 			failed++
 		}
 		lines = append(lines, aSpan.ReplaceAllString(numbers.ReplaceAllString(line, "N"), "SPAN"))

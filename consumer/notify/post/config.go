@@ -79,8 +79,8 @@ func (c HTTPConfig) Validate() error {
 	return errors.Join(errs...)
 }
 
-// load reads the files.
-func (c TLSConfig) load() (*tls.Config, error) {
+// Load reads the files.
+func (c TLSConfig) Load() (*tls.Config, error) {
 	t := &tls.Config{MinVersion: tls.VersionTLS12}
 	if c.CA != "" {
 		b, err := readFile("tls.ca", c.CA)

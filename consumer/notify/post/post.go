@@ -44,7 +44,7 @@ type Poster struct {
 
 // NewPoster reads the files that c names. who begins the errors: `slack receiver "chat"`.
 func NewPoster(who string, c HTTPConfig, id notify.Identity) (*Poster, error) {
-	t, err := c.TLS.load()
+	t, err := c.TLS.Load()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", who, err)
 	}

@@ -54,7 +54,7 @@ func (p Posting) Receiver() (notify.Receiver, error) {
 	if _, err := p.Address(); err != nil {
 		return nil, err
 	}
-	if _, err := p.HTTP.TLS.load(); err != nil {
+	if _, err := p.HTTP.TLS.Load(); err != nil {
 		return nil, err
 	}
 	if p.Parts != nil {

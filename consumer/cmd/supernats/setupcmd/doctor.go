@@ -3,7 +3,6 @@ package setupcmd
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 
 	"supernats/consumer/cmd/supernats/frame"
@@ -12,6 +11,7 @@ import (
 	"supernats/consumer/config"
 	"supernats/consumer/doctor"
 	"supernats/consumer/inspect"
+	"supernats/schema/checkup"
 	"supernats/schema/program"
 )
 
@@ -52,10 +52,7 @@ func (d *Doctor) Run(ctx context.Context, c *frame.Flags) error {
 	if err := frame.Print(&d.OutputFlag, findings, show); err != nil {
 		return err
 	}
-	if n := doctor.Failed(findings); n > 0 {
-		return fmt.Errorf("%d of %d checks failed", n, len(findings))
-	}
-	return nil
+	return checkup.Error(findings)
 }
 
 // loadForDoctor reads the configuration file. A file with mistakes is not an error here: wrong
@@ -89,5 +86,22 @@ func describe(c *frame.Flags, cfg config.Config, wrong error) doctor.Configurati
 		Summary: cfg.Summary(), Warnings: warnings,
 		Receivers: cfg.ReceiverNames(), Limits: cfg.StreamLimits(),
 		Listen: cfg.Listen, TLS: cfg.WebConfig != "",
+		Web: describeWeb(&cfg), Watchdogs: describeWatchdogs(&cfg), Escalations: cfg.Escalations(),
 	}
+}
+
+// describeWeb returns what the doctor needs to know of the pages.
+func describeWeb(cfg *config.Config) doctor.Web {
+	site := cfg.Site()
+	open, _ := cfg.OpenPage()
+	return doctor.Web{ExternalURL: site.URL(""), Prefix: site.Prefix, Allow: site.Settings.Allow, Open: open != ""}
+}
+
+// describeWatchdogs returns the addresses that are pinged.
+func describeWatchdogs(cfg *config.Config) (list []doctor.Watchdog) {
+	for _, w := range cfg.Watchdog {
+		w = w.WithDefaults()
+		list = append(list, doctor.Watchdog{Name: w.Name, Reach: w.Reach})
+	}
+	return list
 }

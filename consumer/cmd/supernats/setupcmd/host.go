@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"supernats/consumer/doctor"
+	"supernats/schema/checkup"
 )
 
 const (
@@ -20,7 +20,7 @@ const (
 // examineHost lets the bridge's own program examine this machine's supervisord: it knows
 // what a section should be, and reads its command line as the bridge does. Without a
 // configuration that is named, only a machine with a section of the bridge is examined.
-func examineHost(ctx context.Context, conf string) []doctor.Finding {
+func examineHost(ctx context.Context, conf string) []checkup.Finding {
 	path := findBridge()
 	if path == "" {
 		return hostUnexamined(conf, "there is no "+bridgeProgram+" beside this program or in $PATH",
@@ -34,7 +34,7 @@ func examineHost(ctx context.Context, conf string) []doctor.Finding {
 	defer cancel()
 
 	out, runErr := exec.CommandContext(ctx, path, args...).Output() // it exits with 1 if something fails
-	var findings []doctor.Finding
+	var findings []checkup.Finding
 	if err := json.Unmarshal(out, &findings); err != nil {
 		why := err.Error()
 		if runErr != nil {
@@ -49,12 +49,12 @@ func examineHost(ctx context.Context, conf string) []doctor.Finding {
 }
 
 // hostUnexamined reports that this machine was not examined, if somebody asked for it.
-func hostUnexamined(conf, why, fix string) []doctor.Finding {
+func hostUnexamined(conf, why, fix string) []checkup.Finding {
 	if conf == "" {
 		return nil
 	}
 	message := "cannot examine " + conf + ": " + why
-	return []doctor.Finding{{Status: doctor.Fail, Check: "host", Message: message, Fix: fix}}
+	return []checkup.Finding{{Status: checkup.Fail, Check: "host", Message: message, Fix: fix}}
 }
 
 // findBridge finds the bridge's program beside ours, else in $PATH; "" without one.

@@ -9,9 +9,9 @@ import (
 	"strconv"
 	"strings"
 
-	"supernats/consumer/doctor"
 	"supernats/consumer/terminal"
 	"supernats/consumer/testalert"
+	"supernats/schema/checkup"
 )
 
 // findingIndent is the column in which a message begins.
@@ -19,14 +19,14 @@ const findingIndent = 17
 
 // PrintFindings writes a line for each finding, and what to do about it. A terminal gets
 // them broken to its width, under where they begin.
-func PrintFindings(w io.Writer, findings []doctor.Finding) error {
-	paint := func(_ doctor.Status, text string) string { return text }
+func PrintFindings(w io.Writer, findings []checkup.Finding) error {
+	paint := func(_ checkup.Status, text string) string { return text }
 	width := 0
 	if f, ok := w.(*os.File); ok {
 		width = terminal.Width(f)
 		if terminal.HasColors(f) {
-			colors := map[doctor.Status]string{doctor.OK: "32", doctor.Warn: "33", doctor.Fail: "31"}
-			paint = func(s doctor.Status, text string) string { return "\x1b[" + colors[s] + "m" + text + "\x1b[0m" }
+			colors := map[checkup.Status]string{checkup.OK: "32", checkup.Warn: "33", checkup.Fail: "31"}
+			paint = func(s checkup.Status, text string) string { return "\x1b[" + colors[s] + "m" + text + "\x1b[0m" }
 		}
 	}
 

@@ -1,4 +1,4 @@
-package doctor
+package supervisordconf
 
 import (
 	"errors"
@@ -6,6 +6,15 @@ import (
 )
 
 var errCommand = errors.New("command= cannot be divided into words: a quotation mark is not closed")
+
+// Command returns the words of command=, as supervisord divides it.
+func (s *Section) Command() ([]string, error) {
+	command, err := s.ProcessValue("command", "")
+	if err != nil {
+		return nil, err
+	}
+	return splitCommand(command)
+}
 
 // splitCommand is Python's shlex.split (process.py get_execv_args).
 func splitCommand(command string) (words []string, err error) {

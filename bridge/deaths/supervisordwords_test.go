@@ -6,7 +6,7 @@ import (
 	"supernats/schema"
 )
 
-func TestExitText(t *testing.T) {
+func TestSupervisordWords(t *testing.T) {
 	for want, exit := range map[string]*schema.Exit{
 		"unknown reason":     nil,
 		"exit status 3":      {Code: new(3)},
@@ -15,11 +15,11 @@ func TestExitText(t *testing.T) {
 		"can't find command": {SpawnErr: "can't find command"},
 		"SIGKILL, " + (&schema.OOM{Limit: 1 << 20}).String(): {Signal: "SIGKILL", OOM: &schema.OOM{Limit: 1 << 20}},
 	} {
-		if got := ExitText(exit); got != want {
+		if got := SupervisordWords(exit); got != want {
 			t.Errorf("%+v: %q, want %q", exit, got, want)
 		}
 	}
-	if got := ExitText(&schema.Exit{}); got != "unknown reason" {
+	if got := SupervisordWords(&schema.Exit{}); got != "unknown reason" {
 		t.Errorf("of nothing: %q", got)
 	}
 }

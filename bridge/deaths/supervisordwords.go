@@ -7,8 +7,8 @@ import (
 	"supernats/schema"
 )
 
-// ExitText is the reason of a death in supervisord's words.
-func ExitText(e *schema.Exit) string {
+// SupervisordWords is the reason of a death in supervisord's words.
+func SupervisordWords(e *schema.Exit) string {
 	switch {
 	case e == nil:
 		return "unknown reason"

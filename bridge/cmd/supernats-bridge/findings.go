@@ -1,4 +1,4 @@
-package doctor
+package main
 
 import (
 	"fmt"
@@ -8,44 +8,48 @@ import (
 	"unicode"
 
 	"supernats/schema"
+	"supernats/schema/checkup"
 )
 
-// Forms of output.
+// Forms of output of the command doctor.
 const (
-	FormTable = "table"
-	FormJSON  = "json"
-	FormJSONL = "jsonl"
+	formTable = "table"
+	formJSON  = "json"
+	formJSONL = "jsonl"
 )
 
-// Print writes findings as a table, an array in JSON or a line of JSON each.
-func Print(w io.Writer, found []Finding, form string) error {
+// printFindings writes findings as a table, an array in JSON or a line of JSON each.
+func printFindings(w io.Writer, found []checkup.Finding, form string) error {
 	findings := slices.Clone(found)
 	for i := range findings {
 		f := &findings[i]
 		f.Message, f.Fix, f.File, f.Section = clean(f.Message), clean(f.Fix), clean(f.File), clean(f.Section)
 	}
-	if form == FormTable {
+	if form == formTable {
 		return printTable(w, findings)
 	}
 
-	var lines []string
-	for _, f := range findings {
+	lines := make([]string, len(findings))
+	for i, f := range findings {
 		b, err := schema.Marshal(f)
 		if err != nil {
 			return err
 		}
-		lines = append(lines, strings.TrimSpace(string(b)))
+		lines[i] = strings.TrimSpace(string(b))
 	}
 	text := strings.Join(lines, "\n")
-	if form == FormJSON {
+	switch {
+	case form == formJSON:
 		text = "[" + strings.Join(lines, ",\n ") + "]"
+	case text == "":
+		return nil
 	}
 	_, err := fmt.Fprintln(w, text)
 	return err
 }
 
 // printTable writes a line for each finding, and one with what to do about it.
-func printTable(w io.Writer, findings []Finding) error {
+func printTable(w io.Writer, findings []checkup.Finding) error {
 	for _, f := range findings {
 		if _, err := fmt.Fprintf(w, "%-4s  %-11s  %s\n", f.Status, f.Check, f.Message); err != nil {
 			return err

@@ -1,0 +1,68 @@
+package watchdog
+
+import (
+	"encoding/pem"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"supernats/consumer/notify"
+	"supernats/schema/secretfile"
+)
+
+// What keeps pings away is found without one, and no error has the address, which is a secret.
+func TestReach(t *testing.T) {
+	var pings atomic.Int32
+	count := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { pings.Add(1) })
+	plain, secure := httptest.NewServer(count), httptest.NewTLSServer(count)
+	t.Cleanup(plain.Close)
+	t.Cleanup(secure.Close)
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw})
+	if err := os.WriteFile(ca, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed.Close()
+
+	for _, c := range []struct {
+		name     string
+		settings Settings
+		want     string
+	}{
+		{name: "nobody listens", settings: Settings{URL: secretfile.Secret("http://" + closed.Addr().String() + "/hush")}, want: "connection refused"},
+		{name: "no such host", settings: Settings{URL: "https://none.invalid/hush"}, want: "none.invalid"},
+		{name: "a certificate of nobody", settings: Settings{URL: secretfile.Secret(secure.URL + "/hush")}, want: "certificate"},
+		{name: "a file that is not there", settings: Settings{URLFile: filepath.Join(t.TempDir(), "x")}, want: "no such file"},
+		{name: "no URL", settings: Settings{URL: "hush"}, want: "not a URL"},
+		{name: "plain", settings: Settings{URL: secretfile.Secret(plain.URL + "/hush")}},
+		{
+			name: "TLS",
+			settings: Settings{
+				URL:        secretfile.Secret(secure.URL + "/hush"),
+				HTTPConfig: notify.HTTPConfig{TLS: notify.TLSConfig{CA: ca}},
+			},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := ""
+			if err := c.settings.WithDefaults().Reach(t.Context()); err != nil {
+				got = err.Error()
+			}
+			if (got == "") != (c.want == "") || !strings.Contains(got, c.want) || strings.Contains(got, "hush") {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
+	}
+	if n := pings.Load(); n > 0 {
+		t.Errorf("%d requests were made", n)
+	}
+}
