@@ -20,15 +20,19 @@ import (
 
 // Rebuild makes the records of processes and hosts from what the stream holds, up to what
 // its consumer has acknowledged. Counters begin with the oldest message that is left. It
-// makes no notifications.
-func Rebuild(ctx context.Context, js jetstream.JetStream, limits state.Limits, log zerolog.Logger) error {
+// makes no notifications. progress is called after each message with how much of the stream
+// is read, of how much.
+func Rebuild(
+	ctx context.Context, js jetstream.JetStream, limits state.Limits,
+	progress func(read, total uint64), log zerolog.Logger,
+) error {
 	begun := time.Now()
 	none, err := rules.Compile(nil, rules.Options{})
 	if err != nil {
 		return err
 	}
 	m := machine.New(none, limits)
-	read, err := replay(ctx, js, m, log)
+	read, err := replay(ctx, js, m, progress, log)
 	if err != nil {
 		return err
 	}
@@ -49,7 +53,8 @@ func Rebuild(ctx context.Context, js jetstream.JetStream, limits state.Limits, l
 // replay applies the stream of events to a machine, up to what is acknowledged, and returns
 // how many messages that were.
 func replay(
-	ctx context.Context, js jetstream.JetStream, m *machine.Machine, log zerolog.Logger,
+	ctx context.Context, js jetstream.JetStream, m *machine.Machine,
+	progress func(read, total uint64), log zerolog.Logger,
 ) (read uint64, err error) {
 	have, err := source.EventsQueue.Look(ctx, js)
 	if err != nil || have == nil {
@@ -67,7 +72,8 @@ func replay(
 	if err != nil {
 		return 0, fmt.Errorf("look up stream %s: %w", stream.Events, err)
 	}
-	if s.CachedInfo().State.Msgs == 0 || s.CachedInfo().State.FirstSeq > last {
+	first := s.CachedInfo().State.FirstSeq
+	if s.CachedInfo().State.Msgs == 0 || first > last {
 		return 0, nil
 	}
 
@@ -77,6 +83,7 @@ func replay(
 			return false, nil
 		}
 		read++
+		progress(seq-min(seq, first)+1, last-first+1)
 		err = m.Apply(&in.Message, in.Stored)
 		if errors.As(err, new(machine.Unreadable)) {
 			err = nil

@@ -52,8 +52,13 @@ func TestRebuild(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	if err := Rebuild(ctx, f.JS, state.DefaultLimits(), zerolog.Nop()); err != nil {
+	var read, total uint64
+	progress := func(r, t uint64) { read, total = r, t }
+	if err := Rebuild(ctx, f.JS, state.DefaultLimits(), progress, zerolog.Nop()); err != nil {
 		t.Fatal(err)
+	}
+	if read != 11 || total != 11 {
+		t.Errorf("it ends with %d of %d messages, want 11 of 11", read, total)
 	}
 	again, hostsAgain := stored()
 	if d := cmp.Diff(states, again); d != "" {

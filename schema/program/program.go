@@ -3,6 +3,7 @@
 package program
 
 import (
+	"io"
 	"log/slog"
 	"os"
 	"time"
@@ -22,17 +23,20 @@ const (
 	ExitUsage = 2
 )
 
-// NewLog returns a log to standard error of what has a level ("info") and above: lines
-// for people on a terminal, JSON elsewhere. An unknown level stands for info.
-func NewLog(level string) zerolog.Logger {
+// NewLog returns a log to standard error of what has a level ("info") and above, see NewLogTo.
+func NewLog(level string) zerolog.Logger { return NewLogTo(os.Stderr, level) }
+
+// NewLogTo returns a log that is written to what leads to standard error: lines for people
+// on a terminal, JSON elsewhere. An unknown level stands for info.
+func NewLogTo(w io.Writer, level string) zerolog.Logger {
 	least, err := zerolog.ParseLevel(level)
 	if err != nil {
 		least = zerolog.InfoLevel
 	}
 
-	log := zerolog.New(os.Stderr)
+	log := zerolog.New(w)
 	if term.IsTerminal(int(os.Stderr.Fd())) {
-		log = zerolog.New(zerolog.ConsoleWriter{Out: os.Stderr, TimeFormat: time.TimeOnly})
+		log = zerolog.New(zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly})
 	}
 	return log.Level(least).With().Timestamp().Logger()
 }

@@ -97,6 +97,14 @@ func (w *watching) press(keys string) {
 	}
 }
 
+// interrupt is what a terminal does on control-C where a program reads no keys.
+func (w *watching) interrupt() {
+	w.Helper()
+	if err := w.cmd.Process.Signal(os.Interrupt); err != nil {
+		w.Fatal(err)
+	}
+}
+
 func (w *watching) resize(width, height int) {
 	w.Helper()
 	w.mu.Lock()
