@@ -57,7 +57,8 @@ func Say(format string, args ...any) {
 
 	var text strings.Builder
 	for line := range strings.SplitSeq(fmt.Sprintf(format, args...), "\n") {
-		text.WriteString(Hanging(line, 0, width))
+		indent := len(line) - len(strings.TrimLeft(line, " "))
+		text.WriteString(line[:indent] + Hanging(line[indent:], indent, width))
 	}
 	_, _ = io.WriteString(AboveStatusLine, text.String())
 }

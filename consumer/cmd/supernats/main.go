@@ -98,7 +98,7 @@ func exitCode(err error, k *kong.Context) int {
 	case errors.As(err, new(frame.UsageError)):
 		return printUsage(err, k)
 	case errors.As(err, new(frame.FileError)):
-		fmt.Fprintln(os.Stderr, err)
+		fmt.Fprintln(os.Stderr, terminal.CleanLines(err.Error()))
 		return program.ExitUsage
 	}
 	terminal.Say("supernats: %v", err)

@@ -38,7 +38,7 @@ func (u *Unmute) Run(ctx context.Context, c *frame.Flags) error {
 				errs = append(errs, err)
 				continue
 			}
-			fmt.Println(id, "has ended")
+			fmt.Println(terminal.Clean(id), "has ended")
 		}
 		return errors.Join(errs...)
 	})
