@@ -3,11 +3,13 @@
 package program
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/rs/zerolog"
 	"golang.org/x/term"
 )
@@ -22,6 +24,21 @@ const (
 	// ExitUsage is for a wrong command line or configuration: to start again is no help.
 	ExitUsage = 2
 )
+
+// VersionFlag is the flag that prints the version, and ends the program.
+type VersionFlag bool
+
+// BeforeReset implements kong's hook, which is called as soon as the flag was read.
+func (VersionFlag) BeforeReset(app *kong.Kong, vars kong.Vars) error {
+	if _, err := fmt.Fprintln(app.Stdout, vars["version"]); err != nil {
+		return err
+	}
+	app.Exit(ExitDone)
+	return nil
+}
+
+// IsBool says to kong that the flag has no value.
+func (VersionFlag) IsBool() bool { return true }
 
 // NewLog returns a log to standard error of what has a level ("info") and above, see NewLogTo.
 func NewLog(level string) zerolog.Logger { return NewLogTo(os.Stderr, level) }

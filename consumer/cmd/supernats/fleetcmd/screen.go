@@ -95,7 +95,14 @@ func (s *watchScreen) now() time.Time {
 
 // heading says whether the screen shows what is, and how many processes are in which state.
 func (s *watchScreen) heading(list []*fleet.Process) []string {
-	status := &s.snapshot.Status
+	status := s.snapshot.Status
+	if !s.isConnected() {
+		if status.Live { // the connection was lost since
+			status.Live, status.Since = false, s.snapshot.Now
+		}
+		status.Why = "the connection to NATS is lost, connecting again"
+	}
+
 	switch {
 	case !status.Loaded:
 		return wrapped("reading: "+status.Why, s.width)

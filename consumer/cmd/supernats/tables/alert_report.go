@@ -52,7 +52,9 @@ func (r *AlertReport) Print(w *os.File) error {
 	if r.Deliveries != nil {
 		held = r.Deliveries.Held(now)
 		if len(r.Deliveries.Queues) == 0 {
-			fmt.Fprint(w, terminal.Hanging(NoReceiver, 0, terminal.Width(w)))
+			if _, err := fmt.Fprint(w, terminal.Hanging(NoReceiver, 0, terminal.Width(w))); err != nil {
+				return err
+			}
 		}
 	}
 	if len(r.Alerts)+len(r.Notifications)+len(r.Parked)+len(held) == 0 {
@@ -73,12 +75,16 @@ func (r *AlertReport) Print(w *os.File) error {
 		if section.table.Len() == 0 {
 			continue
 		}
+		head := ""
 		if begun {
-			fmt.Fprintln(w)
+			head = "\n"
 		}
 		begun = true
 		if section.title != "" {
-			fmt.Fprint(w, terminal.Hanging(section.title, 0, terminal.Width(w)))
+			head += terminal.Hanging(section.title, 0, terminal.Width(w))
+		}
+		if _, err := fmt.Fprint(w, head); err != nil {
+			return err
 		}
 		if err := section.table.Print(w); err != nil {
 			return err
