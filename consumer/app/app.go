@@ -92,7 +92,10 @@ type Options struct {
 	Load func() (*config.Plan, error)
 	// Rebuild derives the states from the stream again first.
 	Rebuild bool
-	Log     zerolog.Logger
+	// Progress begins to show how far something long is; nil logs it. show takes how much of
+	// all is done, and end is called when it is over.
+	Progress func(what string) (show func(done, total uint64), end func())
+	Log      zerolog.Logger
 }
 
 // plan is what a reload replaces: a valid configuration with the receivers that it makes.

@@ -124,17 +124,9 @@ func (a *App) runActive(ctx context.Context, js jetstream.JetStream, held func()
 	defer a.isActive.Store(false)
 
 	if a.options.Rebuild && !a.rebuilt {
-		rebuild := health.Retry{
-			Log: a.log, What: "rebuilding the states", Conn: js.Conn(),
-			Health: a.health, Cause: intake.CauseEvents, Fix: health.RunDoctor,
-		}
-		err := rebuild.Until(ctx, func() error {
-			return intake.Rebuild(ctx, js, a.cfg.Limits.Fleet(), a.log)
-		})
-		if err != nil {
+		if err := a.rebuild(ctx, js); err != nil {
 			return err
 		}
-		a.rebuilt = true
 	}
 
 	if a.memory == nil {

@@ -359,6 +359,39 @@ func TestRateLimit(t *testing.T) {
 	}
 }
 
+// While the limit holds a batch, the record of the queue says until when.
+func TestRateLimitIsRecorded(t *testing.T) {
+	f := newFleet(t)
+	r := &receiver{name: "mail/ops@example.com"}
+	const every = 4 * time.Second
+	d := f.deliver(r, func(d *Delivery) { d.limiter = Limit{1, every}.limiter() })
+	defer d.Stop()
+	f.alert("first")
+	f.delivered(r)
+	begun := time.Now()
+	f.alert("second")
+	held := func() *schema.Time {
+		var p stream.Position
+		e, err := f.Bucket(stream.LeasesBucket).Get(t.Context(), stream.ReceiverConsumer(r.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Unmarshal(e.Value(), &p)
+		return p.LimitedUntil
+	}
+	var until *schema.Time
+	for end := begun.Add(every); until == nil && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		until = held()
+	}
+	if until == nil || until.Before(begun) || until.After(begun.Add(every)) {
+		t.Errorf("held until %v, want within %v after %v", until, every, begun)
+	}
+	f.delivered(r)
+	if until := held(); until != nil {
+		t.Errorf("delivered, and held until %v", until)
+	}
+}
+
 func TestBatchesAreBounded(t *testing.T) {
 	f := newFleet(t)
 	r := &receiver{name: "mail/ops@example.com"}

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/consumer"
 	"supernats/consumer/deliver/inbox"
+	"supernats/consumer/health"
 	"supernats/consumer/notify"
 	"supernats/schema"
 )
@@ -32,10 +34,31 @@ func (d *Delivery) gatherBatch(ctx context.Context, msgs []jetstream.Msg) error 
 	if !d.rest.anyWaits() {
 		return nil
 	}
-	if err := d.limiter.Wait(ctx); err != nil {
+	if err := d.waitForLimit(ctx); err != nil {
 		return err
 	}
 	return d.readMore(ctx)
+}
+
+// reportedHold is how long the rate limit holds a batch that is worth a record for people.
+const reportedHold = time.Second
+
+// waitForLimit waits until the rate limit allows a batch, and lets people see until when.
+func (d *Delivery) waitForLimit(ctx context.Context) error {
+	r := d.limiter.Reserve()
+	hold := r.Delay()
+	if hold >= reportedHold {
+		if err := d.inbox.SetLimited(ctx, time.Now().Add(hold)); err != nil {
+			r.Cancel()
+			return err
+		}
+	}
+
+	if err := health.Sleep(ctx, r.Delay()); err != nil {
+		r.Cancel()
+		return err
+	}
+	return nil
 }
 
 // readResumed reads until a batch that was interrupted by a restart is complete.

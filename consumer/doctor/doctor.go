@@ -28,6 +28,8 @@ type Installation struct {
 	Config Configuration
 	// Version is that of this program.
 	Version string
+	// Progress is called with how many of all checks are made; may be nil.
+	Progress func(done, total uint64)
 
 	// active says that a `supernats consume` is active. The check consume sets it for
 	// those after it.
@@ -102,7 +104,10 @@ const checkTimeout = 20 * time.Second
 // Examine makes all checks that can be made.
 func Examine(ctx context.Context, in *Installation) []checkup.Finding {
 	var findings []checkup.Finding
-	for _, c := range checks {
+	for i, c := range checks {
+		if in.Progress != nil {
+			in.Progress(uint64(i), uint64(len(checks)))
+		}
 		if c.needs > foundationOf(in, findings) {
 			continue
 		}

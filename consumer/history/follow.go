@@ -24,8 +24,8 @@ type EventQuery struct {
 	// Follow adds those to come, until Period ends. Without Period.Since only those to
 	// come are read.
 	Follow bool
-	// Progress is called now and then with how many of all messages are read, if the query
-	// does not follow; may be nil.
+	// Progress is called after each message with how many of all are read, if the query does
+	// not follow; may be nil.
 	Progress func(read, total uint64)
 }
 

@@ -22,6 +22,9 @@ type Reader struct {
 	// Warn is called for messages that cannot be read and are left out. Nil drops the
 	// warnings.
 	Warn func(text string)
+	// Progress is called by Scan after each message with how much of the stream is read, of
+	// how much; may be nil.
+	Progress func(read, total uint64)
 }
 
 func (r *Reader) warn(format string, args ...any) {

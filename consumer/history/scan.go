@@ -62,12 +62,16 @@ func (r *Reader) Scan(ctx context.Context, streamName string, from Position, eac
 	if !from.Time.IsZero() {
 		request = map[string]any{"start_time": from.Time.UTC()}
 	}
-	for last := uint64(0); last < state.LastSeq; {
+	for first, last := uint64(0), uint64(0); last < state.LastSeq; {
 		request["batch"], request["next_by_subj"] = scanBatch, cmp.Or(from.Subject, ">")
 		n := 0
 		err := r.directGet(ctx, streamName, request, func(m *Message) error {
 			n++
 			last = m.Seq
+			first = cmp.Or(first, m.Seq)
+			if r.Progress != nil {
+				r.Progress(m.Seq-first+1, state.LastSeq-first+1)
+			}
 			return each(m)
 		})
 		if errors.Is(err, ErrEnough) {

@@ -14,8 +14,6 @@ const (
 	// is requested again when half of it was handled, so that the server never waits.
 	readAhead      = 8192
 	readAheadBytes = 32 << 20
-	// progressEvery is after how many messages Progress is called.
-	progressEvery = 4096
 )
 
 // readStored handles what the stream holds now.
@@ -32,7 +30,7 @@ func (e *EventReader) readStored(ctx context.Context, handle func(*Event) error,
 	defer msgs.Stop()
 	defer context.AfterFunc(ctx, msgs.Stop)() // cheaper than to hand ctx to each Next
 
-	handled, read := 0, 0
+	handled := 0
 	for {
 		raw, err := msgs.Next()
 		if ctx.Err() != nil {
@@ -46,7 +44,7 @@ func (e *EventReader) readStored(ctx context.Context, handle func(*Event) error,
 			return err
 		}
 
-		if read++; e.query.Progress != nil && read%progressEvery == 0 {
+		if e.query.Progress != nil {
 			e.query.Progress(e.total-min(e.total, e.pending), e.total)
 		}
 	}

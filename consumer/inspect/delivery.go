@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -91,10 +92,11 @@ func (r *Reader) Deliveries(ctx context.Context) (*Deliveries, error) {
 	return d, err
 }
 
-// Failing returns the queues whose receivers do not take what waits for them.
-func (d *Deliveries) Failing() (list []*Queue) {
+// Held returns the queues in which something waits, and why is known: their receivers do not
+// take it, or their rate limits hold it.
+func (d *Deliveries) Held(now time.Time) (list []*Queue) {
 	for i := range d.Queues {
-		if d.Queues[i].Failure() != "" {
+		if q := &d.Queues[i]; q.Failure() != "" || q.Hold(now) != "" {
 			list = append(list, &d.Queues[i])
 		}
 	}

@@ -24,6 +24,9 @@ type Reader struct {
 	// Warn is called for records and messages that cannot be read and are left out. Nil
 	// drops the warnings.
 	Warn func(text string)
+	// Progress is called while a stream is read, with how much of it is, of how much; may be
+	// nil.
+	Progress func(read, total uint64)
 }
 
 func (r *Reader) warn(format string, args ...any) {
@@ -33,7 +36,9 @@ func (r *Reader) warn(format string, args ...any) {
 }
 
 // History returns the reader of the streams over the same connection.
-func (r *Reader) History() *history.Reader { return &history.Reader{JS: r.JS, Warn: r.Warn} }
+func (r *Reader) History() *history.Reader {
+	return &history.Reader{JS: r.JS, Warn: r.Warn, Progress: r.Progress}
+}
 
 // OpenBucket opens a bucket of `supernats consume`. The error for one that is missing says
 // what creates it.

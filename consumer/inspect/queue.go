@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"supernats/consumer/wording"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -80,6 +82,20 @@ func (q *Queue) Failure() string {
 		return ""
 	}
 	return q.Position.Error
+}
+
+// Hold returns which rate limit holds what waits and until when, "" if none does.
+func (q *Queue) Hold(now time.Time) string {
+	until := q.Position.LimitedUntil
+	if q.Waiting() == 0 || until == nil || until.Before(now) {
+		return ""
+	}
+
+	limit := "mail.rate_limit" // of the section mail
+	if name, _, _ := strings.Cut(q.Receiver, "/"); name != "mail" {
+		limit = "the rate_limit of " + name
+	}
+	return "held by " + limit + " until " + wording.Date(until)
 }
 
 // Queues returns those of all receivers, sorted by receiver.

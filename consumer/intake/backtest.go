@@ -14,9 +14,6 @@ import (
 	"supernats/schema/stream"
 )
 
-// progressEvery is after how many messages Progress is called.
-const progressEvery = 4096
-
 // Backtest runs rules over what the stream of events holds. Nothing is sent or recorded.
 type Backtest struct {
 	// Plan has the rules. ForgetAfter has no effect.
@@ -27,7 +24,7 @@ type Backtest struct {
 	// Notify is called with each notification that the rules would have made, in order. Its
 	// error ends the back-test.
 	Notify func(*schema.CloudEvent[*schema.Notification]) error
-	// Progress is called now and then with how many of all messages are read; may be nil.
+	// Progress is called after each message with how many of all are read; may be nil.
 	Progress func(read, total uint64)
 }
 
@@ -91,20 +88,11 @@ func (b *Backtest) read(
 			return false, err
 		}
 
-		more = in.Seq < last && in.Meta.NumPending > 0
-		b.progress(sum.Messages, total, more)
-		return more, nil
+		if b.Progress != nil {
+			b.Progress(sum.Messages, total)
+		}
+		return in.Seq < last && in.Meta.NumPending > 0, nil
 	})
-}
-
-func (b *Backtest) progress(read, total uint64, more bool) {
-	switch {
-	case b.Progress == nil:
-	case !more:
-		b.Progress(total, total)
-	case read%progressEvery == 0:
-		b.Progress(read, total)
-	}
 }
 
 func (b *Backtest) notify(m *machine.Machine) error {

@@ -21,15 +21,19 @@ import (
 
 // Rebuild makes the records of processes and hosts from what the stream holds, up to what
 // its consumer has acknowledged. It makes no notifications. What the stream does not reach
-// back to is taken over from the records that there are: see keepCounts.
-func Rebuild(ctx context.Context, js jetstream.JetStream, limits state.Limits, log zerolog.Logger) error {
+// back to is taken over from the records that there are: see keepCounts. progress is called
+// after each message with how much of the stream is read, of how much.
+func Rebuild(
+	ctx context.Context, js jetstream.JetStream, limits state.Limits,
+	progress func(read, total uint64), log zerolog.Logger,
+) error {
 	begun := time.Now()
 	none, err := rules.Compile(nil, rules.Options{})
 	if err != nil {
 		return err
 	}
 	m := machine.New(none, limits)
-	read, err := replay(ctx, js, m, log)
+	read, err := replay(ctx, js, m, progress, log)
 	if err != nil {
 		return err
 	}
@@ -53,7 +57,8 @@ func Rebuild(ctx context.Context, js jetstream.JetStream, limits state.Limits, l
 // replay applies the stream of events to a machine, up to what is acknowledged, and returns
 // how many messages that were.
 func replay(
-	ctx context.Context, js jetstream.JetStream, m *machine.Machine, log zerolog.Logger,
+	ctx context.Context, js jetstream.JetStream, m *machine.Machine,
+	progress func(read, total uint64), log zerolog.Logger,
 ) (read uint64, err error) {
 	have, err := source.EventsQueue.Look(ctx, js)
 	if err != nil || have == nil {
@@ -71,7 +76,8 @@ func replay(
 	if err != nil {
 		return 0, fmt.Errorf("look up stream %s: %w", stream.Events, err)
 	}
-	if s.CachedInfo().State.Msgs == 0 || s.CachedInfo().State.FirstSeq > last {
+	first := s.CachedInfo().State.FirstSeq
+	if s.CachedInfo().State.Msgs == 0 || first > last {
 		return 0, nil
 	}
 
@@ -81,6 +87,7 @@ func replay(
 			return false, nil
 		}
 		read++
+		progress(seq-min(seq, first)+1, last-first+1)
 		err = m.Apply(&in.Message, in.Stored)
 		if errors.As(err, new(machine.Unreadable)) {
 			err = nil

@@ -53,8 +53,13 @@ func TestRebuild(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	if err := Rebuild(ctx, f.JS, state.DefaultLimits(), zerolog.Nop()); err != nil {
+	var read, total uint64
+	progress := func(r, t uint64) { read, total = r, t }
+	if err := Rebuild(ctx, f.JS, state.DefaultLimits(), progress, zerolog.Nop()); err != nil {
 		t.Fatal(err)
+	}
+	if read != 11 || total != 11 {
+		t.Errorf("it ends with %d of %d messages, want 11 of 11", read, total)
 	}
 	again, hostsAgain := stored()
 	if d := cmp.Diff(states, again); d != "" {
@@ -103,7 +108,7 @@ func TestRebuildKeepsCounts(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 { // the second one begins with what the first one has kept
-		if err := Rebuild(t.Context(), f.JS, state.DefaultLimits(), zerolog.Nop()); err != nil {
+		if err := Rebuild(t.Context(), f.JS, state.DefaultLimits(), func(uint64, uint64) {}, zerolog.Nop()); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -80,20 +80,34 @@ type eventLine struct {
 // putField appends a field, and begins a line with it if there is no more room.
 func (l *eventLine) putField(field string, paint func(string) string) {
 	word := strings.TrimRight(field, " ")
+	if paint == nil {
+		paint = func(s string) string { return s }
+	}
 	if l.width > 0 && l.taken > 0 && l.taken+l.gap+textWidth(word) > l.width {
 		l.breakLine()
 	}
 
 	if word != "" {
 		l.text.WriteString(strings.Repeat(" ", l.gap))
-		l.taken += l.gap + textWidth(word)
+		l.taken += l.gap
 		l.gap = 0
-		if paint == nil {
-			paint = func(s string) string { return s }
+		for i, part := range l.breakField(word) {
+			if i > 0 {
+				l.breakLine()
+			}
+			l.text.WriteString(paint(part))
+			l.taken += textWidth(part)
 		}
-		l.text.WriteString(paint(word))
 	}
 	l.gap += textWidth(field) - textWidth(word) + 1
+}
+
+// breakField returns the parts of a word, several if it is longer than a line.
+func (l *eventLine) breakField(word string) []string {
+	if l.width == 0 {
+		return []string{word}
+	}
+	return wrap(word, max(1, l.width-l.taken))
 }
 
 func (l *eventLine) breakLine() {

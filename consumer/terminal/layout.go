@@ -15,6 +15,8 @@ type layout struct {
 	widths  []int
 	// dropped are the columns that there was no room for.
 	dropped []string
+	// cards says that each row is a block of lines, one for each column.
+	cards bool
 }
 
 // minFlexible is how narrow a flexible column becomes when all else has been dropped.
@@ -26,7 +28,8 @@ const minFlexible = 8
 //   - dates lose what is known: the year, or the day if it is today;
 //   - optional columns that hold nothing are dropped;
 //   - the other optional columns are dropped;
-//   - names and sentences are broken into lines.
+//   - names and sentences are broken into lines;
+//   - each row becomes a card with a line for each cell, which has all columns.
 //
 // A number, a time or a state is never broken.
 func (t *Table) fit(width int) *layout {
@@ -49,6 +52,9 @@ func (t *Table) fit(width int) *layout {
 	}
 
 	l.shareWidth(t.Flexible, width)
+	if l.totalWidth() > width {
+		return t.cards(width)
+	}
 	return l
 }
 
@@ -83,9 +89,7 @@ func (l *layout) comfortableWidths(flexible map[string]int) []int {
 			widths[i] = min(widths[i], most)
 		}
 
-		for word := range strings.FieldsSeq(name) {
-			widths[i] = max(widths[i], textWidth(word))
-		}
+		widths[i] = max(widths[i], longestWord(name))
 	}
 	return widths
 }
@@ -96,9 +100,9 @@ func (l *layout) shareWidth(flexible map[string]int, width int) {
 	natural := l.naturalWidths()
 	whole := l.longestWords(flexible)
 	l.shrinkColumns(flexible, width, func(i int) int { return whole[i] })
-	l.shrinkColumns(flexible, width, func(int) int { return minFlexible })
+	l.shrinkColumns(flexible, width, func(i int) int { return max(minFlexible, longestWord(l.columns[i])) })
 	if l.totalWidth() > width {
-		return // the terminal has to break the lines
+		return
 	}
 
 	for i := range l.widths {
@@ -140,6 +144,13 @@ func (l *layout) longestWords(flexible map[string]int) []int {
 		}
 	}
 	return widths
+}
+
+func longestWord(s string) (width int) {
+	for word := range strings.FieldsSeq(s) {
+		width = max(width, textWidth(word))
+	}
+	return width
 }
 
 func (l *layout) totalWidth() int {

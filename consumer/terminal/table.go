@@ -65,17 +65,20 @@ func (t *Table) Print(w *os.File) error {
 	width := Width(w)
 	l := t.fit(width)
 
-	if !Is(w) {
-		_, err := w.WriteString(t.text(l, false))
-		return err
+	write := func(text string) error { _, err := w.WriteString(text); return err }
+	if HasColors(w) {
+		write = func(text string) error { _, err := lipgloss.Fprint(w, text); return err }
 	}
-	if _, err := lipgloss.Fprint(w, t.text(l, true)); err != nil {
+	if err := write(t.text(l, HasColors(w))); err != nil {
 		return err
 	}
 
-	if Is(os.Stderr) {
+	if Is(w) && Is(os.Stderr) {
 		for _, line := range l.droppedNote(width) {
-			_, _ = lipgloss.Fprintln(os.Stderr, lipgloss.NewStyle().Faint(true).Render(line))
+			if HasColors(os.Stderr) {
+				line = lipgloss.NewStyle().Faint(true).Render(line)
+			}
+			_, _ = lipgloss.Fprintln(os.Stderr, line)
 		}
 	}
 	return nil
@@ -100,9 +103,14 @@ func (t *Table) Screen(width int) *Screen {
 	}
 
 	s := &Screen{Note: l.droppedNote(width)}
-	s.Head = lines(l.columns, func(string) lipgloss.Style { return lipgloss.NewStyle().Bold(true) })
+	if !l.cards {
+		s.Head = lines(l.columns, func(string) lipgloss.Style { return lipgloss.NewStyle().Bold(true) })
+	}
 	for r, row := range l.rows {
 		s.Rows = append(s.Rows, lines(row, t.styleOf(r)))
+		if l.cards {
+			s.Rows[r] = append(s.Rows[r], "")
+		}
 	}
 	return s
 }
@@ -123,8 +131,13 @@ func (t *Table) text(l *layout, colored bool) string {
 	plain := func(string) lipgloss.Style { return lipgloss.NewStyle() }
 
 	var b strings.Builder
-	l.writeRow(&b, l.columns, func(string) lipgloss.Style { return head })
+	if !l.cards {
+		l.writeRow(&b, l.columns, func(string) lipgloss.Style { return head })
+	}
 	for r, row := range l.rows {
+		if l.cards && r > 0 {
+			b.WriteByte('\n')
+		}
 		style := plain
 		if colored {
 			style = t.styleOf(r)
@@ -137,6 +150,11 @@ func (t *Table) text(l *layout, colored bool) string {
 // writeRow writes one row, which takes as many lines as its highest cell. No line ends in
 // spaces.
 func (l *layout) writeRow(b *strings.Builder, row []string, style func(column string) lipgloss.Style) {
+	if l.cards {
+		l.writeCard(b, row, style)
+		return
+	}
+
 	cells, height := make([][]string, len(row)), 1
 	for i, cell := range row {
 		cells[i] = wrap(cell, l.widths[i])

@@ -9,6 +9,7 @@ package terminal
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -39,9 +40,12 @@ func Width(f *os.File) int {
 // Is reports whether f is a terminal.
 func Is(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
-// HasColors reports whether f is a terminal whose user has not asked for plain text
-// (https://no-color.org).
-func HasColors(f *os.File) bool { return Is(f) && os.Getenv("NO_COLOR") == "" }
+// CanDraw reports whether f is a terminal that can draw over what it shows.
+func CanDraw(f *os.File) bool { return Is(f) && os.Getenv("TERM") != "dumb" }
+
+// HasColors reports whether f is a terminal with colors whose user has not asked for plain
+// text (https://no-color.org).
+func HasColors(f *os.File) bool { return CanDraw(f) && os.Getenv("NO_COLOR") == "" }
 
 // Say writes sentences for people to stderr. On a terminal they are broken between words;
 // elsewhere each line stays one line.
@@ -51,7 +55,10 @@ func Say(format string, args ...any) {
 		width = Width(os.Stderr)
 	}
 
+	var text strings.Builder
 	for line := range strings.SplitSeq(fmt.Sprintf(format, args...), "\n") {
-		_, _ = os.Stderr.WriteString(Hanging(line, 0, width))
+		indent := len(line) - len(strings.TrimLeft(line, " "))
+		text.WriteString(line[:indent] + Hanging(line[indent:], indent, width))
 	}
+	_, _ = io.WriteString(AboveStatusLine, text.String())
 }

@@ -30,6 +30,14 @@ func CleanLines(s string) string {
 // emoji, none for a combining mark.
 func textWidth(s string) int { return displaywidth.String(s) }
 
+// Clip cuts a text that is wider than so many columns; 0 is no limit.
+func Clip(s string, width int) string {
+	if width <= 0 || textWidth(s) <= width {
+		return s
+	}
+	return displaywidth.TruncateString(s, width, "…")
+}
+
 // Pad appends spaces to s until it takes so many columns.
 func Pad(s string, width int) string {
 	return s + strings.Repeat(" ", max(0, width-textWidth(s)))

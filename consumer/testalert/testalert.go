@@ -42,10 +42,10 @@ type Outcome struct {
 	Reason string `json:"reason,omitempty"`
 
 	durable string
-	// failed is when a failure of the receiver was first seen here, failure the last one,
-	// reported the last one that was handed to OnFailure.
-	failed            time.Time
-	failure, reported string
+	// failed is when a failure of the receiver was first seen here, failure the last one, hold
+	// what its rate limit does; reported is the last of both that was handed on.
+	failed                  time.Time
+	failure, hold, reported string
 }
 
 // Test is one test notification.
@@ -61,11 +61,11 @@ type Test struct {
 	// Resolve sends the end of the alert too, for receivers that keep incidents.
 	Resolve bool
 
-	// OnFailure is called when a receiver fails, once for each error. OnWait is called
-	// with the receivers that are waited for, again and again, and OnWaited after that.
+	// OnFailure is called when a receiver fails, once for each error, OnHold when its rate limit
+	// holds the test. OnWait is called with the receivers that are waited for, again and again.
 	OnFailure func(receiver, failure string)
+	OnHold    func(receiver, hold string)
 	OnWait    func(receivers []string, waited time.Duration)
-	OnWaited  func()
 }
 
 // Run sends the notification and returns what became of it at each queue.

@@ -36,13 +36,11 @@ func (o *Outcome) isOpen() bool {
 
 // wait returns when all receivers have got the test or have failed, or time is over.
 func (w *watch) wait(ctx context.Context) error {
-	defer w.test.OnWaited()
-
 	for tick := time.NewTicker(pollInterval); ; {
 		if err := w.update(ctx); err != nil {
 			return err
 		}
-		w.reportFailures()
+		w.report()
 
 		var open []string
 		for i := range w.outcomes {
@@ -64,12 +62,17 @@ func (w *watch) wait(ctx context.Context) error {
 	}
 }
 
-// reportFailures reports each error as soon as it is known.
-func (w *watch) reportFailures() {
+// report reports each error, and each hold, as soon as it is known.
+func (w *watch) report() {
 	for i := range w.outcomes {
-		if o := &w.outcomes[i]; o.failure != "" && o.failure != o.reported {
+		o := &w.outcomes[i]
+		switch {
+		case o.failure != "" && o.failure != o.reported:
 			o.reported = o.failure
 			w.test.OnFailure(o.Receiver, o.failure)
+		case o.failure == "" && o.hold != "" && o.hold != o.reported:
+			o.reported = o.hold
+			w.test.OnHold(o.Receiver, o.hold)
 		}
 	}
 }
@@ -88,6 +91,7 @@ func (w *watch) update(ctx context.Context) error {
 			return err
 		}
 		if !q.Took(w.seq) {
+			o.hold = q.Hold(time.Now())
 			if o.failure = q.Failure(); o.failure != "" && o.failed.IsZero() {
 				o.failed = time.Now()
 			}
@@ -99,7 +103,7 @@ func (w *watch) update(ctx context.Context) error {
 				return err
 			}
 		}
-		o.Result, o.Seconds, o.failure = Delivered, w.elapsedSeconds(), ""
+		o.Result, o.Seconds, o.failure, o.hold = Delivered, w.elapsedSeconds(), "", ""
 		if reason, ok := parked[o.Receiver]; ok {
 			o.Result, o.Reason = Parked, reason
 		}
@@ -147,6 +151,8 @@ func pendingReason(q *inspect.Queue, lease *stream.LeaseRecord) string {
 	case q.Failure() != "":
 		return fmt.Sprintf("%s (%s, %s; `supernats consume` on %s keeps trying)",
 			q.Failure(), wording.Count(q.Position.Tries, "try", "tries"), waiting, lease.Instance)
+	case q.Hold(time.Now()) != "":
+		return waiting + "; " + q.Hold(time.Now()) + ", then it is sent"
 	case q.Info.NumAckPending > 0:
 		return waiting + "; it is being tried, the log of `supernats consume` on " + lease.Instance +
 			" says what happens"

@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"supernats/consumer/notify"
+	"supernats/consumer/notify/post"
 	"supernats/schema/secretfile"
 )
 
@@ -48,7 +48,7 @@ func TestReach(t *testing.T) {
 			name: "TLS",
 			settings: Settings{
 				URL:        secretfile.Secret(secure.URL + "/hush"),
-				HTTPConfig: notify.HTTPConfig{TLS: notify.TLSConfig{CA: ca}},
+				HTTPConfig: post.HTTPConfig{TLS: post.TLSConfig{CA: ca}},
 			},
 		},
 	} {

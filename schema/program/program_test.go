@@ -13,11 +13,11 @@ import (
 )
 
 type flags struct {
-	NatsURL  string           `default:"nats://127.0.0.1:4222" help:"Where NATS is."`
-	NatsCa   string           `help:"A certificate."`
-	LogLevel string           `default:"info" help:"Log level."`
-	Show     struct{}         `cmd:"" help:"Show something."`
-	Version  kong.VersionFlag `env:"-" help:"Print the version."`
+	NatsURL  string              `default:"nats://127.0.0.1:4222" help:"Where NATS is."`
+	NatsCa   string              `help:"A certificate."`
+	LogLevel string              `default:"info" help:"Log level."`
+	Show     struct{}            `cmd:"" help:"Show something."`
+	Version  program.VersionFlag `env:"-" help:"Print the version."`
 }
 
 // run parses arguments and returns what was printed and the exit code, -1 without one.

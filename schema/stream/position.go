@@ -32,6 +32,10 @@ type Position struct {
 	// it is older, and knows better than Done what was delivered.
 	Unmade bool `json:"unmade,omitempty"`
 
+	// LimitedUntil is until when the rate limit of the receiver holds the next batch, nil if it
+	// does not.
+	LimitedUntil *schema.Time `json:"limited_until,omitempty"`
+
 	LateTimes // embedded: its keys are keys of the record
 	Failures  // likewise
 }

@@ -11,7 +11,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/alecthomas/kong"
 	build "github.com/prometheus/common/version"
 	"github.com/rs/zerolog"
 
@@ -32,7 +31,7 @@ type cli struct {
 	Man     manCmd    `cmd:"" help:"Print the manual page, or write those of all commands."`
 	Version struct{}  `cmd:"" help:"Print the version."`
 
-	PrintVersion kong.VersionFlag `name:"version" env:"-" help:"Print the version."`
+	PrintVersion program.VersionFlag `name:"version" env:"-" help:"Print the version."`
 }
 
 func main() { os.Exit(run(os.Args[1:])) }

@@ -10,6 +10,7 @@ import (
 	"supernats/consumer/cmd/supernats/frame"
 	"supernats/consumer/cmd/supernats/unit"
 	"supernats/consumer/config"
+	"supernats/consumer/terminal"
 	"supernats/schema/program"
 )
 
@@ -38,7 +39,15 @@ func (d *consumeCmd) Run(ctx context.Context, c *frame.Flags) error {
 		return err
 	}
 
-	o := app.Options{Version: program.Version, Log: program.NewLog(c.LogLevel), Rebuild: d.Rebuild}
+	o := app.Options{
+		Version: program.Version, Log: program.NewLogTo(terminal.AboveStatusLine, c.LogLevel), Rebuild: d.Rebuild,
+	}
+	if terminal.CanDraw(os.Stderr) { // elsewhere it is in the log
+		o.Progress = func(what string) (show func(done, total uint64), end func()) {
+			bar := terminal.NewProgress(what, false)
+			return bar.Show, bar.Close
+		}
+	}
 	program.LogLibraries(o.Log)
 	if c.Config != "" {
 		o.Load = func() (*config.Plan, error) { return plan(c) }

@@ -48,7 +48,7 @@ type cli struct {
 	Man        manCmd        `cmd:"" help:"Print the manual page, or write those of all commands."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 
-	PrintVersion kong.VersionFlag `name:"version" env:"-" help:"Print the version."`
+	PrintVersion program.VersionFlag `name:"version" env:"-" help:"Print the version."`
 }
 
 func main() { os.Exit(run(os.Args[1:])) }
@@ -98,8 +98,11 @@ func exitCode(err error, k *kong.Context) int {
 	case errors.As(err, new(frame.UsageError)):
 		return printUsage(err, k)
 	case errors.As(err, new(frame.FileError)):
-		fmt.Fprintln(os.Stderr, err)
+		fmt.Fprintln(os.Stderr, terminal.CleanLines(err.Error()))
 		return program.ExitUsage
+	}
+	if errors.Is(err, context.Canceled) {
+		err = errors.New("interrupted before it was done")
 	}
 	terminal.Say("supernats: %v", err)
 	return program.ExitFailed

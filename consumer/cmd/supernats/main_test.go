@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/schema"
@@ -69,8 +70,9 @@ func supernats(t *testing.T, args ...string) (stdout, stderr string, code int) {
 // installation is a server with a few events in it.
 type installation struct {
 	*testing.T
-	js  jetstream.JetStream
-	url string
+	server *streamtest.Server
+	js     jetstream.JetStream
+	url    string
 	// base is the time of the first event; each is a second after the one before.
 	base time.Time
 	n    int
@@ -79,11 +81,34 @@ type installation struct {
 func newInstallation(t *testing.T) *installation {
 	t.Helper()
 	s := streamtest.Start(t)
-	i := &installation{T: t, js: s.JetStream(), url: s.URL, base: time.Now().Add(-time.Hour).UTC().Truncate(time.Second)}
+	i := &installation{T: t, server: s, js: s.JetStream(), url: s.URL, base: time.Now().Add(-time.Hour).UTC().Truncate(time.Second)}
 	if err := stream.EnsureAll(t.Context(), i.js, stream.DefaultLimits()); err != nil {
 		t.Fatal(err)
 	}
 	return i
+}
+
+// newInstallationFor is one on a server with users; one of them is called all, and its
+// password is x, as is that of every user.
+func newInstallationFor(t *testing.T, users map[string]*server.Permissions) *installation {
+	t.Helper()
+	s := streamtest.Start(t, func(o *server.Options) {
+		for name, p := range users {
+			o.Users = append(o.Users, &server.User{Username: name, Password: "x", Permissions: p})
+		}
+	})
+	i := &installation{T: t, server: s, base: time.Now().Add(-time.Hour).UTC().Truncate(time.Second)}
+	i.url = i.as("all")
+	i.js = streamtest.Connect(t, i.url)
+	if err := stream.EnsureAll(t.Context(), i.js, stream.DefaultLimits()); err != nil {
+		t.Fatal(err)
+	}
+	return i
+}
+
+// as is the URL of the server for a user.
+func (i *installation) as(user string) string {
+	return strings.Replace(i.server.URL, "://", "://"+user+":x@", 1)
 }
 
 // fill stores five events.

@@ -15,8 +15,6 @@ import (
 	"supernats/consumer/inspect"
 	"supernats/schema"
 	"supernats/schema/program"
-	"supernats/schema/stream"
-	"supernats/schema/stream/streamtest"
 )
 
 func TestMuteRefuses(t *testing.T) {
@@ -113,24 +111,14 @@ func TestMuteExpires(t *testing.T) {
 
 // What the server denies is reported at once, with the right that is missing.
 func TestDenied(t *testing.T) {
-	s := streamtest.Start(t, func(o *server.Options) {
-		all := &server.Permissions{Publish: &server.SubjectPermission{Allow: []string{">"}}, Subscribe: &server.SubjectPermission{Allow: []string{">"}}}
-		few := &server.Permissions{
-			Publish:   &server.SubjectPermission{Allow: []string{"$JS.API.STREAM.INFO.*"}},
-			Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX.>"}},
-		}
-		none := &server.Permissions{Publish: &server.SubjectPermission{Deny: []string{">"}}, Subscribe: &server.SubjectPermission{Deny: []string{">"}}}
-		blind := &server.Permissions{Publish: &server.SubjectPermission{Allow: []string{">"}, Deny: []string{"$JS.API.CONSUMER.LIST.>"}}, Subscribe: all.Subscribe}
-		for name, p := range map[string]*server.Permissions{"all": all, "few": few, "none": none, "blind": blind} {
-			o.Users = append(o.Users, &server.User{Username: name, Password: "x", Permissions: p})
-		}
-	})
-	as := func(user string) string { return strings.Replace(s.URL, "://", "://"+user+":x@", 1) }
-	i := &installation{T: t, url: as("all")}
-	i.js = streamtest.Connect(t, i.url)
-	if err := stream.EnsureAll(t.Context(), i.js, stream.DefaultLimits()); err != nil {
-		t.Fatal(err)
+	all := &server.Permissions{Publish: &server.SubjectPermission{Allow: []string{">"}}, Subscribe: &server.SubjectPermission{Allow: []string{">"}}}
+	few := &server.Permissions{
+		Publish:   &server.SubjectPermission{Allow: []string{"$JS.API.STREAM.INFO.*"}},
+		Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX.>"}},
 	}
+	none := &server.Permissions{Publish: &server.SubjectPermission{Deny: []string{">"}}, Subscribe: &server.SubjectPermission{Deny: []string{">"}}}
+	blind := &server.Permissions{Publish: &server.SubjectPermission{Allow: []string{">"}, Deny: []string{"$JS.API.CONSUMER.LIST.>"}}, Subscribe: all.Subscribe}
+	i := newInstallationFor(t, map[string]*server.Permissions{"all": all, "few": few, "none": none, "blind": blind})
 	i.fill()
 	for _, c := range []struct{ user, args, want string }{
 		{
@@ -152,7 +140,7 @@ func TestDenied(t *testing.T) {
 		{user: "none", args: "hosts", want: `may not `},
 	} {
 		begun := time.Now()
-		out, errs, code := supernats(t, append(strings.Fields(c.args), "--nats-url", as(c.user))...)
+		out, errs, code := supernats(t, append(strings.Fields(c.args), "--nats-url", i.as(c.user))...)
 		errs = regexp.MustCompile(`mutes\.\w{10}:`).ReplaceAllString(errs, "mutes.ID:")
 		if code != program.ExitFailed || out != "" || !strings.Contains(errs, c.want) || strings.Count(errs, "\n") != 1 {
 			t.Errorf("%s: %d %q %q", c.args, code, out, errs)
@@ -163,7 +151,7 @@ func TestDenied(t *testing.T) {
 	}
 	// Who may not see the queues of the receivers sees the alerts.
 	i.trouble()
-	out, errs, code := supernats(t, "alerts", "-o", "table", "--nats-url", as("blind"))
+	out, errs, code := supernats(t, "alerts", "-o", "table", "--nats-url", i.as("blind"))
 	if code != program.ExitDone || !strings.Contains(out, "unexpected-exit") || strings.Contains(out, "nobody yet") || !strings.Contains(errs, `who was notified is not known: this NATS user may not publish $JS.API.CONSUMER.LIST.SUPERVISOR_ALERTS`) {
 		t.Errorf("%d %s%s", code, out, errs)
 	}

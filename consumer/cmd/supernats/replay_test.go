@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
 	"supernats/schema"
@@ -56,8 +57,11 @@ func TestReplaySpeed(t *testing.T) {
 		}
 	}
 
-	if _, errs, code := supernats(t, "replay", "--speed", "2"); code != program.ExitUsage || !strings.Contains(errs, `"1","10","max"`) {
-		t.Errorf("%d %s", code, errs)
+	for _, speed := range []string{"2", "0", "-1", "1.5", "10x", "MAX", "fast", ""} {
+		_, errs, code := supernats(t, "replay", "--speed="+speed, "--nats-url", i.url)
+		if code != program.ExitUsage || !strings.Contains(errs, `--speed must be one of "1","10","max" but got "`+speed+`"`) {
+			t.Errorf("%q: %d %s", speed, code, errs)
+		}
 	}
 }
 
@@ -146,15 +150,50 @@ func TestReplayPublishRefuses(t *testing.T) {
 		"a.*":              "invalid prefix \"a.*\": want tokens of a subject without wildcards",
 		"a b":              "invalid prefix \"a b\"",
 		"a..b":             "invalid prefix \"a..b\"",
+		"a.>":              "invalid prefix \"a.>\"",
+		">":                "invalid prefix \">\"",
+		".":                "invalid prefix \".\"",
+		"":                 "the prefix is empty",
+		"a\x1b[2J":         "invalid prefix \"a\\x1b[2J\"",
 		"$KV.x":            "are those of NATS itself",
+		"$JS.API":          "are those of NATS itself",
+		"_INBOX":           "are those of NATS itself",
 	} {
-		out, errs, code := supernats(t, "replay", "--publish", prefix, "--nats-url", i.url)
+		out, errs, code := supernats(t, "replay", "--publish="+prefix, "--nats-url", i.url)
 		if code != program.ExitUsage || out != "" || !strings.HasPrefix(errs, "supernats: --publish: ") || !strings.Contains(errs, want) {
 			t.Errorf("%s ended with %d, printed %q and %q", prefix, code, out, errs)
 		}
 	}
 	if info, err := s.Info(i.Context()); err != nil || info.State.Msgs != 1 {
 		t.Errorf("%+v, %v", info.State, err)
+	}
+}
+
+// Without the right to publish, the right that is missing is named, and that next to nothing
+// is published.
+func TestReplayPublishDenied(t *testing.T) {
+	i := newInstallationFor(t, map[string]*server.Permissions{
+		"all":    {},
+		"reader": {Publish: &server.SubjectPermission{Allow: []string{"$JS.API.>"}}},
+		"half":   {Publish: &server.SubjectPermission{Deny: []string{"again.supervisor.event.web2.>"}}},
+	})
+	i.eventsAt(0, 0, 0)
+	i.event(schema.Event{Host: "web2"}, func(e *schema.Event) { e.Event = schema.Tick5 })
+	for _, c := range []struct {
+		user string
+		want string
+	}{
+		{user: "reader", want: "supernats: --publish: this NATS user may not publish again.supervisor.event.web1.api.api_00.process_state.fatal: "},
+		{user: "half", want: "supernats: --publish: this NATS user may not publish again.supervisor.event.web2.-.-.tick.5: "},
+	} {
+		out, errs, code := supernats(t, "replay", "--publish", "again", "--nats-url", i.as(c.user))
+		const fix = `add "again.>" to its publish permissions; at most 4 events are published below again.` + "\n"
+		if code != program.ExitFailed || out != "" || !strings.HasPrefix(errs, c.want) || !strings.HasSuffix(errs, fix) {
+			t.Errorf("%s: %d, printed %q and %q", c.user, code, out, errs)
+		}
+	}
+	if s, err := i.js.Stream(t.Context(), stream.Events); err != nil || s.CachedInfo().State.Msgs != 4 {
+		t.Errorf("%v", err)
 	}
 }
 

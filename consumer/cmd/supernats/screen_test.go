@@ -52,6 +52,22 @@ var colorCodes = regexp.MustCompile(`\x1b\[[0-9;]*m`)
 // onScreen runs a command on a terminal that is so wide, and returns what it shows there.
 func (i *installation) onScreen(width int, env []string, args ...string) string {
 	i.Helper()
+	return shownLast(i.written(width, env, args...))
+}
+
+// shownLast is what is on a screen in the end.
+func shownLast(text string) string {
+	var shown strings.Builder
+	for line := range strings.Lines(strings.ReplaceAll(colorCodes.ReplaceAllString(text, ""), "\r\n", "\n")) {
+		// A progress bar is drawn over.
+		shown.WriteString(strings.TrimPrefix(line[strings.LastIndexByte(line, '\r')+1:], "\x1b[K"))
+	}
+	return shown.String()
+}
+
+// written runs a command on a terminal that is so wide, and returns all that it writes.
+func (i *installation) written(width int, env []string, args ...string) string {
+	i.Helper()
 	screen, keyboard := pseudoTerminal(i.T, width)
 	cmd := command(i.T, append(args, "--nats-url", i.url)...)
 	cmd.Env = append(cmd.Env, append([]string{"TERM=xterm"}, env...)...)
@@ -67,12 +83,7 @@ func (i *installation) onScreen(width int, env []string, args ...string) string 
 	if err := cmd.Wait(); err != nil && !errors.As(err, new(*exec.ExitError)) {
 		i.Fatal(err)
 	}
-	var shown strings.Builder
-	for line := range strings.Lines(strings.ReplaceAll(colorCodes.ReplaceAllString(string(text), ""), "\r\n", "\n")) {
-		// A progress bar is drawn over.
-		shown.WriteString(line[strings.LastIndexByte(line, '\r')+1:])
-	}
-	return shown.String()
+	return string(text)
 }
 
 // crowd are records that no screen of 80 columns has room for.

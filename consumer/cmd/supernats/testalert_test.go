@@ -179,6 +179,42 @@ func TestTestAlertShowsTheError(t *testing.T) {
 	}
 }
 
+// A test that a rate limit holds is no mystery: the limit and its end are named, here and in
+// the list of alerts.
+func TestTestAlertHeldByTheRateLimit(t *testing.T) {
+	i := newInstallation(t)
+	i.leased()
+	until := schema.Time{Time: time.Now().Add(time.Hour).UTC().Truncate(time.Second)}
+	const clock = "2006-01-02 15:04:05"
+	for receiver, limit := range map[string]string{"mail/ops@example.com": "mail.rate_limit", "chat": "the rate_limit of chat"} {
+		i.durable(stream.Alerts, stream.ReceiverConsumer(receiver))
+		i.put(stream.LeasesBucket, stream.ReceiverConsumer(receiver), stream.Position{LimitedUntil: &until})
+		hold := "held by " + limit + " until " + until.Format(clock)
+		list, errs := i.testAlert(program.ExitFailed, receiver, "--timeout", "500ms")
+		if len(list) != 1 || !strings.HasSuffix(list[0].Reason, "; "+hold+", then it is sent") {
+			t.Errorf("%+v", list)
+		}
+		if want := "supernats: " + receiver + ": " + hold + "\n"; !strings.HasPrefix(errs, want) || strings.Count(errs, hold) != 1 {
+			t.Errorf("said %q, want %q", errs, want)
+		}
+	}
+
+	out := spaces.ReplaceAllString(i.run("alerts", "-o", "table"), "  ")
+	want := "WAITING: these receivers are not notified at once, by their rate limits\n" +
+		"RECEIVER  WAITING  SINCE  TRIES  ERROR\n" +
+		"chat  2  -  -  held by the rate_limit of chat until " + until.Format(clock) + "\n" +
+		"mail/ops@example.com  2  -  -  held by mail.rate_limit until " + until.Format(clock) + "\n"
+	if !strings.HasSuffix(out, want) {
+		t.Errorf("%s\nwant\n%s", out, want)
+	}
+
+	past := schema.Time{Time: time.Now().Add(-time.Second)}
+	i.put(stream.LeasesBucket, "notify_chat", stream.Position{LimitedUntil: &past})
+	if out := i.run("alerts", "-o", "table"); strings.Contains(out, "the rate_limit of chat") {
+		t.Errorf("%s", out)
+	}
+}
+
 func TestTestAlertOfNobody(t *testing.T) {
 	i := newInstallation(t)
 	if _, errs := i.testAlert(program.ExitFailed); !strings.Contains(errs, "there is no receiver: `supernats consume -c FILE` creates a queue for each one") {
@@ -213,7 +249,7 @@ func TestTestAlertByMail(t *testing.T) {
 	}
 	defer box.Close()
 	file := filepath.Join(t.TempDir(), "c.yaml")
-	if err := os.WriteFile(file, []byte("listen: ''\nnats: {url: '"+i.url+"'}\nmail: {smarthost: '"+box.Addr()+"', tls: none, from: a@example.com, to: [b@example.com]}\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("listen: ''\nnats: {url: '"+i.url+"'}\nmail: {smarthost: '"+box.Addr()+"', tls: none, from: a@example.com, to: [b@example.com], rate_limit: {burst: 1, every: 1h}}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	daemon := command(t, "consume", "-c", file)
@@ -244,5 +280,11 @@ func TestTestAlertByMail(t *testing.T) {
 	mails, err := box.WaitFor(ctx, 1)
 	if err != nil || len(mails) != 1 || !strings.Contains(mails[0].Decoded("Subject"), "TEST") {
 		t.Errorf("%v: %+v", err, mails)
+	}
+
+	// The second one is held, and the command says so as soon as it knows.
+	_, errs, code := supernats(t, "test-alert", "-c", file, "--timeout", "3s")
+	if want := "supernats: mail/b@example.com: held by mail.rate_limit until "; code != program.ExitFailed || !strings.HasPrefix(errs, want) {
+		t.Errorf("%d %s", code, errs)
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"supernats/schema"
 	"supernats/schema/program"
+	"supernats/schema/stream"
 )
 
 // watching is a command that has a terminal to itself.
@@ -97,6 +98,14 @@ func (w *watching) press(keys string) {
 	}
 }
 
+// interrupt is what a terminal does on control-C where a program reads no keys.
+func (w *watching) interrupt() {
+	w.Helper()
+	if err := w.cmd.Process.Signal(os.Interrupt); err != nil {
+		w.Fatal(err)
+	}
+}
+
 func (w *watching) resize(width, height int) {
 	w.Helper()
 	w.mu.Lock()
@@ -166,6 +175,55 @@ func TestPsWatch(t *testing.T) {
 	w.press("q")
 	if screen := w.ends(was); strings.TrimSpace(screen) != "" {
 		t.Errorf("it leaves\n%s", screen)
+	}
+}
+
+// While NATS is away, nothing on the screen is as if it were now; then it continues.
+func TestPsWatchOverARestartOfNATS(t *testing.T) {
+	i := newInstallation(t)
+	i.running("web1", "api_01", "RUNNING")
+	i.leased()
+	i.durable(stream.Events, stream.EventsConsumer)
+	w := i.watch(80, nil, "ps", "--watch")
+	was := w.modes()
+	w.shows("live ", "1 process: 1 running", "api:api_01  RUNNING")
+
+	i.server.Stop()
+	stopped := time.Now()
+	w.shows("stale since ", "the connection to NATS is lost, connecting again")
+	if took := time.Since(stopped); took > 5*time.Second {
+		t.Errorf("it took %v to notice", took)
+	}
+	for range 30 { // over several checks
+		if screen := w.text(); strings.Contains(screen, "live ") {
+			t.Errorf("NATS is away\n%s", screen)
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+
+	i.server.Restart()
+	w.shows("live ", "1 process: 1 running")
+	i.running("web1", "api_01", "FATAL")
+	w.shows("live ", "1 process: 1 down", "api:api_01  FATAL")
+
+	w.press("q")
+	if screen := w.ends(was); strings.TrimSpace(screen) != "" {
+		t.Errorf("it leaves\n%s", screen)
+	}
+}
+
+// A row that is higher than the screen is begun.
+func TestPsWatchOnATinyScreen(t *testing.T) {
+	i := newInstallation(t)
+	i.running(strings.Repeat("long-", 30), "api_01", "RUNNING")
+	w := i.watch(40, nil, "ps", "--watch")
+	w.resize(40, 10)
+	w.shows("long-lon", "q quits")
+	shows(t, w.text(), 40)
+	w.press("q")
+	if err := w.cmd.Wait(); err != nil {
+		t.Error(err)
 	}
 }
 

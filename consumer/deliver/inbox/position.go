@@ -54,10 +54,17 @@ func (b *Inbox) Resumes() uint64 {
 
 // Begin records the batch that is about to be sent, by its last sequence.
 func (b *Inbox) Begin(ctx context.Context, last uint64) error {
-	if b.at.Batch == last {
+	if b.at.Batch == last && b.at.LimitedUntil == nil {
 		return nil
 	}
-	b.at.Batch = last
+	b.at.Batch, b.at.LimitedUntil = last, nil
+	return b.writePosition(ctx)
+}
+
+// SetLimited records, for people, until when the rate limit holds the next batch. Begin ends
+// that.
+func (b *Inbox) SetLimited(ctx context.Context, until time.Time) error {
+	b.at.LimitedUntil = &schema.Time{Time: until.UTC()}
 	return b.writePosition(ctx)
 }
 

@@ -44,6 +44,9 @@ func (a *alertsList) Run(ctx context.Context, c *frame.Flags) error {
 
 	var shown tables.AlertReport
 	err = c.WithReader(ctx, func(ctx context.Context, r *inspect.Reader) (err error) {
+		bar := terminal.NewProgress("alerts", false)
+		defer bar.Close()
+		r.Progress = bar.Show
 		if shown.Alerts, err = r.Alerts(ctx, &f); err != nil {
 			return err
 		}

@@ -51,7 +51,7 @@ func (m *Mute) Run(ctx context.Context, c *frame.Flags) error {
 		rules = inspect.NamedRules{File: c.Config, Names: cfg.RuleNames()}
 	}
 
-	stored := false
+	stored, read := false, false
 	err = c.WithReader(ctx, func(ctx context.Context, r *inspect.Reader) error {
 		kv, err := r.OpenBucket(ctx, stream.MutesBucket)
 		if err != nil {
@@ -70,6 +70,7 @@ func (m *Mute) Run(ctx context.Context, c *frame.Flags) error {
 		if err != nil {
 			return err
 		}
+		read = true
 		shown := inspect.Mute{Mute: *mute, Alerts: inspect.MutedBy(mute, alerts), Covers: known.CoverageOf(mute, rules)}
 		if form := m.Form(); form != terminal.FormTable {
 			tables.WarnOfEmptyMute(&shown)
@@ -77,7 +78,10 @@ func (m *Mute) Run(ctx context.Context, c *frame.Flags) error {
 		}
 		return tables.PrintMute(os.Stdout, &shown, alerts)
 	})
-	if err != nil && stored {
+	switch {
+	case err != nil && read:
+		return fmt.Errorf("silence %s is in force: %w", mute.ID, err)
+	case err != nil && stored:
 		return fmt.Errorf("silence %s is in force, but what it matches could not be read: %w", mute.ID, err)
 	}
 	return err

@@ -32,6 +32,9 @@ func (*alertsShow) Examples() []string {
 // Run prints the timeline of one alert.
 func (s *alertsShow) Run(ctx context.Context, c *frame.Flags) error {
 	return c.WithReader(ctx, func(ctx context.Context, r *inspect.Reader) error {
+		bar := terminal.NewProgress("alerts", false)
+		defer bar.Close()
+		r.Progress = bar.Show
 		id, err := findAlert(ctx, r, s.Alert)
 		if err != nil {
 			return err
@@ -40,6 +43,7 @@ func (s *alertsShow) Run(ctx context.Context, c *frame.Flags) error {
 		if err != nil {
 			return err
 		}
+		bar.Close()
 		return s.print(timeline.Of(in), time.Now())
 	})
 }

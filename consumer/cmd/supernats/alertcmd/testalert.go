@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"supernats/consumer/cmd/supernats/frame"
@@ -62,28 +62,24 @@ func (t *TestAlert) Run(ctx context.Context, c *frame.Flags) error {
 	})
 }
 
-// send runs the test, with a line of progress on a terminal.
+// send runs the test, and says meanwhile who is waited for.
 func (t *TestAlert) send(ctx context.Context, test *testalert.Test) ([]testalert.Outcome, error) {
-	timeout := time.Duration(t.Timeout)
-	clearLine := func() {
-		if terminal.Is(os.Stderr) {
-			fmt.Fprint(os.Stderr, "\r\x1b[K")
-		}
-	}
+	var waiting atomic.Value // the text of the line
+	line := terminal.NewStatusLine(false, func(width int) string {
+		text, _ := waiting.Load().(string)
+		return terminal.Clip(text, width)
+	})
+	defer line.Close()
 
-	test.Author, test.Timeout, test.Resolve = frame.Author(), timeout, t.Resolve
+	test.Author, test.Timeout, test.Resolve = frame.Author(), time.Duration(t.Timeout), t.Resolve
 	test.OnFailure = func(receiver, failure string) {
-		clearLine()
 		terminal.Say("supernats: %s does not take it: %s", receiver, failure)
 	}
+	test.OnHold = func(receiver, hold string) { terminal.Say("supernats: %s: %s", receiver, hold) }
 	test.OnWait = func(receivers []string, waited time.Duration) {
-		if terminal.Is(os.Stderr) {
-			clearLine()
-			fmt.Fprintf(os.Stderr, "waiting for %s (%s of %s)",
-				terminal.Clean(strings.Join(receivers, ", ")), wording.Compact(waited), wording.Compact(timeout))
-		}
+		waiting.Store(fmt.Sprintf("waited %s of %s for %s",
+			wording.Compact(waited), wording.Compact(test.Timeout), strings.Join(receivers, ", ")))
 	}
-	test.OnWaited = clearLine
 	return test.Run(ctx)
 }
 

@@ -38,7 +38,9 @@ func (u *Unmute) Run(ctx context.Context, c *frame.Flags) error {
 				errs = append(errs, err)
 				continue
 			}
-			fmt.Println(id, "has ended")
+			if _, err := fmt.Println(terminal.Clean(id), "has ended"); err != nil {
+				return err
+			}
 		}
 		return errors.Join(errs...)
 	})

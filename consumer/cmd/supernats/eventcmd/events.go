@@ -2,6 +2,7 @@
 package eventcmd
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -44,5 +45,7 @@ func filterOf(f *frame.EventFlags) (consumer.Filter, error) {
 type printer struct{ *terminal.EventPrinter }
 
 func newPrinter(form string) printer { return printer{terminal.NewEventPrinter(os.Stdout, form)} }
+
+func (p printer) finish(context.Context) error { return p.End() }
 
 func (p printer) handle(ev *history.Event) error { return p.Print(ev.Message.Data(), ev.CloudEvent) }

@@ -9,13 +9,12 @@ import (
 	"supernats/consumer/history"
 	"supernats/consumer/inspect"
 	"supernats/consumer/terminal"
-	"supernats/consumer/wording"
 )
 
 // Replay is the command replay.
 type Replay struct {
-	Speed   string `enum:"1,10,max" default:"max" env:"-" help:"${help_speed}"`
-	Publish string `env:"-" placeholder:"PREFIX" help:"${help_publish}"`
+	Speed   string  `enum:"1,10,max" default:"max" env:"-" help:"${help_speed}"`
+	Publish *string `env:"-" placeholder:"PREFIX" help:"${help_publish}"`
 	frame.EventFlags
 	frame.OutputFlag
 }
@@ -35,8 +34,8 @@ type output interface {
 	handle(ev *history.Event) error
 	// Flush lets what was handled be seen.
 	Flush() error
-	// End completes it.
-	End() error
+	// finish completes it, in a moment if ctx has ended.
+	finish(ctx context.Context) error
 }
 
 // Run prints what the stream holds now, or publishes it again.
@@ -46,37 +45,34 @@ func (r *Replay) Run(ctx context.Context, c *frame.Flags) error {
 	if err != nil {
 		return err
 	}
-	prefix := ""
-	if r.Publish != "" {
-		if prefix, err = parsePrefix(r.Publish); err != nil {
+	var p *publisher
+	if r.Publish != nil {
+		if p, err = newPublisher(*r.Publish); err != nil {
 			return frame.UsageError{Err: fmt.Errorf("--publish: %w", err)}
 		}
 	}
 
-	return c.WithReader(ctx, func(ctx context.Context, reader *inspect.Reader) error {
-		bar := terminal.NewProgress("replay", r.Publish == "")
+	err = c.WithReader(ctx, func(ctx context.Context, reader *inspect.Reader) error {
+		bar := terminal.NewProgress("replay", p == nil)
 		defer bar.Close()
 		query := history.EventQuery{Filter: filter, Period: r.Period(), Limit: r.Limit, Progress: bar.Show}
 		events, err := reader.History().Events(ctx, query)
 		if err != nil {
 			return err
 		}
-		if prefix == "" {
+		if p == nil {
 			return r.print(ctx, events)
 		}
 
-		p, err := newPublisher(ctx, reader.JS, prefix)
-		if err != nil {
+		if err := p.connect(ctx, reader.JS); err != nil {
 			return err
 		}
-		err = r.play(ctx, events, p)
-		bar.Close()
-		if err == nil {
-			_, err = fmt.Fprintf(os.Stdout, "%s published below %s\n",
-				wording.Count(p.count, "event is", "events are"), prefix)
-		}
-		return err
+		return r.play(ctx, events, p)
 	})
+	if p == nil {
+		return err
+	}
+	return p.report(err)
 }
 
 func (r *Replay) print(ctx context.Context, events *history.EventReader) error {
@@ -109,7 +105,7 @@ func (r *Replay) play(ctx context.Context, events *history.EventReader, out outp
 	if ctx.Err() != nil {
 		err = nil // interrupted
 	}
-	if endErr := out.End(); err == nil {
+	if endErr := out.finish(ctx); err == nil {
 		err = endErr
 	}
 	return err

@@ -3,7 +3,6 @@ package fleetcmd
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -70,11 +69,11 @@ func forgetHost(ctx context.Context, r *inspect.Reader, h *schema.HostRecord, si
 		return err
 	}
 
-	fmt.Fprintf(os.Stdout, "host %s is forgotten: its records, its alerts and its consumer are deleted\n",
+	_, err := fmt.Printf("host %s is forgotten: its records, its alerts and its consumer are deleted\n",
 		terminal.Clean(h.Host))
 	if !silent {
 		terminal.Say("supernats: host %s was reporting until now, and appears as a new one with its next message",
 			h.Host)
 	}
-	return nil
+	return err
 }

@@ -56,10 +56,14 @@ func (s *watchScreen) draw() string {
 	return strings.Join(lines[:min(len(lines), s.height)], "\n")
 }
 
-// fill returns the lines of the rows that fit, and notes how many do.
+// fill returns the lines of the rows that fit, and notes how many do. The first one is
+// there in any case, as far as there is room.
 func (s *watchScreen) fill(rows [][]string, room int) (lines []string) {
 	s.shown = 0
 	for _, row := range rows {
+		if s.shown == 0 {
+			row = row[:max(0, min(len(row), room))]
+		}
 		if len(lines)+len(row) > room {
 			break
 		}
@@ -91,7 +95,14 @@ func (s *watchScreen) now() time.Time {
 
 // heading says whether the screen shows what is, and how many processes are in which state.
 func (s *watchScreen) heading(list []*fleet.Process) []string {
-	status := &s.snapshot.Status
+	status := s.snapshot.Status
+	if !s.isConnected() {
+		if status.Live { // the connection was lost since
+			status.Live, status.Since = false, s.snapshot.Now
+		}
+		status.Why = "the connection to NATS is lost, connecting again"
+	}
+
 	switch {
 	case !status.Loaded:
 		return wrapped("reading: "+status.Why, s.width)

@@ -28,7 +28,7 @@ func (p *Ps) watch(ctx context.Context, c *frame.Flags, filter consumer.Filter) 
 	switch {
 	case p.Output != terminal.FormAuto && p.Output != terminal.FormTable:
 		return frame.UsageError{Err: fmt.Errorf("--watch draws a table: it cannot be combined with -o %s", p.Output)}
-	case !terminal.Is(os.Stdout) || !terminal.Is(os.Stdin):
+	case !terminal.CanDraw(os.Stdout) || !terminal.Is(os.Stdin):
 		return frame.UsageError{Err: errors.New("--watch needs a terminal: " +
 			"`supernats tail --event PROCESS_STATE` prints changes elsewhere")}
 	}
@@ -46,17 +46,19 @@ func (p *Ps) watch(ctx context.Context, c *frame.Flags, filter consumer.Filter) 
 			defer close(followed)
 			_ = live.Run(ctx, r.JS, zerolog.Nop()) // it ends with ctx; what is wrong is in the Status
 		}()
-		err := p.draw(ctx, live, filter)
+		screen := &watchScreen{
+			ps: p, filter: filter, snapshot: live.Snapshot(), isConnected: r.JS.Conn().IsConnected,
+		}
+		err := screen.show(ctx, live)
 		stop()
 		<-followed
 		return err
 	})
 }
 
-// draw has the screen until somebody quits.
-func (p *Ps) draw(ctx context.Context, live *fleet.Fleet, filter consumer.Filter) error {
-	program := tea.NewProgram(&watchScreen{ps: p, filter: filter, snapshot: live.Snapshot()},
-		tea.WithContext(ctx), tea.WithoutSignalHandler(), tea.WithFPS(framesPerSecond))
+// show has the screen until somebody quits.
+func (s *watchScreen) show(ctx context.Context, live *fleet.Fleet) error {
+	program := tea.NewProgram(s, tea.WithContext(ctx), tea.WithoutSignalHandler(), tea.WithFPS(framesPerSecond))
 
 	drawn := make(chan struct{})
 	changed, stop := live.Subscribe()
@@ -90,6 +92,8 @@ type watchScreen struct {
 	ps       *Ps
 	filter   consumer.Filter
 	snapshot *fleet.Snapshot
+	// isConnected reports whether NATS can be reached now: the snapshot knows it later.
+	isConnected func() bool
 	// received is when the snapshot came, by our clock.
 	received      time.Time
 	width, height int

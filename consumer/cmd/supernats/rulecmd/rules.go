@@ -53,12 +53,13 @@ func (r check) Run(ctx context.Context, c *frame.Flags) error {
 		return frame.FileError{Err: err}
 	}
 
+	file := terminal.Clean(r.File)
 	for _, warning := range cfg.Warnings() {
-		fmt.Fprintf(os.Stderr, "%s: warning: %s\n", r.File, terminal.Clean(warning))
+		fmt.Fprintf(os.Stderr, "%s: warning: %s\n", file, terminal.Clean(warning))
 	}
 	for _, hint := range hintsFor(ctx, c, &cfg) {
-		fmt.Fprintf(os.Stderr, "%s: hint: %s\n", r.File, terminal.Clean(hint))
+		fmt.Fprintf(os.Stderr, "%s: hint: %s\n", file, terminal.Clean(hint))
 	}
-	_, err = fmt.Printf("%s: ok: %s\n", r.File, cfg.Summary())
+	_, err = fmt.Printf("%s: ok: %s\n", file, cfg.Summary())
 	return err
 }

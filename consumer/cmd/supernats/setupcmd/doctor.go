@@ -11,6 +11,7 @@ import (
 	"supernats/consumer/config"
 	"supernats/consumer/doctor"
 	"supernats/consumer/inspect"
+	"supernats/consumer/terminal"
 	"supernats/schema/checkup"
 	"supernats/schema/program"
 )
@@ -44,7 +45,10 @@ func (d *Doctor) Run(ctx context.Context, c *frame.Flags) error {
 		in.Reader = r
 	}
 
+	bar := terminal.NewProgress("doctor", false)
+	in.Progress = bar.Show
 	findings := append(doctor.Examine(ctx, &in), examineHost(ctx, d.SupervisordConf)...)
+	bar.Close()
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"supernats/consumer/inspect"
 	"supernats/consumer/terminal"
@@ -152,16 +153,17 @@ func sentTo(a *schema.Notification) string {
 	return to
 }
 
-// Failing shows the queues whose receivers do not take what waits for them.
-func Failing(queues []*inspect.Queue) *terminal.Table {
+// Held shows the queues in which something waits, and why.
+func Held(queues []*inspect.Queue, now time.Time) *terminal.Table {
 	t := &terminal.Table{
 		Columns:  []string{"RECEIVER", "WAITING", "SINCE", "TRIES", "ERROR"},
 		Optional: []string{"TRIES", "SINCE"},
 		Flexible: map[string]int{"RECEIVER": terminal.WideName, "ERROR": terminal.WideText},
 	}
 	for _, q := range queues {
+		why := cmp.Or(q.Failure(), q.Hold(now))
 		t.Add(terminal.Red, q.Receiver, fmt.Sprint(q.Waiting()), wording.Date(q.Position.Since),
-			fmt.Sprint(q.Position.Tries), q.Position.Error)
+			wording.Number(q.Position.Tries), why)
 	}
 	return t
 }

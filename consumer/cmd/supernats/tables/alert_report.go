@@ -3,6 +3,8 @@ package tables
 import (
 	"fmt"
 	"os"
+	"slices"
+	"time"
 
 	"supernats/consumer/inspect"
 	"supernats/consumer/terminal"
@@ -35,16 +37,27 @@ func (r *AlertReport) Records() (all []any) {
 const NoReceiver = "NOBODY IS NOTIFIED: `supernats consume` has no receiver (add a section mail: or receivers: to " +
 	"its configuration file, -c FILE)"
 
+// waitingTitle says what holds what waits in queues.
+func waitingTitle(held []*inspect.Queue) string {
+	if slices.ContainsFunc(held, func(q *inspect.Queue) bool { return q.Failure() != "" }) {
+		return "WAITING: these receivers do not take what is there for them (`supernats test-alert RECEIVER` tries one)"
+	}
+	return "WAITING: these receivers are not notified at once, by their rate limits"
+}
+
 // Print writes a table for each kind of record that there is.
 func (r *AlertReport) Print(w *os.File) error {
-	var failing []*inspect.Queue
+	now := time.Now()
+	var held []*inspect.Queue
 	if r.Deliveries != nil {
-		failing = r.Deliveries.Failing()
+		held = r.Deliveries.Held(now)
 		if len(r.Deliveries.Queues) == 0 {
-			fmt.Fprint(w, terminal.Hanging(NoReceiver, 0, terminal.Width(w)))
+			if _, err := fmt.Fprint(w, terminal.Hanging(NoReceiver, 0, terminal.Width(w))); err != nil {
+				return err
+			}
 		}
 	}
-	if len(r.Alerts)+len(r.Notifications)+len(r.Parked)+len(failing) == 0 {
+	if len(r.Alerts)+len(r.Notifications)+len(r.Parked)+len(held) == 0 {
 		terminal.Say("no alert that matches; --since 7d shows the notifications of a week")
 		return nil
 	}
@@ -56,21 +69,22 @@ func (r *AlertReport) Print(w *os.File) error {
 	}{
 		{"", Alerts(r.Alerts)},
 		{"NOTIFICATIONS", Notifications(r.Notifications)},
-		{
-			"WAITING: these receivers do not take what is there for them (`supernats test-alert RECEIVER` tries one)",
-			Failing(failing),
-		},
+		{waitingTitle(held), Held(held, now)},
 		{"PARKED: nobody got these (`nats stream rmm SUPERVISOR_PARKED SEQ` forgets one)", Parked(r.Parked)},
 	} {
 		if section.table.Len() == 0 {
 			continue
 		}
+		head := ""
 		if begun {
-			fmt.Fprintln(w)
+			head = "\n"
 		}
 		begun = true
 		if section.title != "" {
-			fmt.Fprint(w, terminal.Hanging(section.title, 0, terminal.Width(w)))
+			head += terminal.Hanging(section.title, 0, terminal.Width(w))
+		}
+		if _, err := fmt.Fprint(w, head); err != nil {
+			return err
 		}
 		if err := section.table.Print(w); err != nil {
 			return err

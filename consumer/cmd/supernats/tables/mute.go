@@ -73,19 +73,27 @@ func unmuteCommand(m *inspect.Mute) string { return "supernats unmute " + m.ID }
 
 // PrintMute prints a silence that was just made, and what it mutes.
 func PrintMute(w *os.File, m *inspect.Mute, alerts []schema.Alert) error {
-	fmt.Fprintf(w, "%s mutes %s until %s\n", m.ID, terminal.Clean(Matchers(&m.Mute)), wording.Date(&m.Expires))
-	fmt.Fprintf(w, "It %s.\n", Coverage(m.Covers))
+	width := terminal.Width(w)
+	var b strings.Builder
+	say := func(format string, args ...any) {
+		b.WriteString(terminal.Hanging(fmt.Sprintf(format, args...), 0, width))
+	}
+	say("%s mutes %s until %s", m.ID, Matchers(&m.Mute), wording.Date(&m.Expires))
+	say("It %s.", Coverage(m.Covers))
 	for _, hint := range m.Covers.Hints {
-		fmt.Fprintln(w, terminal.Clean(hint))
+		say("%s", hint)
 	}
 	if m.Covers.IsEmpty() {
-		fmt.Fprintln(w, "If something else was meant:", unmuteCommand(m))
+		fmt.Fprintln(&b, "If something else was meant:", unmuteCommand(m)) // to be copied
+	}
+	if len(m.Alerts) == 0 {
+		say("It mutes no open alert.")
+	} else {
+		say("It mutes these open alerts:")
 	}
 
-	if len(m.Alerts) == 0 {
-		_, err := fmt.Fprintln(w, "It mutes no open alert.")
+	if _, err := w.WriteString(b.String()); err != nil || len(m.Alerts) == 0 {
 		return err
 	}
-	fmt.Fprintln(w, "It mutes these open alerts:")
 	return MutedAlerts(m, alerts).Print(w)
 }
