@@ -110,7 +110,7 @@ func (p *Pages) Register(mux *http.ServeMux) {
 		"GET /hosts/{host}":          p.serveView,
 		"GET /processes/{h}/{g}/{p}": p.serveView,
 		"GET /alerts":                p.serveView,
-		"GET /alerts/{id}":           p.serveView,
+		"GET /alerts/{id...}":        p.serveView,
 		"GET /events":                p.serveView,
 		"GET /mutes":                 p.serveView,
 		"GET /mutes/new":             p.showMuteForm,
@@ -156,19 +156,11 @@ type problem struct {
 
 func (p *problem) Error() string { return p.text }
 
-// contentPolicy allows nothing but what comes from here, and no page to frame it.
-const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
-	"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-
 // page makes a handler of HTTP.
 func (p *Pages) page(handle handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
-		header.Set("Content-Security-Policy", contentPolicy)
-		header.Set("X-Content-Type-Options", "nosniff")
-		header.Set("Referrer-Policy", "no-referrer")
-		header.Set("Cache-Control", "no-store")
-
+		site.SetHeaders(header)
 		a, err := handle(r)
 		if err != nil {
 			a = p.explain(err)
