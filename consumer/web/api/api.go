@@ -8,6 +8,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"encoding/json"
@@ -90,12 +91,15 @@ func (a *API) routes() map[string]handler {
 
 // getOpenAPI answers GET /api/v1/openapi.json, with where the paths begin.
 func (a *API) getOpenAPI(*http.Request) (any, error) {
-	var document map[string]json.RawMessage
-	if err := json.Unmarshal(openAPI, &document); err != nil {
-		return nil, err
+	var document struct {
+		OpenAPI    string              `json:"openapi"`
+		Info       json.RawMessage     `json:"info"`
+		Servers    []map[string]string `json:"servers"`
+		Paths      json.RawMessage     `json:"paths"`
+		Components json.RawMessage     `json:"components"`
 	}
-	servers, err := json.Marshal([]map[string]string{{"url": a.Site.Path("/")}})
-	document["servers"] = servers
+	err := json.Unmarshal(openAPI, &document)
+	document.Servers = []map[string]string{{"url": cmp.Or(a.Site.Prefix, "/")}}
 	return document, err
 }
 

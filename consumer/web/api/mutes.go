@@ -183,8 +183,13 @@ func readBody(r *http.Request, into any) error {
 		err = errors.New("there is something after it")
 	}
 	var tooLarge *http.MaxBytesError
-	if err == nil || errors.As(err, &tooLarge) {
+	var wrongType *json.UnmarshalTypeError
+	switch {
+	case err == nil, errors.As(err, &tooLarge):
 		return err
+	case errors.As(err, &wrongType) && wrongType.Field != "":
+		return badRequest(fmt.Errorf("body: %s: found a JSON %s: openapi.json has what is wanted",
+			wrongType.Field, wrongType.Value))
 	}
 	return badRequest(fmt.Errorf("body: want one JSON object: %w", err))
 }

@@ -110,7 +110,8 @@ func (p *Pages) Register(mux *http.ServeMux) {
 		"GET /hosts/{host}":          p.serveView,
 		"GET /processes/{h}/{g}/{p}": p.serveView,
 		"GET /alerts":                p.serveView,
-		"GET /alerts/{id...}":        p.serveView,
+		"GET /alerts/{id...}":        p.serveView, // ids have slashes, encoded or not
+		"GET /alerts/{id}/ack":       p.wantPost,
 		"GET /events":                p.serveView,
 		"GET /mutes":                 p.serveView,
 		"GET /mutes/new":             p.showMuteForm,
@@ -177,6 +178,9 @@ func (p *Pages) page(handle handler) http.Handler {
 		}
 
 		header.Set("Content-Type", "text/html; charset=utf-8")
+		if a.status == http.StatusMethodNotAllowed {
+			header.Set("Allow", http.MethodPost)
+		}
 		if a.status != 0 {
 			w.WriteHeader(a.status)
 		}
@@ -211,6 +215,14 @@ func sentence(s string) string {
 		s += "."
 	}
 	return s
+}
+
+// wantPost answers who opens what a form sends: that changes nothing.
+func (p *Pages) wantPost(*http.Request) (*answer, error) {
+	return nil, &problem{
+		status: http.StatusMethodNotAllowed, text: "opening this address acknowledges nothing",
+		fix: "The page of the incident has the form that does.",
+	}
 }
 
 func (p *Pages) notFound(r *http.Request) (*answer, error) {
