@@ -56,7 +56,8 @@ type Pages struct {
 	templates *template.Template
 	hub       *live.Hub
 	crashes   *history.CrashLog
-	reads     sharedReads
+	reads     sharedReads[*history.Newest]
+	incidents sharedReads[*inspect.Incident]
 	// few logs what each request and each snapshot may repeat.
 	few zerolog.Logger
 }
