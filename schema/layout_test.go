@@ -86,7 +86,7 @@ var arrows = []arrow{
 	{`consumer/watchdog`, `schema(/repeat|/secretfile)?|consumer/(health|notify(/post)?)`, ``},
 	{`consumer/acknowledge`, `schema(/stream)?|consumer/inspect`, ``},
 	{`consumer/web`, `schema/httplimit|consumer/(health|web/site)`, ``},
-	{`consumer/web/live`, `consumer/fleet`, `-`},
+	{`consumer/web/live`, `consumer/(fleet|web/site)`, `-`},
 	{`consumer/web/page/assets`, ``, `-`},
 	{`consumer/web/page/look`, `schema|consumer/(fleet|history|inspect|state|timeline|web/site|wording)`, `-`},
 	{`consumer/web/page`, `schema(/stream)?|consumer(/(fleet|history|inspect|silences|timeline|web/(live|site|page/.*)|wording))?`, ``},

@@ -28,6 +28,11 @@ func (p *problems) checkSite(c *Config) {
 		_, err := site.ParseExternal(c.ExternalURL)
 		p.addSection("external_url", err)
 	}
+	key := "route_prefix"
+	if c.RoutePrefix == "" {
+		key = "external_url"
+	}
+	p.addSection(key, site.CheckPrefix(c.Site().Prefix))
 	p.addSection("web", c.Web.Check())
 	for i, name := range c.Compat {
 		if name != CompatNodeExporter {

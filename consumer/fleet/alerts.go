@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"supernats/schema"
 )
@@ -15,6 +16,10 @@ import (
 type AlertQuery struct {
 	// Hosts, Groups, Processes and Rules are globs, Severities and Phases words.
 	Hosts, Groups, Processes, Rules, Severities, Phases []string
+	// Events are names of what matched last, abstract ones too, or globs.
+	Events []string
+	// Since and Until choose what was open at some time between them; zero: without a bound.
+	Since, Until time.Time
 	// Text is a part of "host group:process rule", in any case of letters.
 	Text string
 	// Limit and Token are as in Query.
@@ -50,7 +55,24 @@ func (q *AlertQuery) Matches(a *Alert) bool {
 	return schema.MatchAny(q.Hosts, a.Host) && schema.MatchAny(q.Groups, a.Group) &&
 		schema.MatchAny(q.Processes, a.Process) && schema.MatchAny(q.Rules, a.Rule) &&
 		(len(q.Severities) == 0 || slices.Contains(q.Severities, a.Severity)) &&
-		(len(q.Phases) == 0 || slices.Contains(q.Phases, a.Phase)) && q.matchesText(a)
+		(len(q.Phases) == 0 || slices.Contains(q.Phases, a.Phase)) && q.matchesText(a) &&
+		q.matchesEvent(a) && q.matchesTime(a)
+}
+
+func (q *AlertQuery) matchesEvent(a *Alert) bool {
+	return len(q.Events) == 0 || a.Last != nil && slices.ContainsFunc(q.Events, func(event string) bool {
+		return schema.Is(a.Last.Event, event) || schema.MatchGlob(event, a.Last.Event)
+	})
+}
+
+func (q *AlertQuery) matchesTime(a *Alert) bool {
+	openedInTime := q.Until.IsZero() || !a.Opened.After(q.Until)
+	closedBefore := a.Closed != nil && a.Closed.Before(q.Since)
+	return openedInTime && !closedBefore
+}
+
+func (q *AlertQuery) mark() string {
+	return mark(q.Hosts, q.Groups, q.Processes, q.Rules, q.Severities, q.Phases, q.Text, q.Events)
 }
 
 func (q *AlertQuery) matchesText(a *Alert) bool {
@@ -71,7 +93,7 @@ func (s *Snapshot) ListAlerts(q *AlertQuery) (Page[*Alert], error) {
 	page.Total = len(list)
 
 	if q.Token != "" {
-		after, err := parseAlertToken(q.Token)
+		after, err := parseAlertToken(q.Token, q.mark())
 		if err != nil {
 			return page, err
 		}
@@ -84,13 +106,15 @@ func (s *Snapshot) ListAlerts(q *AlertQuery) (Page[*Alert], error) {
 
 	page.Items = list[:min(len(list), cmp.Or(q.Limit, DefaultLimit))]
 	if len(page.Items) < len(list) {
-		page.Next = alertToken(page.Items[len(page.Items)-1])
+		page.Next = alertToken(page.Items[len(page.Items)-1], q.mark())
 	}
 	return page, nil
 }
 
 // alertPlace is where an alert stands in the order of compareAlerts.
 type alertPlace struct {
+	// Query marks the query.
+	Query    string      `json:"q"`
 	Phase    string      `json:"p"`
 	Severity string      `json:"s"`
 	Mute     string      `json:"m,omitempty"`
@@ -99,17 +123,17 @@ type alertPlace struct {
 	Incident string      `json:"i"`
 }
 
-func alertToken(a *Alert) string {
-	at := alertPlace{a.Phase, a.Severity, a.Mute, a.IsAcknowledged(), a.Opened, a.Incident}
+func alertToken(a *Alert, query string) string {
+	at := alertPlace{query, a.Phase, a.Severity, a.Mute, a.IsAcknowledged(), a.Opened, a.Incident}
 	text, _ := json.Marshal(at) // it always can
 	return base64.RawURLEncoding.EncodeToString(text)
 }
 
-// parseAlertToken returns an alert that stands where a token says.
-func parseAlertToken(token string) (*Alert, error) {
+// parseAlertToken returns an alert that stands where a token of a query says.
+func parseAlertToken(token, query string) (*Alert, error) {
 	var at alertPlace
 	text, err := base64.RawURLEncoding.DecodeString(token)
-	if err != nil || json.Unmarshal(text, &at) != nil || at.Incident == "" {
+	if err != nil || json.Unmarshal(text, &at) != nil || at.Query != query {
 		return nil, ErrToken
 	}
 	a := &Alert{Mute: at.Mute, Alert: schema.Alert{

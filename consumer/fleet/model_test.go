@@ -106,7 +106,9 @@ func TestAnAcknowledgedAlertIsNoLongerUrgent(t *testing.T) {
 	if err != nil || len(page.Items) != 1 || page.Items[0].Rule != "taken" || page.Next != "" {
 		t.Errorf("%+v, %v", page, err)
 	}
-	if page, err := s.ListAlerts(&AlertQuery{Token: alertToken(s.Alerts[1])}); err != nil || len(page.Items) != 0 {
+	all := &AlertQuery{}
+	all.Token = alertToken(s.Alerts[1], all.mark())
+	if page, err := s.ListAlerts(all); err != nil || len(page.Items) != 0 {
 		t.Errorf("after the last one: %+v, %v", page, err)
 	}
 }

@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"slices"
+	"strconv"
 	"strings"
 
 	"supernats/consumer/state"
@@ -58,8 +60,21 @@ type Page[T any] struct {
 	Next string
 }
 
-// ErrToken says that a page token is not one of ours, or of another order.
-var ErrToken = errors.New("invalid page token: want the next_page_token of the page before, with the same sort")
+// ErrToken says that a page token is not one of ours, or of another query: what stands before
+// it there would be left out.
+var ErrToken = errors.New("invalid page token: want the next_page_token of the page before, " +
+	"with the same filters and the same sort")
+
+// mark tells queries apart in their page tokens.
+func mark(filters ...any) string {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%q", filters)
+	return strconv.FormatUint(h.Sum64(), 36)
+}
+
+func (q *Query) mark() string {
+	return mark(q.Hosts, q.Groups, q.Processes, q.Text, q.States, cmp.Or(q.Sort, SortName))
+}
 
 // Check returns an error that says what is wrong with a query.
 func (q *Query) Check() error {
@@ -212,8 +227,8 @@ func (s *Snapshot) ListHosts(q *Query) (Page[*Host], error) {
 
 // place is where something stands in an order.
 type place struct {
-	// Sort is the order, Key the place in it; then come the names.
-	Sort    string `json:"s"`
+	// Query marks the query, Key is the place in its order; then come the names.
+	Query   string `json:"q"`
 	Key     int64  `json:"k"`
 	Host    string `json:"h"`
 	Group   string `json:"g,omitempty"`
@@ -228,15 +243,14 @@ func (p place) compare(other place) int {
 // paginate sorts a list, which comes by name, and returns the page of a query.
 func paginate[T any](page Page[T], list []T, q *Query, placeOf func(T) place) (Page[T], error) {
 	page.Total = len(list)
-	sort := cmp.Or(q.Sort, SortName)
-	if sort != SortName {
+	if cmp.Or(q.Sort, SortName) != SortName {
 		slices.SortStableFunc(list, func(a, b T) int { return placeOf(a).compare(placeOf(b)) })
 	}
 
 	if q.Token != "" {
 		var after place
 		text, err := base64.RawURLEncoding.DecodeString(q.Token)
-		if err != nil || json.Unmarshal(text, &after) != nil || after.Sort != sort {
+		if err != nil || json.Unmarshal(text, &after) != nil || after.Query != q.mark() {
 			return page, ErrToken
 		}
 		i, found := slices.BinarySearchFunc(list, after,
@@ -250,7 +264,7 @@ func paginate[T any](page Page[T], list []T, q *Query, placeOf func(T) place) (P
 	page.Items = list[:min(len(list), cmp.Or(q.Limit, DefaultLimit))]
 	if len(page.Items) < len(list) {
 		last := placeOf(page.Items[len(page.Items)-1])
-		last.Sort = sort
+		last.Query = q.mark()
 		text, err := json.Marshal(last)
 		if err != nil {
 			return page, err

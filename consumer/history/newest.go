@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"supernats/consumer"
 	"supernats/schema"
 	"supernats/schema/stream"
@@ -69,15 +71,15 @@ func (r *Reader) Newest(ctx context.Context, q NewestQuery) (*Newest, error) {
 	if q.Limit <= 0 {
 		q.Limit = DefaultNewest
 	}
-	end := state.LastSeq + 1
-	if q.Before > 0 {
-		end = min(end, q.Before)
+	first, end, err := r.bounds(ctx, &q, &state)
+	if err != nil {
+		return nil, err
 	}
 
 	found, searchedTo := &Newest{}, state.LastTime
 	deadline := time.Now().Add(newestTimeout)
-	for size := uint64(firstWindow); end > state.FirstSeq && state.Msgs > 0; size *= windowGrowth {
-		begin := max(state.FirstSeq, end-min(end, size))
+	for size := uint64(firstWindow); end > first; size *= windowGrowth {
+		begin := max(first, end-min(end, size))
 		window, oldest, err := r.readWindow(ctx, &q, begin, end, deadline)
 		if errors.Is(err, errLate) { // what was read of it is not next to what was found
 			found.More, found.Next, found.SearchedTo = true, end, searchedTo
@@ -92,30 +94,70 @@ func (r *Reader) Newest(ctx context.Context, q NewestQuery) (*Newest, error) {
 		found.Events = append(found.Events, window...)
 		end = begin
 
-		passedSince := !oldest.IsZero() && oldest.Before(q.Since)
 		switch {
 		case len(found.Events) > q.Limit:
 			found.Events = found.Events[:q.Limit]
 			found.More, found.Next = true, found.Events[q.Limit-1].Seq
 			return found, nil
-		case passedSince:
-			return found, nil
 		case time.Now().After(deadline):
-			found.More, found.Next, found.SearchedTo = end > state.FirstSeq, end, searchedTo
+			found.More, found.Next, found.SearchedTo = end > first, end, searchedTo
 			return found, nil
 		}
 	}
 	return found, nil
 }
 
+// bounds returns the first sequence that a query may ask for, and the one after the last.
+func (r *Reader) bounds(
+	ctx context.Context, q *NewestQuery, state *jetstream.StreamState,
+) (first, end uint64, err error) {
+	if state.Msgs == 0 {
+		return 0, 0, nil
+	}
+	first, end = state.FirstSeq, state.LastSeq+1
+	if q.Before > 0 {
+		end = min(end, q.Before)
+	}
+
+	seek := func(t time.Time) (seq uint64, err error) {
+		seq = state.LastSeq + 1
+		err = r.Scan(ctx, stream.Events, Position{Time: t}, func(m *Message) error {
+			seq = m.Seq
+			return ErrEnough
+		})
+		return seq, err
+	}
+	if !q.Since.IsZero() {
+		seq, err := seek(q.Since)
+		if err != nil {
+			return 0, 0, err
+		}
+		first = max(first, seq)
+	}
+	if !q.Until.IsZero() {
+		seq, err := seek(q.Until.Add(time.Nanosecond))
+		if err != nil {
+			return 0, 0, err
+		}
+		end = min(end, seq)
+	}
+	return first, end, nil
+}
+
 // errLate says that a window could not be read in time.
 var errLate = errors.New("reading takes too long")
 
-// readWindow returns the events of a part of the stream, the newest first, and when the
-// stream got the first message of it; errLate if that takes until the deadline.
+// readWindow returns the newest events of a part of the stream, the newest first, no more
+// than show that there is another page; and when the stream got the first message of the
+// part. The error is errLate if that takes until the deadline.
 func (r *Reader) readWindow(
 	ctx context.Context, q *NewestQuery, begin, end uint64, deadline time.Time,
 ) (list []StoredEvent, oldest time.Time, err error) {
+	most := q.Limit + 1
+	keepNewest := func() {
+		slices.SortFunc(list, func(a, b StoredEvent) int { return cmp.Compare(b.Seq, a.Seq) })
+		list = list[:min(len(list), most)]
+	}
 	for _, subject := range q.Filter.Subjects() {
 		err := r.Scan(ctx, stream.Events, Position{Seq: begin, Subject: subject}, func(m *Message) error {
 			if m.Seq >= end {
@@ -139,6 +181,9 @@ func (r *Reader) readWindow(
 			if q.Filter.Match(ce.Data) {
 				list = append(list, StoredEvent{CloudEvent: ce, Seq: m.Seq, Stored: schema.Time{Time: m.Stored}})
 			}
+			if len(list) >= 2*most {
+				keepNewest()
+			}
 			return nil
 		})
 		if err != nil {
@@ -146,6 +191,6 @@ func (r *Reader) readWindow(
 		}
 	}
 
-	slices.SortFunc(list, func(a, b StoredEvent) int { return cmp.Compare(b.Seq, a.Seq) })
+	keepNewest()
 	return list, oldest, nil
 }

@@ -108,3 +108,27 @@ func MeantGlob(glob string, names []string) string {
 	}
 	return rules.Nearest(glob, names)
 }
+
+// CheckEvents refuses names that no event has: with one, nothing would be found, as if
+// nothing had happened. A glob may be for names that are not known here.
+func CheckEvents(events []string) error {
+	known := append(schema.Names(), schema.Families()...)
+	for _, name := range events {
+		if strings.HasPrefix(name, schema.TypeBridgePrefix) { // what alerts may be about
+			continue
+		}
+		isGlob := schema.HasGlobSigns(name)
+		matches := slices.ContainsFunc(known, func(k string) bool {
+			return k == name || isGlob && schema.MatchGlob(name, k)
+		})
+		if matches || isGlob && !LooksLikeRegexp(name) {
+			continue
+		}
+
+		if meant := MeantGlob(name, known); meant != "" {
+			return fmt.Errorf("invalid name %q; did you mean %s?", name, meant)
+		}
+		return fmt.Errorf("invalid name %q: want %s, or a glob of names", name, strings.Join(known, ", "))
+	}
+	return nil
+}

@@ -3,6 +3,8 @@ package inspect
 import (
 	"strings"
 	"testing"
+
+	"supernats/schema"
 )
 
 func TestGlobHint(t *testing.T) {
@@ -67,6 +69,18 @@ func TestGlobHint(t *testing.T) {
 		}
 		if got := GlobHint("--"+c.flag, c.flag, c.glob, known); c.want == "" && got != "" || !strings.Contains(got, c.want) {
 			t.Errorf("%s %s: %s, want %s", c.flag, c.glob, got, c.want)
+		}
+	}
+}
+
+// A name that some event has, and a glob that may be for one that is not known here.
+func TestEventNames(t *testing.T) {
+	for _, event := range []string{
+		"PROCESS_STATE", "EVENT", "TICK_*", "PROCESS_STATE_FROZE[N]", "{TICK_5,TICK_60}", "REMOTE_COMMUNICATION",
+		"supernats.bridge.loss",
+	} {
+		if err := CheckEvents(schema.SplitGlobs([]string{event})); err != nil {
+			t.Error(err)
 		}
 	}
 }

@@ -21,10 +21,11 @@ type Incident struct {
 	Alert *Alert
 	// Notifications are those that were made, oldest first.
 	Notifications []SentNotification
-	// Events are what happened to its processes around it, oldest first, and Omitted says
-	// that there were more.
+	// Events are what happened to its processes around it, oldest first. Of a process with
+	// too many they are the first and the last; Omitted is how many between them are not
+	// there.
 	Events  []history.StoredEvent
-	Omitted bool
+	Omitted int
 	// Warnings say what could not be read.
 	Warnings []string
 }
@@ -44,9 +45,10 @@ const (
 	// processes belong to its story.
 	incidentBefore = 10 * time.Minute
 	incidentAfter  = 5 * time.Minute
-	// maxIncidentEvents bounds Incident.Events, maxIncidentProcesses the processes whose
-	// events are read.
+	// maxIncidentEvents bounds Incident.Events; each process has a share. maxIncidentProcesses
+	// bounds the processes whose events are read, incidentTimeout how long that may take.
 	maxIncidentEvents    = 500
+	incidentTimeout      = 5 * time.Second
 	maxIncidentProcesses = 20
 	// maxSent bounds Incident.Notifications.
 	maxSent = 1000
@@ -70,7 +72,11 @@ func (r *Reader) Incident(ctx context.Context, id string) (*Incident, error) {
 		in.Warnings = append(in.Warnings, fmt.Sprintf("who was notified is not known: %v", err))
 	}
 	if err := in.readEvents(ctx, r); err != nil {
-		in.Warnings = append(in.Warnings, fmt.Sprintf("what happened around it could not be read: %v", err))
+		why := err.Error()
+		if errors.Is(err, context.DeadlineExceeded) {
+			why = "it took too long; `supernats replay` has all"
+		}
+		in.Warnings = append(in.Warnings, "what happened around it could not be read as a whole: "+why)
 	}
 	return in, nil
 }
@@ -187,33 +193,62 @@ type processID struct{ host, group, process string }
 
 // readEvents reads what happened to the processes of the incident around it.
 func (in *Incident) readEvents(ctx context.Context, r *Reader) error {
-	opened, closed := in.period()
-	from := history.Position{Time: opened.Add(-incidentBefore)}
+	ctx, cancel := context.WithTimeout(ctx, incidentTimeout)
+	defer cancel()
+	processes := in.processes()
 	seen := map[uint64]bool{}
-	for _, id := range in.processes() {
-		from.Subject = schema.EventPrefix + schema.StateKey(id.host, id.group, id.process) + ".process_state.>"
-		err := r.History().Scan(ctx, stream.Events, from, func(m *history.Message) error {
-			if !closed.IsZero() && m.Stored.After(closed.Add(incidentAfter)) {
-				return history.ErrEnough
+	for _, id := range processes {
+		kept, err := in.readProcess(ctx, r, id, maxIncidentEvents/len(processes))
+		for _, e := range kept {
+			if !seen[e.Seq] {
+				seen[e.Seq] = true
+				in.Events = append(in.Events, e)
 			}
-			if len(in.Events) == maxIncidentEvents {
-				in.Omitted = true
-				return history.ErrEnough
-			}
-			ce, err := (&consumer.Message{Subject: m.Subject, Data: m.Data}).Event()
-			if err != nil || seen[m.Seq] {
-				return nil
-			}
-			seen[m.Seq] = true
-			in.Events = append(in.Events, history.StoredEvent{
-				CloudEvent: ce, Seq: m.Seq, Stored: schema.Time{Time: m.Stored},
-			})
-			return nil
-		})
+		}
 		if err != nil {
 			return err
 		}
 	}
 	slices.SortFunc(in.Events, func(a, b history.StoredEvent) int { return cmp.Compare(a.Seq, b.Seq) })
 	return nil
+}
+
+// readProcess reads what happened to a process: the first and the last, most of them in all.
+// What was read before an error is returned with it.
+func (in *Incident) readProcess(
+	ctx context.Context, r *Reader, id processID, most int,
+) (kept []history.StoredEvent, err error) {
+	opened, closed := in.period()
+	from := history.Position{
+		Time:    opened.Add(-incidentBefore),
+		Subject: schema.EventPrefix + schema.StateKey(id.host, id.group, id.process) + ".process_state.>",
+	}
+	half := most / 2
+	var newest []history.StoredEvent
+	err = r.History().Scan(ctx, stream.Events, from, func(m *history.Message) error {
+		if !closed.IsZero() && m.Stored.After(closed.Add(incidentAfter)) {
+			return history.ErrEnough
+		}
+		ce, err := (&consumer.Message{Subject: m.Subject, Data: m.Data}).Event()
+		if err != nil {
+			return nil // somebody else has put it there
+		}
+		e := history.StoredEvent{CloudEvent: ce, Seq: m.Seq, Stored: schema.Time{Time: m.Stored}}
+		if len(kept) < half {
+			kept = append(kept, e)
+			return nil
+		}
+
+		newest = append(newest, e)
+		if len(newest) == 2*half {
+			in.Omitted += half
+			newest = slices.Clone(newest[half:])
+		}
+		return nil
+	})
+	if more := len(newest) - half; more > 0 {
+		in.Omitted += more
+		newest = newest[more:]
+	}
+	return append(kept, newest...), err
 }

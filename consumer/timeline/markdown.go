@@ -32,7 +32,7 @@ func (t *Timeline) Markdown(w io.Writer, now time.Time, withLogs bool) error {
 		row("Reason", escapeMarkdown(wording.Clip(t.Ended, wording.MaxText)))
 	}
 	row("Events", fmt.Sprint(t.Count))
-	row("Runbook", escapeMarkdown(wording.Clip(t.Runbook, wording.MaxText)))
+	row("Runbook", link(wording.Clip(t.Runbook, wording.MaxText)))
 
 	b.WriteString("\n## Timeline\n\n| time | who | what |\n|---|---|---|\n")
 	for i := range t.Facts {
@@ -66,11 +66,20 @@ func (t *Timeline) writeLogs(b *strings.Builder) {
 
 // markdownSigns are what a name or a text could format with, or begin a link or HTML.
 var markdownSigns = strings.NewReplacer(
-	`\`, `\\`, "|", `\|`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "<", "&lt;", ">", "&gt;",
+	`\`, `\\`, "&", "&amp;", "|", `\|`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "<", "&lt;", ">", "&gt;",
 	"#", `\#`, "!", `\!`, "~", `\~`,
 )
 
 func escapeMarkdown(s string) string { return markdownSigns.Replace(s) }
+
+// link writes an address of the web as one that can be followed: escaped it would be another.
+func link(address string) string {
+	isWeb := strings.HasPrefix(address, "https://") || strings.HasPrefix(address, "http://")
+	if !isWeb || strings.ContainsAny(address, "<> \t\n`|\\") {
+		return escapeMarkdown(address)
+	}
+	return "<" + address + ">"
+}
 
 // code writes a text as it is.
 func code(s string) string {

@@ -74,7 +74,7 @@ type Timeline struct {
 
 // Of arranges an incident.
 func Of(in *inspect.Incident) *Timeline {
-	t := &Timeline{Facts: []Fact{}, Warnings: in.Warnings}
+	t := &Timeline{Facts: []Fact{}, Warnings: slices.Clone(in.Warnings)}
 	if len(in.Notifications) > 0 {
 		t.describe(in.Notifications[len(in.Notifications)-1].CloudEvent)
 	}
@@ -91,9 +91,9 @@ func Of(in *inspect.Incident) *Timeline {
 			t.add(factOf(e))
 		}
 	}
-	if in.Omitted {
-		t.Warnings = append(t.Warnings, "some events of its processes are left out: there are too many; "+
-			"`supernats replay` has all")
+	if in.Omitted > 0 {
+		t.Warnings = append(t.Warnings, wording.Count(in.Omitted, "event", "events")+" of its processes between the "+
+			"first and the last of each are left out: there are too many; `supernats replay` has all")
 	}
 
 	slices.SortStableFunc(t.Facts, func(a, b Fact) int {

@@ -3,10 +3,13 @@ package timeline_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/consumer/fleettest"
@@ -108,7 +111,7 @@ func TestMarkdown(t *testing.T) {
 		t.Fatal(err)
 	}
 	story := timeline.Of(in)
-	story.Facts[0].Text += " | `x` <script>"
+	story.Facts[0].Text += " | `x` <script> &lt;b>"
 
 	var b strings.Builder
 	if err := story.Markdown(&b, opened.Add(90*time.Second), true); err != nil {
@@ -118,7 +121,8 @@ func TestMarkdown(t *testing.T) {
 		"# web1 api:api\\_00 exited unexpectedly\n",
 		"- Incident: `" + incident + "`\n",
 		"- State: firing for 90 seconds\n",
-		"| web1 api:api\\_00 | exited unexpectedly, ran 2 min, exit code 3 \\| \\`x\\` &lt;script&gt; |\n",
+		"- Runbook: <https://runbooks.example.com/api>\n",
+		"| web1 api:api\\_00 | exited unexpectedly, ran 2 min, exit code 3 \\| \\`x\\` &lt;script&gt; &amp;lt;b&gt; |\n",
 		"## Last output of web1 api:api\\_00 on stderr, ",
 		"    # <b>bad</b>\n    ValueError\n", // in a code block nothing formats
 	} {
@@ -137,5 +141,95 @@ func TestNoSuchIncident(t *testing.T) {
 	f := fleettest.New(t)
 	if in, err := (&inspect.Reader{JS: f.JS}).Incident(t.Context(), incident); !errors.Is(err, inspect.ErrNoIncident) {
 		t.Errorf("%+v, %v", in, err)
+	}
+}
+
+// Who takes care of it, and no longer does, is part of the story.
+func TestAcknowledgementsAreFacts(t *testing.T) {
+	f, opened := played(t)
+	answer := func(id, typ string, after time.Duration, change func(*schema.Notification)) {
+		n := &schema.Notification{
+			Incident: incident, Rule: "unexpected-exit", Kind: schema.KindEvent, Severity: "critical",
+			Host: "web1", Group: "api", Process: "api_00", Opened: schema.Time{Time: opened}, Count: 1, Quiet: true,
+		}
+		change(n)
+		f.PublishRaw(n.Subject(), f.JSON(n.Envelope(id, typ, opened.Add(after))))
+	}
+	until := time.Date(2026, 11, 21, 19, 0, 0, 0, time.UTC)
+	answer("n2", schema.TypeAlertAcknowledged, time.Minute, func(n *schema.Notification) {
+		n.By, n.Reason, n.Until = "ann", "rolling back | `x`", &schema.Time{Time: until}
+	})
+	answer("n3", schema.TypeAlertUnacknowledged, 2*time.Minute, func(n *schema.Notification) {
+		n.Cause, n.Acknowledged = schema.UnackedByTime, &schema.Acknowledgement{By: "ann"}
+	})
+	in, err := (&inspect.Reader{JS: f.JS}).Incident(t.Context(), incident)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	story := timeline.Of(in)
+	var lines []string
+	for _, fact := range story.Facts {
+		if fact.Kind == timeline.KindAcknowledgement {
+			lines = append(lines, fact.Level+": "+fact.Text)
+		}
+	}
+	want := []string{
+		"note: acknowledged by ann: rolling back | `x`, until 2026-11-21 19:00:00 UTC",
+		"bad: no longer acknowledged: the time of ann is over",
+	}
+	if diff := cmp.Diff(want, lines); diff != "" {
+		t.Error(diff)
+	}
+	if last := story.Facts[len(story.Facts)-1]; last.Kind != timeline.KindAcknowledgement {
+		t.Errorf("the last fact is %+v", last)
+	}
+
+	var b strings.Builder
+	if err := story.Markdown(&b, opened, false); err != nil ||
+		!strings.Contains(b.String(), "| acknowledged by ann: rolling back \\| \\`x\\`, until 2026-11-21 19:00:00 UTC |") {
+		t.Errorf("%v\n%s", err, b.String())
+	}
+}
+
+// A process with very many events hides neither how it ended nor what the others did.
+func TestLongIncidentsKeepBothEnds(t *testing.T) {
+	f, opened := played(t)
+	crashes := func(process string, n int) (list []*schema.Event) {
+		for i := range n {
+			list = append(list, f.Crash(func(e *schema.Event) { e.Process, e.PID = process, i+1 }))
+		}
+		return list
+	}
+	f.Publish(crashes("api_00", 900)...)
+	f.Publish(crashes("api_01", 3)...)
+	record := &schema.Alert{
+		Incident: incident, Rule: "unexpected-exit", Severity: "critical", Phase: schema.PhaseFiring, Host: "web1",
+		Group: "api", Opened: schema.Time{Time: opened}, Count: 905,
+		Members: []schema.AlertMember{{Process: "api_00"}, {Process: "api_01"}},
+	}
+	key := schema.AlertKey(record.Rule, record.Host, record.Group, record.Process)
+	if _, err := f.Bucket(stream.AlertsBucket).Put(t.Context(), key, []byte(f.JSON(record))); err != nil {
+		t.Fatal(err)
+	}
+	in, err := (&inspect.Reader{JS: f.JS}).Incident(t.Context(), incident)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	pids := map[string][]int{}
+	for _, e := range in.Events {
+		pids[e.Data.Process] = append(pids[e.Data.Process], e.Data.PID)
+	}
+	first, others := pids["api_00"], pids["api_01"]
+	if len(first) != 250 || first[len(first)-1] != 900 || first[10] > 10 || !slices.IsSorted(first[2:]) {
+		t.Errorf("api_00: %d events, %v", len(first), first)
+	}
+	if !slices.Equal(others, []int{1, 2, 3}) {
+		t.Errorf("api_01: %v", others)
+	}
+	warnings := strings.Join(timeline.Of(in).Warnings, "\n")
+	if want := fmt.Sprintf("%d events of its processes", in.Omitted); in.Omitted != 902-250 || !strings.Contains(warnings, want) {
+		t.Errorf("%d are left out: %s", in.Omitted, warnings)
 	}
 }

@@ -91,43 +91,26 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /readyz", s.serveReadyz)
 	mux.HandleFunc("POST /-/reload", s.serveReload)
 	mux.HandleFunc("PUT /-/reload", s.serveReload)
-	mux.HandleFunc("/-/reload", refuseMethod)
 	for _, room := range s.Rooms {
 		room.Register(mux)
 	}
-	return sameOrigin(s.Site.Identify(s.belowPrefix(mux)))
+	return withHeaders(s.Site.Identify(s.protect(s.belowPrefix(withMethods(mux)))))
 }
 
 // belowPrefix serves everything below the prefix, and leads there from "/". What asks for the
 // health of the daemon may not know the prefix.
-func (s *Server) belowPrefix(mux *http.ServeMux) http.Handler {
+func (s *Server) belowPrefix(inner http.Handler) http.Handler {
 	prefix := s.Site.Prefix
 	if prefix == "" {
-		return mux
+		return inner
 	}
 
 	outer := http.NewServeMux()
-	outer.Handle(prefix+"/", http.StripPrefix(prefix, mux))
+	outer.Handle(prefix+"/", http.StripPrefix(prefix, inner))
 	outer.Handle("GET /{$}", http.RedirectHandler(prefix+"/", http.StatusFound))
-	outer.Handle("GET /healthz", mux)
-	outer.Handle("GET /readyz", mux)
+	outer.Handle("/healthz", inner)
+	outer.Handle("/readyz", inner)
 	return outer
-}
-
-// sameOrigin refuses what a page of another site makes a browser send: only reading
-// is free. Programs send no Origin and pass; web_config restricts who may do what.
-func sameOrigin(h http.Handler) http.Handler {
-	p := http.NewCrossOriginProtection()
-	p.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		http.Error(w, "refused: the request comes from a page of another site", http.StatusForbidden)
-	}))
-	return p.Handler(h)
-}
-
-// refuseMethod answers a reload by GET: what only reads changes nothing.
-func refuseMethod(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Allow", "POST, PUT")
-	http.Error(w, "want POST: curl -X POST …/-/reload", http.StatusMethodNotAllowed)
 }
 
 // serveReload answers with the statuses of Prometheus and Alertmanager.

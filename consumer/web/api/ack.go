@@ -13,6 +13,9 @@ import (
 	"supernats/schema"
 )
 
+// ackSuffix is after the path of an incident, whose id has slashes of its own.
+const ackSuffix = "/ack"
+
 // ackRequest is what somebody says of an incident.
 type ackRequest struct {
 	Reason string          `json:"reason"`
@@ -66,17 +69,13 @@ func (a *API) endAck(r *http.Request) (any, error) {
 
 // toBeAcknowledged returns the id of the incident that a request is about.
 func (a *API) toBeAcknowledged(r *http.Request) (id string, err error) {
-	id, ok := strings.CutSuffix(r.PathValue("id"), "/ack")
-	if !ok || id == "" {
-		_, err := a.refuse(r)
-		return "", err
+	id, ok := strings.CutSuffix(r.PathValue("id"), ackSuffix)
+	if !ok {
+		return "", methodNotAllowed{"GET, HEAD, OPTIONS"}
 	}
 	if !a.Site.Allows(site.AllowAck) {
-		return "", problem{
-			Status: http.StatusForbidden,
-			Detail: "incidents cannot be acknowledged here: web.allow in the configuration lacks ack; " +
-				"use `supernats ack`",
-		}
+		return "", site.NewProblem(http.StatusForbidden,
+			"incidents cannot be acknowledged here: web.allow in the configuration lacks ack; use `supernats ack`")
 	}
 	return id, nil
 }
@@ -91,7 +90,7 @@ func (a *API) sendAck(r *http.Request, q acknowledge.Request) (record *schema.Al
 	case errors.Is(err, acknowledge.ErrNone):
 		return nil, inspect.ErrNoIncident
 	case errors.Is(err, acknowledge.ErrOver), errors.Is(err, acknowledge.ErrNotAcknowledged):
-		return nil, problem{Status: http.StatusConflict, Detail: err.Error()}
+		return nil, site.NewProblem(http.StatusConflict, err.Error())
 	}
 	return record, err
 }

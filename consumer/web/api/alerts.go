@@ -18,8 +18,11 @@ func alertQueryOf(r *http.Request) (*fleet.AlertQuery, error) {
 	p := paramsOf(r)
 	q := &fleet.AlertQuery{
 		Hosts: p.list("host"), Groups: p.list("group"), Processes: p.list("process"), Rules: p.list("rule"),
-		Severities: p.list("severity"), Phases: p.list("phase"), Limit: p.limit(), Token: p.text("page_token"),
+		Severities: p.list("severity"), Phases: p.list("phase"), Events: p.events(),
+		Limit: p.limit(), Token: p.text("page_token"),
 	}
+	period := p.period(time.Now())
+	q.Since, q.Until = period.Since, period.Until
 	if err := p.check(); err != nil {
 		return nil, err
 	}
@@ -43,7 +46,10 @@ func (a *API) listAlerts(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := a.Fleet.Snapshot()
+	s, err := a.snapshot()
+	if err != nil {
+		return nil, err
+	}
 	found, err := s.ListAlerts(q)
 	if err != nil {
 		return nil, badRequest(err)
@@ -53,7 +59,7 @@ func (a *API) listAlerts(r *http.Request) (any, error) {
 		Alerts []alert `json:"alerts"`
 		page
 	}{Alerts: []alert{}, page: pageOf(s, found.Total, found.Of, found.Next, "alerts")}
-	if found.Of == 0 && s.Status.Loaded {
+	if found.Of == 0 {
 		answer.Hint = "there are no alerts"
 	}
 	trusted := site.VisitorOf(r).IsTrusted()
@@ -69,10 +75,13 @@ func (a *API) listAlerts(r *http.Request) (any, error) {
 
 // getAlert answers GET /api/v1/alerts/ID with its timeline, as JSON or as Markdown.
 func (a *API) getAlert(r *http.Request) (any, error) {
+	if strings.HasSuffix(r.PathValue("id"), ackSuffix) {
+		return nil, methodNotAllowed{"POST, DELETE"}
+	}
 	p := paramsOf(r)
 	format := cmp.Or(p.text("format"), "json")
 	if format != "json" && format != "md" {
-		p.fail("format: invalid value %q: want json or md", format)
+		p.fail("format: invalid value %.100q: want json or md", format)
 	}
 	if err := p.check(); err != nil {
 		return nil, err

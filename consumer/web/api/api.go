@@ -8,10 +8,12 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -62,10 +64,9 @@ func (a *API) Register(mux *http.ServeMux) {
 	for pattern, handle := range a.routes() {
 		mux.Handle(pattern, a.serve(handle))
 	}
-	mux.HandleFunc("GET /api/v1/openapi.json", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(openAPI)
-	})
+	mux.Handle("GET /api/v1/openapi.json", a.serve(a.getOpenAPI))
+	// The mux would lead from the first to the second, and knows no prefix.
+	mux.Handle(strings.TrimSuffix(Prefix, "/"), a.serve(a.refuse))
 	mux.Handle(Prefix, a.serve(a.refuse))
 }
 
@@ -88,13 +89,24 @@ func (a *API) routes() map[string]handler {
 	}
 }
 
+// getOpenAPI answers GET /api/v1/openapi.json, with where the paths begin.
+func (a *API) getOpenAPI(*http.Request) (any, error) {
+	var document struct {
+		OpenAPI    string              `json:"openapi"`
+		Info       json.RawMessage     `json:"info"`
+		Servers    []map[string]string `json:"servers"`
+		Paths      json.RawMessage     `json:"paths"`
+		Components json.RawMessage     `json:"components"`
+	}
+	err := json.Unmarshal(openAPI, &document)
+	document.Servers = []map[string]string{{"url": cmp.Or(a.Site.Prefix, "/")}}
+	return document, err
+}
+
 // refuse answers what is none of the routes.
 func (a *API) refuse(r *http.Request) (any, error) {
-	return nil, problem{
-		Status: http.StatusNotFound,
-		Detail: "no such path, or not with " + r.Method + ": " +
-			a.Site.Path(Prefix+"openapi.json") + " lists what there is",
-	}
+	return nil, site.NewProblem(http.StatusNotFound,
+		fmt.Sprintf("no such path: %.100q: %s lists those that there are", r.URL.Path, a.Site.Path(Prefix+"openapi.json")))
 }
 
 // handler answers a request with a value to be written as JSON, or an error, see problem.
@@ -112,12 +124,16 @@ func (a *API) serve(handle handler) http.Handler {
 		ctx, cancel := context.WithTimeout(r.Context(), readTimeout)
 		defer cancel()
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-		w.Header().Set("Cache-Control", "no-store")
-		w.Header().Set("X-Content-Type-Options", "nosniff")
 
 		answer, err := handle(r.WithContext(ctx))
+		if r.Context().Err() != nil {
+			return // nobody reads it
+		}
 		if err != nil {
-			a.writeProblem(w, r, err)
+			if method := (methodNotAllowed{}); errors.As(err, &method) {
+				w.Header().Set("Allow", method.allowed)
+			}
+			problemOf(err).Write(w)
 			return
 		}
 		status := http.StatusOK
@@ -132,61 +148,53 @@ func (a *API) serve(handle handler) http.Handler {
 			w.WriteHeader(http.StatusNoContent)
 			return
 		}
-		a.writeJSON(w, "application/json", status, answer)
+		a.writeJSON(w, status, answer)
 	})
 }
 
-func (a *API) writeJSON(w http.ResponseWriter, contentType string, status int, v any) {
+func (a *API) writeJSON(w http.ResponseWriter, status int, v any) {
 	body, err := json.Marshal(v)
 	if err != nil {
 		a.Log.Error().Err(err).Msg("answer cannot be written as JSON")
-		http.Error(w, "the answer cannot be written as JSON", http.StatusInternalServerError)
+		site.NewProblem(http.StatusInternalServerError, "the answer cannot be written as JSON, the log says why").Write(w)
 		return
 	}
-	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_, _ = w.Write(append(body, '\n'))
 }
 
-// problem is an error as RFC 9457 writes it.
-type problem struct {
-	Type   string `json:"type"`
-	Title  string `json:"title"`
-	Status int    `json:"status"`
-	Detail string `json:"detail"`
-}
+// methodNotAllowed is an error with the methods that are allowed.
+type methodNotAllowed struct{ allowed string }
 
-func (p problem) Error() string { return p.Detail }
+func (m methodNotAllowed) Error() string { return "the method is not allowed here: want " + m.allowed }
 
 // badRequest says what is wrong with a request.
-func badRequest(err error) error { return problem{Status: http.StatusBadRequest, Detail: err.Error()} }
+func badRequest(err error) error { return site.NewProblem(http.StatusBadRequest, err.Error()) }
 
-// writeProblem answers with an error.
-func (a *API) writeProblem(w http.ResponseWriter, r *http.Request, err error) {
-	var p problem
+// unavailable says why a question cannot be answered now.
+func unavailable(why string) error { return site.NewProblem(http.StatusServiceUnavailable, why) }
+
+// problemOf returns an error as what a request is answered with.
+func problemOf(err error) *site.Problem {
+	var known *site.Problem
 	var tooLarge *http.MaxBytesError
+	var method methodNotAllowed
 	switch {
-	case errors.As(err, &p):
+	case errors.As(err, &known):
+		return known
+	case errors.As(err, &method):
+		return site.NewProblem(http.StatusMethodNotAllowed, method.Error())
 	case errors.Is(err, inspect.ErrNoIncident):
-		p = problem{Status: http.StatusNotFound, Detail: "no such incident: its record has expired, or it never was"}
+		return site.NewProblem(http.StatusNotFound, "no such incident: its record has expired, or it never was")
 	case errors.As(err, &tooLarge):
-		p = problem{Status: http.StatusRequestEntityTooLarge, Detail: err.Error()}
+		return site.NewProblem(http.StatusRequestEntityTooLarge,
+			fmt.Sprintf("the body is too large: want at most %d bytes", tooLarge.Limit))
 	case errors.Is(err, context.DeadlineExceeded):
-		p = problem{
-			Status: http.StatusServiceUnavailable,
-			Detail: "NATS did not answer within " + readTimeout.String() + ": ask for less, or try again",
-		}
-	case r.Context().Err() != nil:
-		return // nobody reads it
-	default:
-		p = problem{Status: http.StatusServiceUnavailable, Detail: err.Error()}
+		return site.NewProblem(http.StatusServiceUnavailable,
+			"NATS did not answer within "+readTimeout.String()+": ask for less, or try again")
 	}
-
-	p.Type, p.Title = "about:blank", http.StatusText(p.Status)
-	if p.Status == http.StatusServiceUnavailable {
-		w.Header().Set("Retry-After", "5")
-	}
-	a.writeJSON(w, "application/problem+json", p.Status, p)
+	return site.NewProblem(http.StatusServiceUnavailable, err.Error())
 }
 
 // read runs what reads from NATS, if there is a connection and not too much of it going on.
@@ -195,18 +203,25 @@ func (a *API) read(r *http.Request, do func(ctx context.Context, reader *inspect
 	case a.reads <- struct{}{}:
 		defer func() { <-a.reads }()
 	default:
-		return problem{
-			Status: http.StatusServiceUnavailable,
-			Detail: "too many requests read from NATS at once: try again in a few seconds",
-		}
+		return unavailable("too many requests read from NATS at once: try again in a few seconds")
 	}
 
 	js := a.JetStream()
 	if js == nil {
-		return problem{Status: http.StatusServiceUnavailable, Detail: "NATS cannot be reached: /readyz says why"}
+		return unavailable("NATS cannot be reached: " + a.Site.Path("/readyz") + " says why")
 	}
 	warn := func(text string) { a.Log.Debug().Str("path", r.URL.Path).Msg(text) }
 	return do(r.Context(), &inspect.Reader{JS: js, Warn: warn})
+}
+
+// snapshot returns the fleet. Before the records are read there is none: an empty list would
+// say that nothing runs.
+func (a *API) snapshot() (*fleet.Snapshot, error) {
+	s := a.Fleet.Snapshot()
+	if !s.Status.Loaded {
+		return nil, unavailable("the records are not read yet: " + s.Status.Why)
+	}
+	return s, nil
 }
 
 // Status is whether an answer shows what is.

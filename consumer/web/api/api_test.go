@@ -89,7 +89,7 @@ func install(t *testing.T, allow ...string) *installation {
 // do returns the answer to a request.
 func (i *installation) do(method, path, body string) (status int, contentType, answer string) {
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
-	r.RemoteAddr = i.remote
+	r.RemoteAddr, r.Host = i.remote, "127.0.0.1:8000"
 	w := httptest.NewRecorder()
 	i.api.Site.Identify(i.mux).ServeHTTP(w, r)
 	return w.Code, w.Header().Get("Content-Type"), w.Body.String()
@@ -130,7 +130,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		"GET /api/v1/processes/{host}/{group}/{process}": {{path: "/api/v1/processes/web1/api/api_00", status: 200}, {path: "/api/v1/processes/web1/api/x", status: 404}},
 		"GET /api/v1/hosts":                              {{path: "/api/v1/hosts", status: 200}, {path: "/api/v1/hosts?sort=age", status: 400}},
 		"GET /api/v1/hosts/{host}":                       {{path: "/api/v1/hosts/web1", status: 200}, {path: "/api/v1/hosts/web2", status: 404}},
-		"GET /api/v1/alerts":                             {{path: "/api/v1/alerts?phase=firing&severity=critical", status: 200}, {path: "/api/v1/alerts?phase=open", status: 400}},
+		"GET /api/v1/alerts":                             {{path: "/api/v1/alerts?phase=firing&severity=critical", status: 200}, {path: "/api/v1/alerts?event=PROCESS_STATE&since=1d", status: 200}, {path: "/api/v1/alerts?phase=open", status: 400}, {path: "/api/v1/alerts?event=EXITED", status: 400}},
 		"GET /api/v1/alerts/{id}":                        {{path: "/api/v1/alerts/unexpected-exit/web1/4f0c6d1e2a90b7c3/1", status: 200}, {path: "/api/v1/alerts/unexpected-exit%2Fweb1%2F4f0c6d1e2a90b7c3%2F1", status: 200}, {path: "/api/v1/alerts/x", status: 404}, {path: "/api/v1/alerts/x?format=pdf", status: 400}},
 		"POST /api/v1/alerts/{id}/ack": {
 			{path: "/api/v1/alerts/unexpected-exit/web1/4f0c6d1e2a90b7c3/1/ack", body: `{"reason":"looking","for":"8h"}`, status: 201},
@@ -138,11 +138,12 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 			{path: "/api/v1/alerts/fatal%2Fweb1%2F4f0c6d1e2a90b7c3%2F2/ack", body: `{"reason":" "}`, status: 400},
 			{path: "/api/v1/alerts/fatal%2Fweb1%2F4f0c6d1e2a90b7c3%2F2/ack", body: `{"reason":"looking","for":"soon"}`, status: 400},
 			{path: "/api/v1/alerts/x/ack", body: `{"reason":"looking"}`, status: 404},
-			{path: "/api/v1/alerts/x", body: `{"reason":"looking"}`, status: 404},
+			{path: "/api/v1/alerts/x", body: `{"reason":"looking"}`, status: 405},
 		},
 		"DELETE /api/v1/alerts/{id}/ack": {{path: "/api/v1/alerts/x/ack", status: 404}},
-		"GET /api/v1/events":             {{path: "/api/v1/events?event=PROCESS_STATE&since=1h", status: 200}, {path: "/api/v1/events?since=soon", status: 400}},
-		"GET /api/v1/mutes":              {{path: "/api/v1/mutes", status: 200}},
+		"GET /api/v1/events":             {{path: "/api/v1/events?event=PROCESS_STATE&since=1h", status: 200}, {path: "/api/v1/events?until=2006-01-02T15:04:05%2B01:00&limit=1000000", status: 200}, {path: "/api/v1/events?since=soon", status: 400}, {path: "/api/v1/events?event=NOPE", status: 400}},
+		"GET /api/v1/mutes":              {{path: "/api/v1/mutes?limit=1", status: 200}, {path: "/api/v1/mutes?page_token=x", status: 400}, {path: "/api/v1/mutes?x=1", status: 400}},
+		"GET /api/v1/openapi.json":       {{path: "/api/v1/openapi.json", status: 200}},
 		"POST /api/v1/mutes":             {{path: "/api/v1/mutes", body: `{"hosts":["web1"],"comment":"deployment","for":"1h"}`, status: 201}, {path: "/api/v1/mutes", body: `{"comment":"x","for":"1h"}`, status: 400}, {path: "/api/v1/mutes", body: `{"host":["web1"]}`, status: 400}},
 		"DELETE /api/v1/mutes/{id}":      {{path: "/api/v1/mutes/0000000000", status: 404}},
 	}
@@ -180,7 +181,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 			}
 		}
 	}
-	if got, want := len(i.api.routes()), len(requests); got != want {
+	if got, want := len(i.api.routes())+1, len(requests); got != want { // openapi.json itself
 		t.Errorf("%d routes, openapi.json has %d", got, want)
 	}
 }

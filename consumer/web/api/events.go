@@ -3,8 +3,10 @@ package api
 import (
 	"context"
 	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
 	"net/http"
-	"strconv"
 	"time"
 
 	"supernats/consumer"
@@ -20,20 +22,22 @@ func (a *API) listEvents(r *http.Request) (any, error) {
 	p := paramsOf(r)
 	q := history.NewestQuery{
 		Filter: consumer.Filter{
-			Hosts: p.list("host"), Groups: p.list("group"), Processes: p.list("process"), Events: p.list("event"),
+			Hosts: p.list("host"), Groups: p.list("group"), Processes: p.list("process"), Events: p.events(),
 		},
-		Since: p.time("since", time.Now()), Limit: p.limit(),
+		Limit: p.limit(),
 	}
 	if err := q.Filter.Check(); err != nil {
-		p.fail("%v", err)
+		p.fail("%w", err)
 	}
-	if token := p.text("page_token"); token != "" {
-		number, bad := base64.RawURLEncoding.DecodeString(token)
-		before, err := strconv.ParseUint(string(number), 10, 64)
-		if bad != nil || err != nil || before == 0 {
-			p.fail("%v", fleet.ErrToken)
+	period := p.period(time.Now())
+	q.Since, q.Until = period.Since, period.Until
+	mark := fmt.Sprintf("%q", []any{q.Filter, p.values["since"], p.values["until"]})
+	if text := p.text("page_token"); text != "" {
+		var token eventToken
+		if err := token.parse(text, mark); err != nil {
+			p.fail("%w", err)
 		}
-		q.Before = before
+		q.Before = token.Before
 	}
 	if err := p.check(); err != nil {
 		return nil, err
@@ -47,7 +51,38 @@ func (a *API) listEvents(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return eventsAnswer(a.Fleet.Snapshot(), found, site.VisitorOf(r).IsTrusted()), nil
+	answer := eventsAnswer(a.Fleet.Snapshot(), found, site.VisitorOf(r).IsTrusted())
+	if found.More {
+		answer.Next = newEventToken(found.Next, mark).String()
+	}
+	return answer, nil
+}
+
+// eventToken is where the next page begins.
+type eventToken struct {
+	// Before is the sequence below which it reads, Query tells the query apart from others.
+	Before uint64 `json:"b"`
+	Query  uint64 `json:"q"`
+}
+
+func newEventToken(before uint64, query string) eventToken {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(query)) // it never fails
+	return eventToken{before, h.Sum64()}
+}
+
+func (t eventToken) String() string {
+	text, _ := json.Marshal(t) // it always can
+	return base64.RawURLEncoding.EncodeToString(text)
+}
+
+// parse reads a token of the page before, of the same query.
+func (t *eventToken) parse(text, query string) error {
+	plain, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil || json.Unmarshal(plain, t) != nil || *t != newEventToken(t.Before, query) || t.Before == 0 {
+		return fleet.ErrToken
+	}
+	return nil
 }
 
 // events are a page of the stream, the newest first.
@@ -68,13 +103,14 @@ func eventsAnswer(s *fleet.Snapshot, found *history.Newest, trusted bool) events
 		}
 		answer.Events = append(answer.Events, e)
 	}
-	if found.More {
-		answer.Next = base64.RawURLEncoding.EncodeToString([]byte(strconv.FormatUint(found.Next, 10)))
-	}
 	if !found.SearchedTo.IsZero() {
 		answer.SearchedTo = &schema.Time{Time: found.SearchedTo}
 	}
-	if len(answer.Events) == 0 {
+	switch {
+	case len(answer.Events) > 0:
+	case found.More:
+		answer.Hint = "none of what was searched so far matches the filters: the next page searches on"
+	default:
 		answer.Hint = "no event in the stream matches the filters"
 	}
 	return answer

@@ -5,6 +5,7 @@ import (
 
 	"supernats/consumer/fleet"
 	"supernats/consumer/inspect"
+	"supernats/consumer/web/site"
 	"supernats/schema"
 )
 
@@ -14,7 +15,10 @@ func (a *API) listProcesses(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := a.Fleet.Snapshot()
+	s, err := a.snapshot()
+	if err != nil {
+		return nil, err
+	}
 	found, err := s.Processes(q)
 	if err != nil {
 		return nil, badRequest(err)
@@ -35,7 +39,10 @@ func (a *API) getProcess(r *http.Request) (any, error) {
 	if err := paramsOf(r).check(); err != nil {
 		return nil, err
 	}
-	s := a.Fleet.Snapshot()
+	s, err := a.snapshot()
+	if err != nil {
+		return nil, err
+	}
 	if h := s.Host(r.PathValue("host")); h != nil {
 		if p := h.Process(r.PathValue("group"), r.PathValue("process")); p != nil {
 			return struct {
@@ -44,10 +51,8 @@ func (a *API) getProcess(r *http.Request) (any, error) {
 			}{processOf(p), statusOf(s)}, nil
 		}
 	}
-	return nil, problem{
-		Status: http.StatusNotFound,
-		Detail: "no such process is recorded: " + a.Site.Path(Prefix+"processes") + " lists those that are",
-	}
+	return nil, site.NewProblem(http.StatusNotFound,
+		"no such process is recorded: "+a.Site.Path(Prefix+"processes")+" lists those that are")
 }
 
 // process is the record of a process with what has become of it.
@@ -65,7 +70,10 @@ func (a *API) listHosts(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := a.Fleet.Snapshot()
+	s, err := a.snapshot()
+	if err != nil {
+		return nil, err
+	}
 	found, err := s.ListHosts(q)
 	if err != nil {
 		return nil, badRequest(err)
@@ -86,13 +94,14 @@ func (a *API) getHost(r *http.Request) (any, error) {
 	if err := paramsOf(r).check(); err != nil {
 		return nil, err
 	}
-	s := a.Fleet.Snapshot()
+	s, err := a.snapshot()
+	if err != nil {
+		return nil, err
+	}
 	h := s.Host(r.PathValue("host"))
 	if h == nil {
-		return nil, problem{
-			Status: http.StatusNotFound,
-			Detail: "no such host is recorded: " + a.Site.Path(Prefix+"hosts") + " lists those that are",
-		}
+		return nil, site.NewProblem(http.StatusNotFound,
+			"no such host is recorded: "+a.Site.Path(Prefix+"hosts")+" lists those that are")
 	}
 	return struct {
 		host
@@ -124,10 +133,7 @@ func hostOf(h *fleet.Host) host {
 // pageOf is what is around the items of a list.
 func pageOf(s *fleet.Snapshot, total, of int, next, what string) page {
 	p := page{Total: total, Of: of, Next: next, Status: statusOf(s)}
-	switch {
-	case !s.Status.Loaded:
-		p.Hint = s.Status.Why
-	case total == 0:
+	if total == 0 {
 		p.Hint = nothing(what, of)
 	}
 	return p

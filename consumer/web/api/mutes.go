@@ -2,13 +2,18 @@ package api
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
+	"supernats/consumer/fleet"
 	"supernats/consumer/inspect"
 	"supernats/consumer/silences"
 	"supernats/consumer/web/site"
@@ -18,24 +23,62 @@ import (
 
 // listMutes answers GET /api/v1/mutes: those in force, oldest first.
 func (a *API) listMutes(r *http.Request) (any, error) {
-	if err := paramsOf(r).check(); err != nil {
+	p := paramsOf(r)
+	limit, token := p.limit(), p.text("page_token")
+	after, err := parseMuteToken(token)
+	if err != nil {
+		p.fail("%w", err)
+	}
+	if err := p.check(); err != nil {
 		return nil, err
 	}
-	s := a.Fleet.Snapshot()
+	s, err := a.snapshot()
+	if err != nil {
+		return nil, err
+	}
+
 	answer := struct {
-		Mutes  []inspect.Mute `json:"mutes"`
-		Status Status         `json:"status"`
-	}{[]inspect.Mute{}, statusOf(s)}
-	for i := range s.Mutes {
-		m := inspect.Mute{Mute: s.Mutes[i], Alerts: []string{}}
-		for _, found := range s.Alerts {
-			if found.Phase != schema.PhaseResolved && inspect.Silences(&m.Mute, &found.Alert) {
-				m.Alerts = append(m.Alerts, found.Incident)
-			}
+		Mutes []inspect.Mute `json:"mutes"`
+		page
+	}{Mutes: []inspect.Mute{}, page: pageOf(s, len(s.Mutes), len(s.Mutes), "", "")}
+	if answer.Total == 0 {
+		answer.Hint = "no silence is in force"
+	}
+	for _, m := range s.Mutes {
+		if m.ID <= after {
+			continue
 		}
-		answer.Mutes = append(answer.Mutes, m)
+		if len(answer.Mutes) == limit {
+			answer.Next = muteToken(answer.Mutes[limit-1].ID)
+			break
+		}
+		answer.Mutes = append(answer.Mutes, inspect.Mute{Mute: m, Alerts: mutedBy(&m, s)})
 	}
 	return answer, nil
+}
+
+// muteToken leads to the silences after one.
+func muteToken(id string) string { return base64.RawURLEncoding.EncodeToString([]byte("mute " + id)) }
+
+// parseMuteToken returns after which silence a page begins, "" for the first page.
+func parseMuteToken(token string) (after string, err error) {
+	text, err := base64.RawURLEncoding.DecodeString(token)
+	after, ok := strings.CutPrefix(string(text), "mute ")
+	if token != "" && (err != nil || !ok) {
+		return "", fleet.ErrToken
+	}
+	return after, nil
+}
+
+// mutedBy returns the ids of the open alerts that a silence matches.
+func mutedBy(m *schema.Mute, s *fleet.Snapshot) []string {
+	ids := []string{}
+	for _, found := range s.Alerts {
+		if found.Phase != schema.PhaseResolved && inspect.Silences(m, &found.Alert) {
+			ids = append(ids, found.Incident)
+		}
+	}
+	return ids
 }
 
 // muteRequest is what somebody asks to be silenced.
@@ -64,7 +107,7 @@ func (a *API) createMute(r *http.Request) (any, error) {
 	}
 
 	now := time.Now()
-	m := inspect.Mute{Alerts: []string{}, Mute: schema.Mute{
+	m := inspect.Mute{Mute: schema.Mute{
 		Hosts: wanted.Hosts, Groups: wanted.Groups, Processes: wanted.Processes, Rules: wanted.Rules,
 		Comment: wanted.Comment, Author: site.VisitorOf(r).Author(),
 		Created: schema.Time{Time: now}, Expires: silences.RoundExpiry(now, time.Duration(wanted.For)),
@@ -84,11 +127,7 @@ func (a *API) createMute(r *http.Request) (any, error) {
 	}
 
 	a.Log.Info().Str("mute", m.ID).Str("author", m.Author).Str("comment", m.Comment).Msg("silence is in force")
-	for _, found := range a.Fleet.Snapshot().Alerts {
-		if found.Phase != schema.PhaseResolved && inspect.Silences(&m.Mute, &found.Alert) {
-			m.Alerts = append(m.Alerts, found.Incident)
-		}
-	}
+	m.Alerts = mutedBy(&m.Mute, a.Fleet.Snapshot())
 	return created{m}, nil
 }
 
@@ -106,7 +145,7 @@ func (a *API) endMute(r *http.Request) (any, error) {
 		return silences.End(ctx, kv, id)
 	})
 	if errors.Is(err, silences.ErrNone) {
-		return nil, problem{Status: http.StatusNotFound, Detail: fmt.Sprintf("no silence %q is in force", id)}
+		return nil, site.NewProblem(http.StatusNotFound, fmt.Sprintf("no silence %.100q is in force", id))
 	}
 	if err != nil {
 		return nil, err
@@ -119,14 +158,24 @@ func (a *API) mayMute() error {
 	if a.Site.Allows(site.AllowMute) {
 		return nil
 	}
-	return problem{
-		Status: http.StatusForbidden,
-		Detail: "silences cannot be changed here: web.allow in the configuration lacks mute; use `supernats mute`",
-	}
+	return site.NewProblem(http.StatusForbidden,
+		"silences cannot be changed here: web.allow in the configuration lacks mute; use `supernats mute`")
 }
 
-// readBody reads the JSON of a request, in which nothing may be unknown.
+// bodyTypes are the types of a body of JSON.
+var bodyTypes = []string{"application/json", "application/x-www-form-urlencoded"}
+
+// readBody reads the JSON of a request, in which nothing may be unknown. What forms of a page
+// send is refused, but for what curl calls a body if nothing else is said.
 func readBody(r *http.Request, into any) error {
+	if kind := r.Header.Get("Content-Type"); kind != "" {
+		media, _, err := mime.ParseMediaType(kind)
+		if err != nil || !slices.Contains(bodyTypes, media) {
+			return site.NewProblem(http.StatusUnsupportedMediaType,
+				fmt.Sprintf("Content-Type: invalid value %.100q: want application/json", kind))
+		}
+	}
+
 	d := json.NewDecoder(r.Body)
 	d.DisallowUnknownFields()
 	err := d.Decode(into)
@@ -134,8 +183,13 @@ func readBody(r *http.Request, into any) error {
 		err = errors.New("there is something after it")
 	}
 	var tooLarge *http.MaxBytesError
-	if err == nil || errors.As(err, &tooLarge) {
+	var wrongType *json.UnmarshalTypeError
+	switch {
+	case err == nil, errors.As(err, &tooLarge):
 		return err
+	case errors.As(err, &wrongType) && wrongType.Field != "":
+		return badRequest(fmt.Errorf("body: %s: found a JSON %s: openapi.json has what is wanted",
+			wrongType.Field, wrongType.Value))
 	}
 	return badRequest(fmt.Errorf("body: want one JSON object: %w", err))
 }

@@ -1,8 +1,11 @@
 package api
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -11,6 +14,8 @@ import (
 	"time"
 
 	"supernats/consumer/fleet"
+	"supernats/consumer/history"
+	"supernats/consumer/inspect"
 	"supernats/schema"
 )
 
@@ -24,7 +29,11 @@ type params struct {
 
 func paramsOf(r *http.Request) *params {
 	values, err := url.ParseQuery(r.URL.RawQuery)
-	return &params{values: values, known: map[string]bool{}, err: err}
+	p := &params{values: values, known: map[string]bool{}}
+	if err != nil {
+		p.fail("the query cannot be read: %w: want name=value&name=value, percent-encoded", err)
+	}
+	return p
 }
 
 func (p *params) fail(format string, args ...any) {
@@ -52,16 +61,31 @@ func (p *params) text(name string) string {
 	return p.values.Get(name)
 }
 
+// limit returns how long a page may be. One that asks for more than that gets less, and the
+// token of the next page.
 func (p *params) limit() int {
 	text := p.text("limit")
 	if text == "" {
 		return fleet.DefaultLimit
 	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 || n > fleet.MaxLimit {
-		p.fail("limit: invalid value %q: want 1 to %d", text, fleet.MaxLimit)
+	n, err := strconv.ParseUint(text, 10, 64)
+	if errors.Is(err, strconv.ErrRange) {
+		n, err = math.MaxUint64, nil
 	}
-	return n
+	if err != nil || n < 1 {
+		p.fail("limit: invalid value %.100q: want a number above 0", text)
+	}
+	return int(min(n, fleet.MaxLimit))
+}
+
+// period returns the time between since and until.
+func (p *params) period(now time.Time) history.Period {
+	period := history.Period{Since: p.time("since", now), Until: p.time("until", now)}
+	if !period.Since.IsZero() && !period.Until.IsZero() && period.Until.Before(period.Since) {
+		p.fail("until: %s is before since, %s: want it after", period.Until.UTC().Format(time.RFC3339),
+			period.Since.UTC().Format(time.RFC3339))
+	}
+	return period
 }
 
 // time returns a time, written as RFC 3339 or as a duration back from now.
@@ -70,16 +94,26 @@ func (p *params) time(name string, now time.Time) time.Time {
 	if text == "" {
 		return time.Time{}
 	}
-	if t, err := time.Parse(time.RFC3339, text); err == nil {
+	// In a query a + is a space, and many forget to encode that of a zone.
+	if t, err := time.Parse(time.RFC3339, strings.Replace(text, " ", "+", 1)); err == nil {
 		return t
 	}
 	var back schema.Duration
 	if err := back.UnmarshalText([]byte(text)); err != nil || back < 0 {
-		p.fail("%s: invalid value %q: want a duration back from now (90s, 5m, 7d) or RFC 3339 "+
+		p.fail("%s: invalid value %.100q: want a duration back from now (90s, 5m, 7d) or RFC 3339 "+
 			"(2026-11-21T19:00:00Z)", name, text)
 		return time.Time{}
 	}
 	return now.Add(-time.Duration(back))
+}
+
+// events returns names of events.
+func (p *params) events() []string {
+	events := p.list("event")
+	if err := inspect.CheckEvents(events); err != nil {
+		p.fail("event: %w", err)
+	}
+	return events
 }
 
 // check returns what is wrong with the parameters, once all were asked for.
@@ -87,7 +121,7 @@ func (p *params) check() error {
 	for _, name := range slices.Sorted(maps.Keys(p.values)) {
 		if !p.known[name] {
 			known := slices.Sorted(maps.Keys(p.known))
-			p.fail("unknown parameter %q: want %s", name, strings.Join(known, ", "))
+			p.fail("unknown parameter %.100q: want %s", name, cmp.Or(strings.Join(known, ", "), "none"))
 		}
 	}
 	if p.err != nil {

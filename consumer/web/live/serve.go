@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"supernats/consumer/web/site"
 )
 
 const (
@@ -61,13 +63,13 @@ func (s *stream) send(b batch) {
 func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s, err := h.parse(r)
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
+		site.NewProblem(http.StatusBadRequest, err.Error()).Write(w)
 		return
 	}
 	if !h.enter() {
 		w.Header().Set("Retry-After", "30")
-		http.Error(w, fmt.Sprintf("%d live streams are being served, which is the limit: get the page again "+
-			"every 30 s, or raise web.max_streams", h.max), http.StatusServiceUnavailable)
+		site.NewProblem(http.StatusServiceUnavailable, fmt.Sprintf("%d live streams are being served, which is "+
+			"the limit: get the page again every 30 s, or raise web.max_streams", h.max)).Write(w)
 		return
 	}
 	defer h.leave(s)

@@ -106,7 +106,7 @@ func (v *incidentView) complete(r *http.Request, a *answer) error {
 	if alert != nil && alert.Last != nil {
 		data.Output = look.OutputOf(alert.Last.Log, alert.Last.Time.Time, trusted)
 	}
-	in, err := v.read(r)
+	in, err := v.read(r, a)
 	switch {
 	case errors.Is(err, inspect.ErrNoIncident) && alert == nil:
 		return &problem{
@@ -134,12 +134,14 @@ func (v *incidentView) complete(r *http.Request, a *answer) error {
 	return nil
 }
 
-func (v *incidentView) read(r *http.Request) (*inspect.Incident, error) {
+func (v *incidentView) read(r *http.Request, a *answer) (*inspect.Incident, error) {
 	reader, err := v.pages.reader()
 	if err != nil {
 		return nil, err
 	}
-	return reader.Incident(r.Context(), v.id)
+	return v.pages.incidents.get(r.Context(), v.id+" "+a.shown.Mark, func(ctx context.Context) (*inspect.Incident, error) {
+		return reader.Incident(ctx, v.id)
+	})
 }
 
 // add takes what the streams have, the newest first.
@@ -183,7 +185,7 @@ func (p *Pages) newest(r *http.Request, a *answer, q history.NewestQuery) (*hist
 	if err != nil {
 		return nil, err
 	}
-	return p.reads.newest(r.Context(), a.view+" "+a.shown.Mark, func(ctx context.Context) (*history.Newest, error) {
+	return p.reads.get(r.Context(), a.view+" "+a.shown.Mark, func(ctx context.Context) (*history.Newest, error) {
 		return reader.History().Newest(ctx, q)
 	})
 }

@@ -56,7 +56,8 @@ type Pages struct {
 	templates *template.Template
 	hub       *live.Hub
 	crashes   *history.CrashLog
-	reads     sharedReads
+	reads     sharedReads[*history.Newest]
+	incidents sharedReads[*inspect.Incident]
 	// few logs what each request and each snapshot may repeat.
 	few zerolog.Logger
 }
@@ -110,7 +111,8 @@ func (p *Pages) Register(mux *http.ServeMux) {
 		"GET /hosts/{host}":          p.serveView,
 		"GET /processes/{h}/{g}/{p}": p.serveView,
 		"GET /alerts":                p.serveView,
-		"GET /alerts/{id}":           p.serveView,
+		"GET /alerts/{id...}":        p.serveView, // ids have slashes, encoded or not
+		"GET /alerts/{id}/ack":       p.wantPost,
 		"GET /events":                p.serveView,
 		"GET /mutes":                 p.serveView,
 		"GET /mutes/new":             p.showMuteForm,
@@ -156,19 +158,11 @@ type problem struct {
 
 func (p *problem) Error() string { return p.text }
 
-// contentPolicy allows nothing but what comes from here, and no page to frame it.
-const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
-	"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-
 // page makes a handler of HTTP.
 func (p *Pages) page(handle handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
-		header.Set("Content-Security-Policy", contentPolicy)
-		header.Set("X-Content-Type-Options", "nosniff")
-		header.Set("Referrer-Policy", "no-referrer")
-		header.Set("Cache-Control", "no-store")
-
+		site.SetHeaders(header)
 		a, err := handle(r)
 		if err != nil {
 			a = p.explain(err)
@@ -185,6 +179,9 @@ func (p *Pages) page(handle handler) http.Handler {
 		}
 
 		header.Set("Content-Type", "text/html; charset=utf-8")
+		if a.status == http.StatusMethodNotAllowed {
+			header.Set("Allow", http.MethodPost)
+		}
 		if a.status != 0 {
 			w.WriteHeader(a.status)
 		}
@@ -219,6 +216,14 @@ func sentence(s string) string {
 		s += "."
 	}
 	return s
+}
+
+// wantPost answers who opens what a form sends: that changes nothing.
+func (p *Pages) wantPost(*http.Request) (*answer, error) {
+	return nil, &problem{
+		status: http.StatusMethodNotAllowed, text: "opening this address acknowledges nothing",
+		fix: "The page of the incident has the form that does.",
+	}
 }
 
 func (p *Pages) notFound(r *http.Request) (*answer, error) {

@@ -143,7 +143,7 @@ func TestHeaders(t *testing.T) {
 	answer.Body.Close()
 	for key, want := range map[string]string{
 		"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-		"X-Content-Type-Options":  "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store",
+		"X-Content-Type-Options":  "nosniff", "Referrer-Policy": "same-origin", "Cache-Control": "no-store",
 	} {
 		if got := answer.Header.Get(key); got != want {
 			t.Errorf("%s: %q, want %q", key, got, want)

@@ -82,8 +82,8 @@ func (p *Pages) parseView(address string) (view, error) {
 		return &processView{pages: p, host: parts[1], group: parts[2], process: parts[3]}, nil
 	case u.Path == "/alerts":
 		return p.newAlertsView(q)
-	case len(parts) == 2 && parts[0] == "alerts":
-		return &incidentView{pages: p, id: parts[1]}, nil
+	case len(parts) >= 2 && parts[0] == "alerts" && parts[1] != "":
+		return &incidentView{pages: p, id: strings.Join(parts[1:], "/")}, nil
 	case u.Path == "/events":
 		return p.newEventsView(q)
 	case u.Path == "/mutes":

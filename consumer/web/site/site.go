@@ -9,6 +9,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // What a visitor may be allowed to do, beside reading.
@@ -64,8 +66,10 @@ func ParseExternal(text string) (*url.URL, error) {
 		return nil, err
 	case u.Scheme != "http" && u.Scheme != "https", u.Host == "":
 		return nil, fmt.Errorf("invalid value %q: want http://host:port/path or https://…", text)
-	case u.RawQuery != "" || u.Fragment != "":
+	case strings.ContainsAny(text, "?#"):
 		return nil, fmt.Errorf("invalid value %q: want no ? and no #", text)
+	case u.User != nil:
+		return nil, errors.New("invalid value: want no user and no password in it: everybody who is notified gets it")
 	}
 	u.Path = strings.TrimRight(u.Path, "/") + "/"
 	return u, nil
@@ -81,6 +85,32 @@ func CleanPrefix(prefix string, external *url.URL) string {
 		return ""
 	}
 	return "/" + prefix
+}
+
+// CheckPrefix returns an error for a prefix with signs that mean something in an address: a
+// proxy may pass them on in another spelling.
+func CheckPrefix(prefix string) error {
+	plain := func(r rune) bool {
+		return r < utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("/-._~", r))
+	}
+	if strings.ContainsFunc(prefix, func(r rune) bool { return !plain(r) }) {
+		return fmt.Errorf("invalid value %q: want letters, digits, -, ., _, ~ and /", prefix)
+	}
+	return nil
+}
+
+// Origin is that of the external address as a browser sends it, "" if none is configured.
+func (s *Site) Origin() string {
+	if s.External == nil {
+		return ""
+	}
+	host := strings.ToLower(s.External.Host)
+	for scheme, port := range map[string]string{"http": ":80", "https": ":443"} {
+		if s.External.Scheme == scheme {
+			host = strings.TrimSuffix(host, port)
+		}
+	}
+	return s.External.Scheme + "://" + host
 }
 
 // Path returns a path of the site as a link within it: "/alerts" is "/supernats/alerts".

@@ -2,10 +2,13 @@ package site
 
 import (
 	"context"
+	"crypto/x509"
 	"net"
 	"net/http"
 	"net/netip"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/goccy/go-yaml"
 )
@@ -50,14 +53,23 @@ func (s *Site) Identify(next http.Handler) http.Handler {
 // userOf returns who is logged in. The password was checked by exporter-toolkit before the
 // request came here, but only if the file has users at all.
 func (s *Site) userOf(r *http.Request) string {
+	if user, _, ok := r.BasicAuth(); ok && s.hasUser(user) {
+		return user
+	}
 	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
-		return r.TLS.VerifiedChains[0][0].Subject.CommonName
+		return holderOf(r.TLS.VerifiedChains[0][0])
 	}
-	user, _, ok := r.BasicAuth()
-	if !ok || !s.hasUser(user) {
-		return ""
+	return ""
+}
+
+// holderOf is the name in a client's certificate. Newer ones have no common name.
+func holderOf(c *x509.Certificate) string {
+	names := slices.Concat([]string{c.Subject.CommonName}, c.EmailAddresses, c.DNSNames)
+	for _, u := range c.URIs {
+		names = append(names, u.String())
 	}
-	return user
+	names = append(names, c.Subject.String(), "certificate "+c.SerialNumber.Text(16))
+	return names[slices.IndexFunc(names, func(name string) bool { return name != "" })]
 }
 
 // hasUser reports whether web_config names a user. It is read for each request, as
@@ -100,17 +112,56 @@ func (s *Site) NeedsLogin() bool {
 }
 
 // isLocal reports whether a request comes from this machine. What a proxy here passes on
-// comes from anywhere.
+// comes from anywhere: it adds a header, or speaks HTTP/1.0 as nginx does by default. So does
+// what a page of another site sends to its own name after that has become ours (DNS
+// rebinding): the Host is foreign then.
 func isLocal(r *http.Request) bool {
-	for _, header := range []string{"Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via"} {
-		if r.Header.Get(header) != "" {
+	for name := range r.Header {
+		if strings.HasPrefix(name, "X-Forwarded-") || slices.Contains(proxyHeaders, name) {
 			return false
 		}
 	}
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
+	if err != nil || !r.ProtoAtLeast(1, 1) {
 		return false
 	}
+	return isLoopback(host) && isLoopback(nameOf(r.Host))
+}
+
+// proxyHeaders are what proxies add, beside X-Forwarded-….
+var proxyHeaders = []string{
+	"Forwarded", "Via", "X-Real-Ip", "X-Client-Ip", "X-Original-Forwarded-For", "True-Client-Ip", "Cf-Connecting-Ip",
+}
+
+// isLoopback reports whether a host is this machine, whatever a name server says.
+func isLoopback(host string) bool {
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") { // RFC 6761
+		return true
+	}
 	address, err := netip.ParseAddr(host)
-	return err == nil && address.IsLoopback()
+	return err == nil && address.Unmap().IsLoopback()
+}
+
+// nameOf is the host in a Host header: a name without its port.
+func nameOf(host string) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	return strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
+}
+
+// IsRebound reports whether a page may have sent a request to its own name, after a name
+// server has made that ours: nobody is logged in, and the Host is a name that is not known
+// here. A program sends neither Origin nor Sec-Fetch-Site. An address is no name.
+func (s *Site) IsRebound(r *http.Request) bool {
+	byPage := r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != ""
+	if !byPage || VisitorOf(r).Name != "" {
+		return false
+	}
+	host := nameOf(r.Host)
+	if _, err := netip.ParseAddr(host); err == nil || isLoopback(host) {
+		return false
+	}
+	own, _ := os.Hostname() // "" is no Host that a browser sends
+	return !strings.EqualFold(host, own) && (s.External == nil || host != nameOf(s.External.Host))
 }

@@ -2,7 +2,6 @@ package frame
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -72,8 +71,8 @@ func (f *EventFlags) Filter() (consumer.Filter, error) {
 	if err := c.Check(); err != nil {
 		return c, UsageError{Err: err}
 	}
-	if err := checkEvents(c.Events); err != nil {
-		return c, UsageError{Err: err}
+	if err := inspect.CheckEvents(c.Events); err != nil {
+		return c, UsageError{Err: fmt.Errorf("--event: %w", err)}
 	}
 
 	if !f.Since.IsZero() && !f.Until.IsZero() && f.Until.Before(f.Since.Time) {
@@ -86,31 +85,6 @@ func (f *EventFlags) Filter() (consumer.Filter, error) {
 // Period is the time between --since and --until.
 func (f *EventFlags) Period() history.Period {
 	return history.Period{Since: f.Since.Time, Until: f.Until.Time}
-}
-
-// checkEvents refuses names that no event has: with one, a command would print nothing, as
-// if nothing had happened. A glob may be for names that are not known here.
-func checkEvents(events []string) error {
-	known := append(schema.Names(), schema.Families()...)
-	for _, name := range events {
-		if strings.HasPrefix(name, schema.TypeBridgePrefix) { // what alerts may be about
-			continue
-		}
-		isGlob := schema.HasGlobSigns(name)
-		matches := slices.ContainsFunc(known, func(k string) bool {
-			return k == name || isGlob && schema.MatchGlob(name, k)
-		})
-		if matches || isGlob && !inspect.LooksLikeRegexp(name) {
-			continue
-		}
-
-		problem := fmt.Sprintf("--event: invalid name %q", name)
-		if meant := inspect.MeantGlob(name, known); meant != "" {
-			return fmt.Errorf("%s; did you mean %s?", problem, meant)
-		}
-		return fmt.Errorf("%s: want %s, or a glob of names", problem, strings.Join(known, ", "))
-	}
-	return nil
 }
 
 // When are the words for a Moment in a help.
