@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"supernats/consumer/fleet"
+	"supernats/consumer/web/page/action"
 	"supernats/consumer/web/page/look"
 	"supernats/consumer/wording"
 	"supernats/schema"
@@ -30,7 +31,7 @@ type alertsView struct {
 func (p *Pages) newAlertsView(q url.Values) (view, error) {
 	v := &alertsView{pages: p, which: cmp.Or(q.Get("show"), showOpen), url: q}
 	v.query = &fleet.AlertQuery{
-		Hosts: listOf(q, "host"), Rules: listOf(q, "rule"), Severities: listOf(q, "severity"),
+		Hosts: action.List(q, "host"), Rules: action.List(q, "rule"), Severities: action.List(q, "severity"),
 		Text: strings.TrimSpace(q.Get("q")), Limit: pageLength, Token: q.Get("page_token"),
 	}
 	switch v.which {
@@ -114,7 +115,7 @@ func (v *alertsView) emptyText(s *fleet.Snapshot, data *alertsData) string {
 func (v *alertsView) tabPath(which string) string {
 	q := url.Values{"show": {which}}
 	for _, key := range []string{"q", "host", "rule", "severity"} {
-		for _, value := range listOf(v.url, key) {
+		for _, value := range action.List(v.url, key) {
 			q.Add(key, value)
 		}
 	}

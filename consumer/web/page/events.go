@@ -11,6 +11,7 @@ import (
 	"supernats/consumer"
 	"supernats/consumer/fleet"
 	"supernats/consumer/history"
+	"supernats/consumer/web/page/action"
 	"supernats/consumer/web/page/look"
 	"supernats/consumer/web/site"
 	"supernats/consumer/wording"
@@ -37,7 +38,7 @@ func (p *Pages) newEventsView(q url.Values) (view, error) {
 		pages: p, since: strings.TrimSpace(q.Get("since")), until: strings.TrimSpace(q.Get("until")), url: q,
 	}
 	v.query = history.NewestQuery{Limit: pageLength, Filter: consumer.Filter{
-		Hosts: listOf(q, "host"), Groups: listOf(q, "group"), Processes: listOf(q, "process"),
+		Hosts: action.List(q, "host"), Groups: action.List(q, "group"), Processes: action.List(q, "process"),
 	}}
 	switch event := q.Get("event"); event {
 	case eventsOfProcesses:
@@ -139,7 +140,7 @@ func (v *eventsView) complete(r *http.Request, a *answer) error {
 	q.Until, _ = parseTime(v.until, time.Now())
 	found, err := v.pages.newest(r, a, q)
 	if err != nil {
-		data.Trouble = sentence(err.Error())
+		data.Trouble = look.Sentence(err.Error())
 		return nil
 	}
 

@@ -178,40 +178,11 @@ func (v *homeView) complete(*http.Request, *answer) error {
 	return nil
 }
 
-// count is one of the numbers above the lists.
-type count struct {
-	Number int
-	Word   string
-	Path   string
-	Bad    bool
-}
-
-// head is what stands above the lists of the first page.
-type head struct {
-	Text   string
-	Counts []count
-}
-
 // setHead writes what stands above the lists, and the status line.
 func (p *Pages) setHead(out *shown, s *fleet.Snapshot, now look.Clock) (err error) {
-	n := 0
-	for _, t := range look.Attention(s) {
-		if t.NeedsAttention() {
-			n++
-		}
-	}
-	t := s.Totals
-	h := head{Text: headline(s, n), Counts: []count{
-		{t.Open, plural(t.Open, "open incident", "open incidents"), "/alerts", t.Open > 0},
-		{t.Down, "down", "/?state=down", t.Down > 0},
-		{t.SilentHosts, plural(t.SilentHosts, "silent host", "silent hosts"), "/?state=unknown", t.SilentHosts > 0},
-		{t.Running, "running", "/?state=running", false},
-		{t.Stopped, "stopped", "/?state=stopped", false},
-		{t.LossHosts, plural(t.LossHosts, "host lost events", "hosts lost events"), "/events", t.LossHosts > 0},
-	}}
-
-	out.Summary = h.Text
-	if out.Head, err = p.fragment("head", h); err != nil {
+	head := look.HeadOf(s)
+	out.Summary = head.Text
+	if out.Head, err = p.fragment("head", head); err != nil {
 		return err
 	}
 	return p.setStatus(out, s, now)
@@ -219,31 +190,6 @@ func (p *Pages) setHead(out *shown, s *fleet.Snapshot, now look.Clock) (err erro
 
 // setStatus writes the status line.
 func (p *Pages) setStatus(out *shown, s *fleet.Snapshot, now look.Clock) (err error) {
-	out.Status, err = p.fragment("status", statusOf(s, now))
+	out.Status, err = p.fragment("status", look.StatusOf(s, now))
 	return err
-}
-
-// headline is the state of the fleet in a sentence. It never says that all is well when
-// nobody knows.
-func headline(s *fleet.Snapshot, n int) string {
-	text := wording.Count(n, "thing needs attention", "things need attention")
-	switch {
-	case n == 0 && len(s.Hosts) == 0:
-		return "No host has reported yet"
-	case n == 0:
-		text = "Nothing needs attention"
-	}
-	if !s.Status.Live {
-		return strings.NewReplacer("needs", "needed", "need",
-			"needed").Replace(text) + " at " + s.Status.Since.UTC().Format("15:04:05 UTC") +
-			"; what has happened since is not known"
-	}
-	return text
-}
-
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return one
-	}
-	return many
 }

@@ -59,10 +59,10 @@ func (v *hostView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
 			out.Mark = "unknown"
 			return out, nil
 		}
-		return nil, &problem{
-			status: http.StatusNotFound,
-			text:   "no host " + look.Name(v.host) + " is known, of " + wording.Count(len(s.Hosts), "host", "hosts"),
-			fix:    "It may have been forgotten, or has never reported: `supernats doctor` run on it says why.",
+		return nil, &look.Problem{
+			Status: http.StatusNotFound,
+			Text:   "no host " + look.Name(v.host) + " is known, of " + wording.Count(len(s.Hosts), "host", "hosts"),
+			Fix:    "It may have been forgotten, or has never reported: `supernats doctor` run on it says why.",
 		}
 	}
 

@@ -20,7 +20,6 @@ import (
 	"html/template"
 	"net/http"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -30,6 +29,7 @@ import (
 	"supernats/consumer/history"
 	"supernats/consumer/inspect"
 	"supernats/consumer/web/live"
+	"supernats/consumer/web/page/action"
 	"supernats/consumer/web/page/assets"
 	"supernats/consumer/web/page/look"
 	"supernats/consumer/web/site"
@@ -45,7 +45,7 @@ type Options struct {
 	// JetStream returns the connection to NATS, nil while there is none yet.
 	JetStream func() jetstream.JetStream
 	// Acknowledger acknowledges incidents; nil: that is not offered.
-	Acknowledger Acknowledger
+	Acknowledger action.Acknowledger
 	Version      string
 	Log          zerolog.Logger
 }
@@ -57,6 +57,7 @@ type Pages struct {
 	hub       *live.Hub
 	crashes   *history.CrashLog
 	reads     sharedReads
+	actions   *action.Room
 	// few logs what each request and each snapshot may repeat.
 	few zerolog.Logger
 }
@@ -65,6 +66,9 @@ type Pages struct {
 func New(o Options) *Pages {
 	p := &Pages{
 		Options: o, crashes: &history.CrashLog{},
+		actions: &action.Room{
+			Site: o.Site, Fleet: o.Fleet, JetStream: o.JetStream, Acknowledger: o.Acknowledger, Log: o.Log,
+		},
 		few: o.Log.Sample(&zerolog.BurstSampler{Burst: 10, Period: time.Hour}),
 	}
 	funcs := template.FuncMap{
@@ -113,13 +117,12 @@ func (p *Pages) Register(mux *http.ServeMux) {
 		"GET /alerts/{id}":           p.serveView,
 		"GET /events":                p.serveView,
 		"GET /mutes":                 p.serveView,
-		"GET /mutes/new":             p.showMuteForm,
-		"POST /mutes":                p.makeMute,
-		"POST /mutes/{id}/end":       p.endMute,
-		"POST /alerts/{id}/ack":      p.acknowledge,
 		"/":                          p.notFound, // without a method: others may serve a path below it with any
 	} {
 		mux.Handle(pattern, p.page(handle))
+	}
+	for pattern, act := range p.actions.Handlers() {
+		mux.Handle(pattern, p.page(func(r *http.Request) (*answer, error) { return answerOf(act(r)) }))
 	}
 	mux.HandleFunc("GET /assets/{name}", assets.Serve)
 	mux.Handle("GET /api/v1/stream", p.hub)
@@ -147,14 +150,16 @@ type answer struct {
 	shown    *shown
 }
 
-// problem is an error that a page explains.
-type problem struct {
-	status int
-	// text says what is wrong, fix what to do.
-	text, fix string
+// answerOf makes a page of what an action answers.
+func answerOf(a *action.Answer, err error) (*answer, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &answer{
+		template: a.Template, title: a.Title, nav: a.Nav, status: a.Status, data: a.Form, next: a.Next,
+		snapshot: a.Snapshot,
+	}, nil
 }
-
-func (p *problem) Error() string { return p.text }
 
 // contentPolicy allows nothing but what comes from here, and no page to frame it.
 const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
@@ -194,37 +199,25 @@ func (p *Pages) page(handle handler) http.Handler {
 
 // explain makes a page of an error.
 func (p *Pages) explain(err error) *answer {
-	wrong := &problem{
-		status: http.StatusServiceUnavailable, text: err.Error(),
-		fix: "Try again; `supernats doctor` checks what is wrong.",
+	wrong := &look.Problem{
+		Status: http.StatusServiceUnavailable, Text: err.Error(),
+		Fix: "Try again; `supernats doctor` checks what is wrong.",
 	}
-	var known *problem
+	var known *look.Problem
 	if errors.As(err, &known) {
 		wrong = known
 	}
 	s := p.Fleet.Snapshot()
 	return &answer{
-		template: "problem", title: http.StatusText(wrong.status), status: wrong.status, snapshot: s,
-		data: map[string]string{"Text": sentence(wrong.text), "Fix": sentence(wrong.fix)},
+		template: "problem", title: http.StatusText(wrong.Status), status: wrong.Status, snapshot: s,
+		data: map[string]string{"Text": look.Sentence(wrong.Text), "Fix": look.Sentence(wrong.Fix)},
 	}
-}
-
-// sentence begins a text with a capital and ends it with a full stop.
-func sentence(s string) string {
-	if s == "" {
-		return ""
-	}
-	s = strings.ToUpper(s[:1]) + s[1:]
-	if !strings.HasSuffix(s, ".") && !strings.HasSuffix(s, "?") {
-		s += "."
-	}
-	return s
 }
 
 func (p *Pages) notFound(r *http.Request) (*answer, error) {
-	return nil, &problem{
-		status: http.StatusNotFound, text: "there is no page " + look.Clip(r.URL.Path),
-		fix: "The pages are Fleet, Alerts, Events and Silences, above.",
+	return nil, &look.Problem{
+		Status: http.StatusNotFound, Text: "there is no page " + look.Clip(r.URL.Path),
+		Fix: "The pages are Fleet, Alerts, Events and Silences, above.",
 	}
 }
 
@@ -232,10 +225,10 @@ func (p *Pages) notFound(r *http.Request) (*answer, error) {
 func (p *Pages) reader() (*inspect.Reader, error) {
 	js := p.JetStream()
 	if js == nil {
-		return nil, &problem{
-			status: http.StatusServiceUnavailable,
-			text:   "NATS cannot be reached, so what it has stored cannot be shown",
-			fix:    "The page shows it as soon as NATS is back. What is known of the fleet is on the page Fleet.",
+		return nil, &look.Problem{
+			Status: http.StatusServiceUnavailable,
+			Text:   "NATS cannot be reached, so what it has stored cannot be shown",
+			Fix:    "The page shows it as soon as NATS is back. What is known of the fleet is on the page Fleet.",
 		}
 	}
 	return &inspect.Reader{JS: js}, nil

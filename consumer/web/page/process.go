@@ -57,9 +57,9 @@ func (v *processView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
 			out.Mark = "unknown"
 			return out, nil
 		}
-		return nil, &problem{
-			status: http.StatusNotFound, text: "no process " + label + " is known on host " + look.Name(v.host),
-			fix: "The page of the host lists those that it has: its supervisord may have been reconfigured.",
+		return nil, &look.Problem{
+			Status: http.StatusNotFound, Text: "no process " + label + " is known on host " + look.Name(v.host),
+			Fix: "The page of the host lists those that it has: its supervisord may have been reconfigured.",
 		}
 	}
 
@@ -93,7 +93,7 @@ func (v *processView) complete(r *http.Request, a *answer) error {
 	}
 	found, err := v.pages.newest(r, a, history.NewestQuery{Filter: filter, Limit: maxTimeline})
 	if err != nil {
-		data.Trouble = sentence(err.Error())
+		data.Trouble = look.Sentence(err.Error())
 		return nil
 	}
 

@@ -11,7 +11,6 @@ import (
 	"supernats/consumer/fleet"
 	"supernats/consumer/web/live"
 	"supernats/consumer/web/page/look"
-	"supernats/consumer/web/site"
 )
 
 // view is what a page shows of the fleet. It shows the same for every visitor.
@@ -103,17 +102,17 @@ func (p *Pages) serveView(r *http.Request) (*answer, error) {
 	}
 	v, err := p.parseView(address)
 	if err != nil {
-		return nil, &problem{
-			status: http.StatusBadRequest, text: err.Error(),
-			fix: "Correct the address, or start from the page Fleet.",
+		return nil, &look.Problem{
+			Status: http.StatusBadRequest, Text: err.Error(),
+			Fix: "Correct the address, or start from the page Fleet.",
 		}
 	}
 
 	s, id := p.hub.Snapshot()
 	if !s.Status.Loaded {
-		return nil, &problem{
-			status: http.StatusServiceUnavailable, text: "nothing can be shown yet: " + s.Status.Why,
-			fix: "This takes seconds after a start, and as long as NATS cannot be reached. " +
+		return nil, &look.Problem{
+			Status: http.StatusServiceUnavailable, Text: "nothing can be shown yet: " + s.Status.Why,
+			Fix: "This takes seconds after a start, and as long as NATS cannot be reached. " +
 				"The page tries again by itself.",
 		}
 	}
@@ -149,32 +148,32 @@ type layout struct {
 	Title, Nav, Search string
 	// View and ID are for the script: what to follow, and from when on.
 	View, ID string
-	// Stale says that the fleet is not up to date, Retry that the page has to be got again.
+	// Stale says that the fleet is not up to date, Retry that the page has to be got again: no form,
+	// which would lose what was typed.
 	Stale, Retry bool
 	Status       template.HTML
 	Summary      string
 	Version      string
-	// MayMute and MayAck say what the visitor may change.
-	MayMute, MayAck bool
-	Visitor         site.Visitor
-	Shown           *shown
-	Data            any
-	Body            template.HTML
+	// MayMute says that the visitor may make silences.
+	MayMute bool
+	Shown   *shown
+	Data    any
+	Body    template.HTML
 }
 
 // render writes a whole page.
 func (p *Pages) render(b *bytes.Buffer, r *http.Request, a *answer) error {
 	l := &layout{
 		Title: a.title, Nav: a.nav, Search: r.URL.Query().Get("q"), View: a.view, ID: a.id, Version: p.Version,
-		Retry:   a.status == http.StatusServiceUnavailable,
-		MayMute: p.mayMute(), MayAck: p.mayAcknowledge(), Visitor: site.VisitorOf(r), Shown: a.shown, Data: a.data,
+		Retry:   a.status == http.StatusServiceUnavailable && a.template == "problem" && r.Method == http.MethodGet,
+		MayMute: p.actions.MayMute(), Shown: a.shown, Data: a.data,
 	}
 	s := a.snapshot
 	if s == nil {
 		s = p.Fleet.Snapshot()
 	}
 	l.Stale = !s.Status.Live
-	status, err := p.fragment("status", statusOf(s, look.ClockOf(s)))
+	status, err := p.fragment("status", look.StatusOf(s, look.ClockOf(s)))
 	if err != nil {
 		return err
 	}
@@ -199,24 +198,4 @@ func code(text string) template.HTML {
 		b.WriteString(part)
 	}
 	return template.HTML(b.String())
-}
-
-// status is whether what is shown is up to date.
-type status struct {
-	Live  bool
-	Since look.Moment
-	Why   string
-	// AsOf is when it was so; empty in what is sent live.
-	AsOf look.Moment
-}
-
-func statusOf(s *fleet.Snapshot, now look.Clock) status {
-	st := status{Live: s.Status.Live, Why: s.Status.Why}
-	if !st.Live && !s.Status.Since.IsZero() {
-		st.Since = now.At(s.Status.Since)
-	}
-	if !now.IsZero() && s.Status.Loaded {
-		st.AsOf = look.Clock{}.At(now.Time)
-	}
-	return st
 }

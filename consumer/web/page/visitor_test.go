@@ -67,10 +67,21 @@ func TestByKeysAlone(t *testing.T) {
 // tabTo presses Tab until something has the focus: by its text, or the name of a field.
 func (t *tab) tabTo(what string) {
 	t.Helper()
+	t.tabUntil(what, func(focus string) bool { return focus == what })
+}
+
+// tabToRow presses Tab until the row with a text has the focus.
+func (t *tab) tabToRow(text string) {
+	t.Helper()
+	t.tabUntil(text, func(focus string) bool { return strings.Contains(focus, text) })
+}
+
+func (t *tab) tabUntil(what string, isThere func(focus string) bool) {
+	t.Helper()
 	t.until("the page is there", `document.readyState === "complete"`)
 	for range 40 {
 		t.run(chromedp.KeyEvent(kb.Tab))
-		if evaluate[string](t, "document.activeElement.innerText || document.activeElement.name || ''") == what {
+		if isThere(evaluate[string](t, "document.activeElement.innerText || document.activeElement.name || ''")) {
 			return
 		}
 	}
