@@ -69,6 +69,7 @@ func acknowledging(t *testing.T) (h *house, incident string, asked *acknowledger
 }
 
 func TestAcknowledging(t *testing.T) {
+	t.Parallel()
 	h, incident, got := acknowledging(t)
 	answer := h.post(incident+"/ack", url.Values{"reason": {" on it "}, "for": {"8h"}})
 	if to := answer.Header.Get("Location"); answer.StatusCode != http.StatusSeeOther || to != incident {
@@ -92,6 +93,7 @@ func TestAcknowledging(t *testing.T) {
 }
 
 func TestWithdrawing(t *testing.T) {
+	t.Parallel()
 	h, incident, got := acknowledging(t)
 	h.post(incident+"/ack", url.Values{"reason": {"on it"}})
 	h.sees(incident, "by web: on it", `action="`+incident+`/ack/end"`)
@@ -113,6 +115,7 @@ func TestWithdrawing(t *testing.T) {
 
 // The form that a link may fill in changes nothing until it is sent.
 func TestTheFormOfAnAcknowledgement(t *testing.T) {
+	t.Parallel()
 	h, incident, got := acknowledging(t)
 	h.sees(incident+"/ack?reason=rolling+back&for=45m", "web1 · api:api_00", `value="rolling back"`, `<option value="45m" selected>`)
 	h.sees(incident+"/ack", `<option value="8h" selected>`, `<option value="">until it is over</option>`)
@@ -127,6 +130,7 @@ func TestTheFormOfAnAcknowledgement(t *testing.T) {
 // An acknowledgement that is refused comes back with all that was typed, unless sending it again
 // would change nothing.
 func TestRefusedAcknowledgements(t *testing.T) {
+	t.Parallel()
 	h, incident, got := acknowledging(t)
 	for _, c := range []struct {
 		name, path string
@@ -185,6 +189,7 @@ func TestRefusedAcknowledgements(t *testing.T) {
 // Somebody else acknowledges the incident that is looked at, and withdraws it: the open page
 // shows that.
 func TestAnAcknowledgementIsOnTheOpenPage(t *testing.T) {
+	t.Parallel()
 	h, incident, asked := acknowledging(t)
 	tab := h.open(incident)
 	tab.isLive()

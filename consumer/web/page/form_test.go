@@ -55,6 +55,7 @@ func goodMute() url.Values {
 }
 
 func TestMakingASilence(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, silencing)
 	h.hasHost("web1")
 	h.hasProcess("web1", "api", "api_00", schema.StateRunning)
@@ -94,6 +95,7 @@ func TestMakingASilence(t *testing.T) {
 // A form that is refused, or cannot be stored, comes back with all that was typed: it says what
 // is wrong, and does not get itself again.
 func TestARefusedSilenceIsShownAgain(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, silencing)
 	filled := url.Values{
 		"host": {"web1, web2"}, "group": {"api"}, "process": {"api_00"}, "rule": {"exit"}, "for": {"45m"}, "comment": {"moving <b>"},
@@ -145,6 +147,7 @@ func TestARefusedSilenceIsShownAgain(t *testing.T) {
 }
 
 func TestFormsThatAreRefused(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, silencing)
 	for _, c := range []struct {
 		name   string
@@ -189,6 +192,7 @@ func TestFormsThatAreRefused(t *testing.T) {
 
 // Without web.allow a page changes nothing.
 func TestReadOnlyByDefault(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	h.hasHost("web1")
 	a := h.hasAlert("exit", "critical", "web1", "api", "api_00")

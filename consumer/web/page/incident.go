@@ -35,9 +35,11 @@ type incidentData struct {
 	// AckPath is where it can be acknowledged: "" if it is not open, or nobody may here.
 	// AckCommand does it then, "" if it is not open.
 	AckPath, AckCommand string
-	Runbook             string
-	IsOpen              bool
-	Mutes               []look.MuteRow
+	// IsTaken says that somebody takes care of it.
+	IsTaken bool
+	Runbook string
+	IsOpen  bool
+	Mutes   []look.MuteRow
 
 	// What complete adds.
 	Ack       *action.AckForm
@@ -92,7 +94,7 @@ func (d *incidentData) offerAck(a *fleet.Alert, may bool) {
 	case !may:
 		d.AckCommand = "supernats ack " + wording.ShellQuote(a.Incident) + " --reason …"
 	default:
-		d.AckPath = action.AckPath(a.Incident)
+		d.AckPath, d.IsTaken = action.AckPath(a.Incident), a.IsAcknowledged()
 		for i := range d.Facts {
 			if d.Facts[i].Word == look.AckWord {
 				d.Facts[i].EndPath = d.AckPath + "/end"
