@@ -2,11 +2,13 @@ package page
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"html/template"
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"supernats/consumer/fleet"
 	"supernats/consumer/web/live"
@@ -109,7 +111,7 @@ func (p *Pages) serveView(r *http.Request) (*answer, error) {
 		}
 	}
 
-	s, id := p.hub.Snapshot()
+	s := p.hub.Snapshot()
 	if !s.Status.Loaded {
 		return nil, &problem{
 			status: http.StatusServiceUnavailable, text: "nothing can be shown yet: " + s.Status.Why,
@@ -117,13 +119,28 @@ func (p *Pages) serveView(r *http.Request) (*answer, error) {
 				"The page tries again by itself.",
 		}
 	}
+
+	// When something happens, all who look at a page get it again: it is made once.
+	what := fmt.Sprint(address, " ", s.Version, p.feed.Last(), site.VisitorOf(r))
+	body, err := p.bodies.Get(r.Context(), what, func(ctx context.Context) ([]byte, error) {
+		return p.viewBody(r.WithContext(ctx), v, address, s)
+	})
+	return &answer{body: body}, err
+}
+
+// viewBody renders the page of a view.
+func (p *Pages) viewBody(r *http.Request, v view, address string, s *fleet.Snapshot) ([]byte, error) {
 	shown, err := v.show(s, look.ClockOf(s))
 	if err != nil {
 		return nil, err
 	}
-	a := &answer{title: shown.title, snapshot: s, id: id, view: address, shown: shown, data: shown.data}
+	a := &answer{title: shown.title, snapshot: s, view: address, shown: shown, data: shown.data}
 	a.template, a.nav = templateOf(v)
-	return a, v.complete(r, a)
+	if err := v.complete(r, a); err != nil {
+		return nil, err
+	}
+	a.id = p.hub.ID(s, a.news)
+	return p.body(r, a)
 }
 
 func templateOf(v view) (template, nav string) {
@@ -154,6 +171,8 @@ type layout struct {
 	Status       template.HTML
 	Summary      string
 	Version      string
+	// Now is the server's time in milliseconds since 1970: a browser may have another one.
+	Now int64
 	// MayMute and MayAck say what the visitor may change.
 	MayMute, MayAck bool
 	Visitor         site.Visitor
@@ -166,6 +185,7 @@ type layout struct {
 func (p *Pages) render(b *bytes.Buffer, r *http.Request, a *answer) error {
 	l := &layout{
 		Title: a.title, Nav: a.nav, Search: r.URL.Query().Get("q"), View: a.view, ID: a.id, Version: p.Version,
+		Now:     time.Now().UnixMilli(),
 		Retry:   a.status == http.StatusServiceUnavailable,
 		MayMute: p.mayMute(), MayAck: p.mayAcknowledge(), Visitor: site.VisitorOf(r), Shown: a.shown, Data: a.data,
 	}
