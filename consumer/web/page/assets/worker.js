@@ -22,19 +22,13 @@ function connectTab(port) {
       const tab = tabs.get(port);
       tab.seen = Date.now();
       if (data.id) tab.id = data.id;
-      if (data.now) wake();
+      // Somebody looks, or the network is back: the machine may have slept.
+      if (data.now && !(source && Date.now() - heard < silence / 2)) { tries = 0; later(100); }
     } else port.postMessage({ rejoin: true }); // it was asleep, and was forgotten
   };
   port.start?.();
 }
 self.onconnect = event => connectTab(event.ports[0]);
-
-// wake connects again when somebody looks, or the network is back: the machine may have slept.
-function wake() {
-  if (source && Date.now() - heard < silence / 2) return;
-  tries = 0;
-  later(100);
-}
 
 function later(ms) {
   clearTimeout(timer);
@@ -52,11 +46,10 @@ function older(a, b) {
 function query() {
   const views = new Map(), query = new URLSearchParams();
   for (const { view, id } of tabs.values()) views.set(view, views.has(view) ? older(views.get(view), id) : id);
-  for (const view of [...views.keys()].slice(maxViews)) views.delete(view);
   for (const [view, id] of views) {
-    const more = new URLSearchParams({ view, after: id });
-    if (query.size && `${query}${more}`.length > maxQuery) { views.delete(view); continue; }
-    for (const [key, value] of more) query.append(key, value);
+    if (query.size >= 2 * maxViews || `${query}`.length > maxQuery) { views.delete(view); continue; }
+    query.append("view", view);
+    query.append("after", id);
   }
   for (const [port, tab] of tabs) {
     tab.served = views.has(tab.view);
