@@ -11,6 +11,8 @@ import (
 	"supernats/consumer"
 	"supernats/consumer/fleet"
 	"supernats/consumer/history"
+	"supernats/consumer/web/feed"
+	"supernats/consumer/web/live"
 	"supernats/consumer/web/page/action"
 	"supernats/consumer/web/page/look"
 	"supernats/consumer/web/site"
@@ -84,12 +86,14 @@ type eventsData struct {
 	Query        url.Values
 	Kinds, Spans []look.Choice
 	Entries      []look.Entry
-	Chart        *look.Chart
-	ChartSpan    string
-	Next         string
-	Empty        string
-	Incomplete   string
-	Trouble      string
+	// Longest is how many entries the page keeps as more come.
+	Longest    int
+	Chart      *look.Chart
+	ChartSpan  string
+	Next       string
+	Empty      string
+	Incomplete string
+	Trouble    string
 }
 
 func (v *eventsView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
@@ -109,13 +113,34 @@ func (v *eventsView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
 		spans = append(spans, [2]string{v.since, "since " + look.Clip(v.since)})
 	}
 	out.data = &eventsData{
-		Query: v.url, Kinds: v.kinds(), Spans: look.Choices(v.since, spans),
-	}
-	// Whatever comes may belong here; a page of the past stays as it is.
-	if v.query.Before == 0 {
-		out.Mark = strconv.FormatUint(s.Status.LastSeq, 10)
+		Query: v.url, Kinds: v.kinds(), Spans: look.Choices(v.since, spans), Longest: pageLength,
 	}
 	return out, nil
+}
+
+// isOpenEnded reports whether what comes belongs here: a page of the past stays as it is.
+func (v *eventsView) isOpenEnded() bool { return v.query.Before == 0 && v.until == "" }
+
+// eventNews are the events that come while somebody looks at the page.
+type eventNews struct {
+	*feed.Feed
+	view    *eventsView
+	trusted bool
+}
+
+// Rows returns at most the newest of a page.
+func (n *eventNews) Rows(after, through uint64) (rows []live.Row, whole bool) {
+	events, whole := n.Between(after, through, &n.view.query.Filter)
+	for _, e := range events[max(0, len(events)-pageLength):] {
+		entry := n.view.entryOf(e, n.trusted)
+		html, err := n.view.pages.fragment("entry", entry)
+		if err != nil {
+			n.view.pages.few.Error().Err(err).Msg("event cannot be shown as it comes")
+			return nil, false
+		}
+		rows = append(rows, live.Row{List: "timeline", ID: entry.ID, HTML: html})
+	}
+	return rows, whole
 }
 
 func (v *eventsView) kinds() []look.Choice {
@@ -144,6 +169,7 @@ func (v *eventsView) complete(r *http.Request, a *answer) error {
 		return nil
 	}
 
+	a.news = found.Through
 	trusted := site.VisitorOf(r).IsTrusted()
 	for i := range found.Events {
 		data.Entries = append(data.Entries, v.entryOf(&found.Events[i], trusted))
@@ -169,7 +195,7 @@ func (v *eventsView) complete(r *http.Request, a *answer) error {
 func (v *eventsView) entryOf(e *history.StoredEvent, trusted bool) look.Entry {
 	d := e.Data
 	out := look.Happening(e, trusted)
-	out.ID = "e-" + strconv.FormatUint(e.Seq, 36)
+	out.ID, out.Place = "e-"+strconv.FormatUint(e.Seq, 36), e.Seq
 	out.Who = wording.Join(" · ", look.Name(d.Host), look.Name(wording.ProcessName(d.Group, d.Process)))
 	out.Path = site.HostPath(d.Host)
 	if d.Process != "" {

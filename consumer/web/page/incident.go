@@ -199,7 +199,8 @@ func (p *Pages) newest(r *http.Request, a *answer, q history.NewestQuery) (*hist
 	if err != nil {
 		return nil, err
 	}
-	return p.reads.newest(r.Context(), a.view+" "+a.shown.Mark, func(ctx context.Context) (*history.Newest, error) {
+	what := fmt.Sprint(a.view, " ", a.shown.Mark, " ", p.feed.Last())
+	return p.reads.Get(r.Context(), what, func(ctx context.Context) (*history.Newest, error) {
 		return reader.History().Newest(ctx, q)
 	})
 }

@@ -24,14 +24,17 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
 
 	"supernats/consumer/fleet"
 	"supernats/consumer/history"
 	"supernats/consumer/inspect"
+	"supernats/consumer/web/feed"
 	"supernats/consumer/web/live"
 	"supernats/consumer/web/page/action"
 	"supernats/consumer/web/page/assets"
 	"supernats/consumer/web/page/look"
+	"supernats/consumer/web/page/shared"
 	"supernats/consumer/web/site"
 )
 
@@ -55,9 +58,12 @@ type Pages struct {
 	Options
 	templates *template.Template
 	hub       *live.Hub
+	feed      *feed.Feed
 	crashes   *history.CrashLog
-	reads     sharedReads
-	actions   *action.Room
+	// reads are of the stream, bodies of pages: all who look at one get the same.
+	reads   shared.Results[*history.Newest]
+	bodies  shared.Results[[]byte]
+	actions *action.Room
 	// few logs what each request and each snapshot may repeat.
 	few zerolog.Logger
 }
@@ -77,14 +83,29 @@ func New(o Options) *Pages {
 		"asset": func(name string) string { return o.Site.Path(assets.Path(name)) },
 	}
 	p.templates = template.Must(template.New("").Funcs(funcs).ParseFS(templateFiles, "templates/*.html"))
-	p.hub = live.New(o.Fleet, o.Site.MaxStreams(), func(address string) (live.Render, error) {
-		v, err := p.parseView(address)
-		if err != nil {
-			return nil, err
-		}
-		return func(s *fleet.Snapshot) (*live.Frame, error) { return p.frameOf(v, s) }, nil
+	p.feed = feed.New(o.JetStream, o.Log)
+	p.hub = live.New(live.Options{
+		Source: o.Fleet, NewsChanged: p.feed.Changed(), Max: o.Site.MaxStreams(), Open: p.openView,
 	})
 	return p
+}
+
+// openView returns what a view shows live.
+func (p *Pages) openView(r *http.Request, address string) (*live.View, error) {
+	v, err := p.parseView(address)
+	if err != nil {
+		return nil, err
+	}
+	opened := &live.View{
+		Key:    address,
+		Render: func(s *fleet.Snapshot) (*live.Frame, error) { return p.frameOf(v, s) },
+	}
+	if events, ok := v.(*eventsView); ok && events.isOpenEnded() {
+		trusted := site.VisitorOf(r).IsTrusted()
+		opened.Key = fmt.Sprint(address, " ", trusted)
+		opened.News = &eventNews{Feed: p.feed, view: events, trusted: trusted}
+	}
+	return opened, nil
 }
 
 // frameOf returns what a view shows live. A mistake of ours in it must not end the daemon: it
@@ -105,7 +126,12 @@ func (p *Pages) frameOf(v view, s *fleet.Snapshot) (frame *live.Frame, err error
 }
 
 // Run keeps open pages up to date until ctx ends.
-func (p *Pages) Run(ctx context.Context) error { return p.hub.Run(ctx) }
+func (p *Pages) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return p.hub.Run(ctx) })
+	g.Go(func() error { return p.feed.Run(ctx) })
+	return g.Wait()
+}
 
 // Register adds the pages. Where there is no page, an error page says so.
 func (p *Pages) Register(mux *http.ServeMux) {
@@ -148,6 +174,10 @@ type answer struct {
 	// and nil for a page that does not change by itself.
 	id, view string
 	shown    *shown
+	// news is the place in the stream up to which the page has its events.
+	news uint64
+	// body is the page if it was rendered already.
+	body []byte
 }
 
 // answerOf makes a page of what an action answers.
@@ -182,19 +212,31 @@ func (p *Pages) page(handle handler) http.Handler {
 			http.Redirect(w, r, a.next, http.StatusSeeOther)
 			return
 		}
-		var b bytes.Buffer
-		if err := p.render(&b, r, a); err != nil {
-			p.few.Error().Err(err).Str("path", r.URL.Path).Msg("page could not be rendered")
-			http.Error(w, "this page could not be rendered, the log says why", http.StatusInternalServerError)
-			return
+		if a.body == nil {
+			if a.body, err = p.body(r, a); err != nil {
+				http.Error(w, err.Error(), http.StatusInternalServerError)
+				return
+			}
 		}
 
 		header.Set("Content-Type", "text/html; charset=utf-8")
 		if a.status != 0 {
 			w.WriteHeader(a.status)
 		}
-		_, _ = w.Write(b.Bytes()) // it is the visitor's loss
+		_, _ = w.Write(a.body) // it is the visitor's loss
 	})
+}
+
+// body renders a page.
+func (p *Pages) body(r *http.Request, a *answer) ([]byte, error) {
+	var b bytes.Buffer
+	if err := p.render(&b, r, a); err != nil {
+		p.few.Error().Err(err).Str("path", r.URL.Path).Msg("page could not be rendered")
+		return nil, &look.Problem{
+			Status: http.StatusInternalServerError, Text: "this page could not be rendered, the log says why",
+		}
+	}
+	return b.Bytes(), nil
 }
 
 // explain makes a page of an error.

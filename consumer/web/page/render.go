@@ -2,15 +2,18 @@ package page
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"html/template"
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"supernats/consumer/fleet"
 	"supernats/consumer/web/live"
 	"supernats/consumer/web/page/look"
+	"supernats/consumer/web/site"
 )
 
 // view is what a page shows of the fleet. It shows the same for every visitor.
@@ -108,7 +111,7 @@ func (p *Pages) serveView(r *http.Request) (*answer, error) {
 		}
 	}
 
-	s, id := p.hub.Snapshot()
+	s := p.hub.Snapshot()
 	if !s.Status.Loaded {
 		return nil, &look.Problem{
 			Status: http.StatusServiceUnavailable, Text: "nothing can be shown yet: " + s.Status.Why,
@@ -116,13 +119,28 @@ func (p *Pages) serveView(r *http.Request) (*answer, error) {
 				"The page tries again by itself.",
 		}
 	}
+
+	// When something happens, all who look at a page get it again: it is made once.
+	what := fmt.Sprint(address, " ", s.Version, p.feed.Last(), site.VisitorOf(r))
+	body, err := p.bodies.Get(r.Context(), what, func(ctx context.Context) ([]byte, error) {
+		return p.viewBody(r.WithContext(ctx), v, address, s)
+	})
+	return &answer{body: body}, err
+}
+
+// viewBody renders the page of a view.
+func (p *Pages) viewBody(r *http.Request, v view, address string, s *fleet.Snapshot) ([]byte, error) {
 	shown, err := v.show(s, look.ClockOf(s))
 	if err != nil {
 		return nil, err
 	}
-	a := &answer{title: shown.title, snapshot: s, id: id, view: address, shown: shown, data: shown.data}
+	a := &answer{title: shown.title, snapshot: s, view: address, shown: shown, data: shown.data}
 	a.template, a.nav = templateOf(v)
-	return a, v.complete(r, a)
+	if err := v.complete(r, a); err != nil {
+		return nil, err
+	}
+	a.id = p.hub.ID(s, a.news)
+	return p.body(r, a)
 }
 
 func templateOf(v view) (template, nav string) {
@@ -154,6 +172,8 @@ type layout struct {
 	Status       template.HTML
 	Summary      string
 	Version      string
+	// Now is the server's time in milliseconds since 1970: a browser may have another one.
+	Now int64
 	// MayMute says that the visitor may make silences.
 	MayMute bool
 	Shown   *shown
@@ -165,6 +185,7 @@ type layout struct {
 func (p *Pages) render(b *bytes.Buffer, r *http.Request, a *answer) error {
 	l := &layout{
 		Title: a.title, Nav: a.nav, Search: r.URL.Query().Get("q"), View: a.view, ID: a.id, Version: p.Version,
+		Now:     time.Now().UnixMilli(),
 		Retry:   a.status == http.StatusServiceUnavailable && a.template == "problem" && r.Method == http.MethodGet,
 		MayMute: p.actions.MayMute(), Shown: a.shown, Data: a.data,
 	}
