@@ -59,8 +59,8 @@ type alertsData struct {
 }
 
 func (v *alertsView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
-	out := &shown{title: "Alerts"}
-	if err := v.pages.setStatus(out, s, now); err != nil {
+	out, err := v.pages.begin("alerts", "/alerts", "Alerts", s, now)
+	if err != nil {
 		return nil, err
 	}
 	data := &alertsData{
@@ -83,8 +83,7 @@ func (v *alertsView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
 		return nil, badAddress(err)
 	}
 	for _, a := range page.Items {
-		r := look.AlertRow(a, now)
-		if err := out.add(v.pages, "row", "alerts", r.ID, r); err != nil {
+		if err := out.addRow("alerts", look.AlertRow(a, now)); err != nil {
 			return nil, err
 		}
 	}

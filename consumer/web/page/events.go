@@ -97,8 +97,8 @@ type eventsData struct {
 }
 
 func (v *eventsView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
-	out := &shown{title: "Events"}
-	if err := v.pages.setStatus(out, s, now); err != nil {
+	out, err := v.pages.begin("events", "/events", "Events", s, now)
+	if err != nil {
 		return nil, err
 	}
 	spans := look.Words{

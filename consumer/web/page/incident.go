@@ -54,8 +54,8 @@ type incidentData struct {
 // show returns what the record of the incident says. One that is over may have none any
 // more: complete finds what the streams still have.
 func (v *incidentView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
-	out := &shown{title: "Incident " + look.Name(v.id)}
-	if err := v.pages.setStatus(out, s, now); err != nil {
+	out, err := v.pages.begin("incident", "/alerts", "Incident "+look.Name(v.id), s, now)
+	if err != nil {
 		return nil, err
 	}
 	data := &incidentData{ID: look.Name(v.id), TextPath: "/api/v1" + site.AlertPath(v.id) + "?format=md"}

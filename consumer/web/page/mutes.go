@@ -21,8 +21,8 @@ type mutesData struct {
 }
 
 func (v *mutesView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
-	out := &shown{title: "Silences"}
-	if err := v.pages.setStatus(out, s, now); err != nil {
+	out, err := v.pages.begin("mutes", "/mutes", "Silences", s, now)
+	if err != nil {
 		return nil, err
 	}
 	for i := range s.Mutes {
@@ -30,7 +30,7 @@ func (v *mutesView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
 			break
 		}
 		r := v.pages.muteRow(&s.Mutes[len(s.Mutes)-1-i], s, now) // the youngest first
-		if err := out.add(v.pages, "mute-row", "mutes", r.Element, r); err != nil {
+		if err := out.add("mute-row", "mutes", r.Element, r); err != nil {
 			return nil, err
 		}
 	}

@@ -43,8 +43,8 @@ type processData struct {
 
 func (v *processView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
 	label := look.Name(wording.ProcessName(v.group, v.process))
-	out := &shown{title: label + " on " + look.Name(v.host)}
-	if err := v.pages.setStatus(out, s, now); err != nil {
+	out, err := v.pages.begin("process", "/", label+" on "+look.Name(v.host), s, now)
+	if err != nil {
 		return nil, err
 	}
 	h := s.Host(v.host)
@@ -74,8 +74,7 @@ func (v *processView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
 		if a.Host != v.host || a.Group != v.group && a.Group != "" || a.Process != v.process && a.Process != "" {
 			continue
 		}
-		r := look.AlertRow(a, now)
-		if err := out.add(v.pages, "row", "alerts", r.ID, r); err != nil {
+		if err := out.addRow("alerts", look.AlertRow(a, now)); err != nil {
 			return nil, err
 		}
 	}

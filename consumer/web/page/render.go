@@ -27,9 +27,17 @@ type view interface {
 // shown is a frame with the rest of its page.
 type shown struct {
 	live.Frame
-	title string
+	pages *Pages
+	// template is that of the page, nav the path of its entry in the navigation.
+	template, nav, title string
 	// data is for the template of the page.
 	data any
+}
+
+// begin returns the frame of a page with its status line.
+func (p *Pages) begin(template, nav, title string, s *fleet.Snapshot, now look.Clock) (*shown, error) {
+	status, err := p.fragment("status", look.StatusOf(s, now))
+	return &shown{pages: p, template: template, nav: nav, title: title, Frame: live.Frame{Status: status}}, err
 }
 
 // List returns the rows of a list, for templates.
@@ -43,14 +51,17 @@ func (s *shown) List(name string) (rows []template.HTML) {
 }
 
 // add renders a row of a list with a template that has its name.
-func (s *shown) add(p *Pages, template, list, id string, data any) error {
-	html, err := p.fragment(template, data)
+func (s *shown) add(template, list, id string, data any) error {
+	html, err := s.pages.fragment(template, data)
 	if err != nil {
 		return err
 	}
 	s.Rows = append(s.Rows, live.Row{List: list, ID: id, HTML: html})
 	return nil
 }
+
+// addRow renders a line of a list.
+func (s *shown) addRow(list string, r look.Row) error { return s.add("row", list, r.ID, r) }
 
 // fragment renders a part of a page.
 func (p *Pages) fragment(name string, data any) (string, error) {
@@ -134,31 +145,15 @@ func (p *Pages) viewBody(r *http.Request, v view, address string, s *fleet.Snaps
 	if err != nil {
 		return nil, err
 	}
-	a := &answer{title: shown.title, snapshot: s, view: address, shown: shown, data: shown.data}
-	a.template, a.nav = templateOf(v)
+	a := &answer{
+		template: shown.template, title: shown.title, nav: shown.nav, snapshot: s, view: address, shown: shown,
+		data: shown.data,
+	}
 	if err := v.complete(r, a); err != nil {
 		return nil, err
 	}
 	a.id = p.hub.ID(s, a.news)
 	return p.body(r, a)
-}
-
-func templateOf(v view) (template, nav string) {
-	switch v.(type) {
-	case *hostView:
-		return "host", "/"
-	case *processView:
-		return "process", "/"
-	case *alertsView:
-		return "alerts", "/alerts"
-	case *incidentView:
-		return "incident", "/alerts"
-	case *eventsView:
-		return "events", "/events"
-	case *mutesView:
-		return "mutes", "/mutes"
-	}
-	return "home", "/"
 }
 
 // layout is what the frame of a page needs.

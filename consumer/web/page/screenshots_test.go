@@ -17,7 +17,7 @@ func TestPicturesOfTheManual(t *testing.T) {
 	if *screenshotsDir == "" {
 		t.Skip("draws pictures only with -screenshots DIR")
 	}
-	h := newHouse(t, silencing)
+	h := newHouse(t, allowingAll)
 	incident := h.furnish(22)
 	h.get("/") // counts the crashes
 	for _, c := range []struct{ name, path, theme string }{
