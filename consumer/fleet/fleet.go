@@ -126,8 +126,6 @@ type Status struct {
 	// oldest of them has waited.
 	Lag    uint64
 	LagAge time.Duration
-	// LastSeq is that of the stream's last message when it was looked at.
-	LastSeq uint64
 }
 
 // Fleet is the live copy. Run fills it.

@@ -84,7 +84,6 @@ func (p *pulse) look(ctx context.Context, s *Status) error {
 	}
 	info := events.CachedInfo()
 	p.ahead.Store(int64(time.Until(info.TimeStamp)))
-	s.LastSeq = info.State.LastSeq
 
 	lease, err := (&inspect.Reader{JS: p.js}).Lease(ctx)
 	switch {

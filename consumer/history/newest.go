@@ -51,6 +51,8 @@ const (
 type Newest struct {
 	// Events are the newest first.
 	Events []StoredEvent
+	// Through is the sequence of the newest message that was looked at.
+	Through uint64
 	// More says that there may be older ones: Next is what NewestQuery.Before has to be for
 	// them.
 	More bool
@@ -76,7 +78,7 @@ func (r *Reader) Newest(ctx context.Context, q NewestQuery) (*Newest, error) {
 		return nil, err
 	}
 
-	found, searchedTo := &Newest{}, state.LastTime
+	found, searchedTo := &Newest{Through: end - 1}, state.LastTime
 	deadline := time.Now().Add(newestTimeout)
 	for size := uint64(firstWindow); end > first; size *= windowGrowth {
 		begin := max(first, end-min(end, size))

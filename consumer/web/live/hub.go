@@ -2,17 +2,22 @@
 //
 // A view is what one page shows of the fleet. It is rendered once for all of its viewers,
 // whenever there is a new snapshot, at most four times a second; viewers get the difference
-// as rows of HTML. A viewer who was away resumes with the last id that it has seen, if the
-// snapshot of that id is still known, else it is asked to get the page again.
+// as rows of HTML. What happens too often to be in a snapshot comes as News, which grow at
+// their top. A viewer who was away resumes with the last id that it has seen, if the snapshot
+// and the news of that id are still known, else it is asked to get the page again.
 //
 // Under pressure: at most Max streams of MaxViews views each are served, the next one gets
 // 503. What waits for a viewer is bounded by waitingBatches, and each write by
 // writeTimeout: who is slower is asked to get the page again, and its stream ends. Nobody
-// waits for a viewer.
+// waits for a viewer. A view with more than crowd news at once gets them once a second.
+// Viewers who are asked for the page again come one after the other, resetSpread apart, and
+// are not asked again before the last of them has come.
 package live
 
 import (
 	"context"
+	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
 	"sync"
@@ -25,15 +30,40 @@ const (
 	// MaxViews is how many views one stream may have: a browser has one stream for all of
 	// its tabs.
 	MaxViews = 32
+	// updateEvery is the shortest time between two updates.
+	updateEvery = 250 * time.Millisecond
 	// waitingBatches is how many updates may wait for a viewer: two seconds of them.
 	waitingBatches = 8
 	// keptSnapshots is how many snapshots are kept for viewers who resume: a minute of
 	// them. They share what has not changed.
 	keptSnapshots = 256
+	// crowd is how many news may come four times a second: a person reads fewer.
+	crowd = 25
+	// crowdEvery is how often more of them come.
+	crowdEvery = time.Second
+	// resetSpread is the time for one request of a page: 200 viewers ask within 0.8 s.
+	resetSpread = 4 * time.Millisecond
 )
 
-// Render turns a snapshot into what a view shows.
-type Render func(s *fleet.Snapshot) (*Frame, error)
+// View is what a page shows.
+type View struct {
+	// Key tells it apart: all who look at views of one key get the same.
+	Key    string
+	Render func(s *fleet.Snapshot) (*Frame, error)
+	// News is what comes at the top of a list; nil: nothing does.
+	News News
+}
+
+// News are what happens, in the order of their places.
+type News interface {
+	// Follow asks for what comes after a place, until stop is called.
+	Follow(after uint64) (stop func())
+	// Last is the place of the newest one.
+	Last() uint64
+	// Rows returns the rows after one place and up to another, oldest first; false if they
+	// are no longer known.
+	Rows(after, through uint64) (rows []Row, whole bool)
+}
 
 // Source has the snapshots: a *fleet.Fleet.
 type Source interface {
@@ -43,11 +73,23 @@ type Source interface {
 	Subscribe() (changed <-chan struct{}, stop func())
 }
 
+// Options are what a hub needs.
+type Options struct {
+	Source Source
+	// NewsChanged holds a value when there are newer News; nil: there never are.
+	NewsChanged <-chan struct{}
+	// Max is how many streams are served.
+	Max int
+	// Open returns what an address shows ("/hosts/web1?sort=name") to who sends a request, or
+	// an error if there is no such page.
+	Open func(r *http.Request, address string) (*View, error)
+}
+
 // Hub serves the streams of all viewers. Run fills them.
 type Hub struct {
-	source Source
-	open   func(view string) (Render, error)
-	max    int
+	Options
+	// every is updateEvery, but in tests.
+	every time.Duration
 	// epoch distinguishes the ids of this process from those of another one.
 	epoch string
 	// joining hands streams over to Run.
@@ -61,24 +103,24 @@ type Hub struct {
 	kept []*fleet.Snapshot
 }
 
-// New returns a hub that serves up to max streams. open returns what shows the view of an
-// address ("/hosts/web1?sort=name"), or an error if there is none.
-func New(source Source, max int, open func(view string) (Render, error)) *Hub {
+// New returns a hub.
+func New(o Options) *Hub {
 	return &Hub{
-		source: source, open: open, max: max, joining: make(chan *stream),
+		Options: o, every: updateEvery, joining: make(chan *stream),
 		epoch: strconv.FormatInt(time.Now().UnixNano(), 36),
 	}
 }
 
-// Snapshot returns the newest snapshot, from which viewers can resume, with its id.
-func (h *Hub) Snapshot() (s *fleet.Snapshot, id string) {
-	s = h.source.Snapshot()
+// Snapshot returns the newest snapshot, from which viewers can resume.
+func (h *Hub) Snapshot() *fleet.Snapshot {
+	s := h.Source.Snapshot()
 	h.keep(s)
-	return s, h.idOf(s)
+	return s
 }
 
-func (h *Hub) idOf(s *fleet.Snapshot) string {
-	return h.epoch + "." + strconv.FormatUint(s.Version, 10)
+// ID is what a viewer has who knows a snapshot and all news up to a place.
+func (h *Hub) ID(s *fleet.Snapshot, place uint64) string {
+	return fmt.Sprintf("%s.%d.%d", h.epoch, s.Version, place)
 }
 
 // keep remembers a snapshot for a while.
@@ -97,47 +139,35 @@ func (h *Hub) keep(s *fleet.Snapshot) {
 	}
 }
 
-// find returns the snapshot of an id, nil if it is no longer known.
-func (h *Hub) find(id string) *fleet.Snapshot {
-	epoch, number, _ := strings.Cut(id, ".")
-	version, err := strconv.ParseUint(number, 10, 64)
+// find returns what an id says, nil if its snapshot is no longer known.
+func (h *Hub) find(id string) (s *fleet.Snapshot, place uint64) {
+	epoch, numbers, _ := strings.Cut(id, ".")
+	first, second, _ := strings.Cut(numbers, ".")
+	version, err := strconv.ParseUint(first, 10, 64)
 	if epoch != h.epoch || err != nil {
-		return nil
+		return nil, 0
+	}
+	if place, err = strconv.ParseUint(second, 10, 64); err != nil {
+		return nil, 0
 	}
 
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, s := range h.kept {
 		if s.Version == version {
-			return s
+			return s, place
 		}
 	}
-	return nil
-}
-
-// view is what at least one stream shows. It belongs to Run.
-type view struct {
-	render Render
-	// frame is what its viewers have, as of the snapshot of Run.
-	frame *Frame
-	used  int
-}
-
-// room is what Run works on.
-type room struct {
-	hub     *Hub
-	now     *fleet.Snapshot
-	views   map[string]*view
-	streams map[*stream]bool
+	return nil, 0
 }
 
 // Run sends changes to viewers until ctx ends.
 func (h *Hub) Run(ctx context.Context) error {
-	changed, stop := h.source.Subscribe()
+	changed, stop := h.Source.Subscribe()
 	defer stop()
+	r := &room{hub: h, now: h.Snapshot(), views: map[string]*view{}, streams: map[*stream]bool{}}
+	defer r.close()
 
-	r := &room{hub: h, now: h.source.Snapshot(), views: map[string]*view{}, streams: map[*stream]bool{}}
-	h.keep(r.now)
 	for {
 		select {
 		case <-ctx.Done():
@@ -146,89 +176,11 @@ func (h *Hub) Run(ctx context.Context) error {
 			r.forgetEnded()
 			r.join(s)
 		case <-changed:
-			r.forgetEnded()
-			r.update(h.source.Snapshot())
-		}
-	}
-}
-
-// join adds a stream, which gets what has changed since its viewers got their pages.
-func (r *room) join(s *stream) {
-	var first []byte
-	for i, name := range s.views {
-		v := r.views[name]
-		if v == nil {
-			frame, err := s.renders[i](r.now)
-			if err != nil {
-				frame = &Frame{Mark: err.Error()}
-			}
-			v = &view{render: s.renders[i], frame: frame}
-			r.views[name] = v
-		}
-		v.used++
-
-		first = append(first, r.resume(name, v, s.after[i])...)
-	}
-	r.streams[s] = true
-	s.send(batch{id: r.hub.idOf(r.now), text: first})
-}
-
-// resume writes what has changed in a view since the snapshot of an id.
-func (r *room) resume(name string, v *view, id string) []byte {
-	frame := &Frame{Mark: "unknown"}
-	if s := r.hub.find(id); s != nil {
-		if known, err := v.render(s); err == nil {
-			frame = known
-		}
-	}
-	return difference(name, frame, v.frame)
-}
-
-// update sends what is different in a newer snapshot.
-func (r *room) update(s *fleet.Snapshot) {
-	if s == r.now {
-		return
-	}
-	r.now = s
-	r.hub.keep(s)
-
-	texts := make(map[string][]byte, len(r.views))
-	for name, v := range r.views {
-		frame, err := v.render(s)
-		if err != nil {
-			frame = &Frame{Mark: err.Error()}
-		}
-		texts[name] = difference(name, v.frame, frame)
-		v.frame = frame
-	}
-
-	for st := range r.streams {
-		b := batch{id: r.hub.idOf(s)}
-		for _, name := range st.views {
-			b.text = append(b.text, texts[name]...)
-		}
-		if len(b.text) > 0 {
-			st.send(b)
-		}
-	}
-}
-
-// forgetEnded drops the streams that have ended, and the views that nobody looks at.
-func (r *room) forgetEnded() {
-	r.hub.mu.Lock()
-	ended := r.hub.ended
-	r.hub.ended = nil
-	r.hub.mu.Unlock()
-
-	for _, s := range ended {
-		if !r.streams[s] {
-			continue
-		}
-		delete(r.streams, s)
-		for _, name := range s.views {
-			if r.views[name].used--; r.views[name].used == 0 {
-				delete(r.views, name)
-			}
+			r.updateSoon()
+		case <-h.NewsChanged:
+			r.updateSoon()
+		case <-r.due:
+			r.update()
 		}
 	}
 }

@@ -46,20 +46,32 @@ func TestDifference(t *testing.T) {
 			want: []string{`new {"view":"/","list":"open","id":"a","html":"1"}`},
 		},
 		{
-			name: "an order", to: Frame{Head: "h", Summary: "s", Status: "live", Rows: []Row{row("c", "1"), row("b", "1"), row("a", "1")}},
+			name: "an order", to: Frame{Head: "h", Summary: "s", Status: "live", Rows: []Row{row("c", "1"), row("b", "2"), row("a", "1")}},
+			want: []string{
+				`row {"view":"/","list":"hosts","id":"b","html":"2"}`,
+				`order {"view":"/","list":"hosts","order":["c","b","a"]}`,
+			},
+		},
+		{
+			name: "the order stays while rows come and go", to: Frame{Head: "h", Summary: "s", Status: "live", Rows: []Row{row("a", "1"), row("n", "1"), row("c", "1")}},
+			want: []string{`gone {"view":"/","list":"hosts","id":"b"}`, `new {"view":"/","list":"hosts","id":"n","after":"a","html":"1"}`},
 		},
 		{
 			name: "a number", to: Frame{Head: "h2", Summary: "s2", Status: "live", Rows: before.Rows},
 			want: []string{`counts {"view":"/","head":"h2","summary":"s2","status":"live"}`},
 		},
-		{name: "something else", to: Frame{Mark: "x"}, want: []string{`reset {"view":"/"}`}},
+		{name: "something else", to: Frame{Mark: "x"}, want: []string{"reset"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var got []string
-			for _, event := range strings.Split(strings.TrimSpace(string(difference("/", before, &c.to))), "\n\n") {
+			text, needsReset := difference("/", before, &c.to)
+			for _, event := range strings.Split(strings.TrimSpace(string(text)), "\n\n") {
 				if event != "" {
 					got = append(got, strings.ReplaceAll(strings.TrimPrefix(event, "event: "), "\ndata: ", " "))
 				}
+			}
+			if needsReset {
+				got = append(got, "reset")
 			}
 			if d := cmp.Diff(c.want, got); d != "" {
 				t.Error(d)
@@ -102,23 +114,24 @@ func (f *fakeFleet) shows(hosts ...string) {
 var rendered atomic.Int64
 
 // listHosts is the view "/".
-func listHosts(view string) (Render, error) {
+func listHosts(_ *http.Request, view string) (*View, error) {
 	if view == "/bad" {
 		return nil, errors.New("there is no such page")
 	}
-	return func(s *fleet.Snapshot) (*Frame, error) {
+	return &View{Key: view, Render: func(s *fleet.Snapshot) (*Frame, error) {
 		rendered.Add(1)
 		frame := &Frame{}
 		for _, h := range s.Hosts {
 			frame.Rows = append(frame.Rows, Row{List: view, ID: h.Name(), HTML: strings.Repeat("x", 64<<10)})
 		}
 		return frame, nil
-	}, nil
+	}}, nil
 }
 
 func newHub(t *testing.T, max int) (*fakeFleet, *Hub, string) {
 	f := &fakeFleet{now: &fleet.Snapshot{Version: 1}, changed: make(chan struct{}, 1)}
-	h := New(f, max, listHosts)
+	h := New(Options{Source: f, Max: max, Open: listHosts})
+	h.every = 0
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
@@ -209,7 +222,7 @@ func (v *viewer) next() string {
 func TestResuming(t *testing.T) {
 	f, h, address := newHub(t, 10)
 	f.shows("a")
-	_, id := h.Snapshot()
+	id := h.ID(h.Snapshot(), 0)
 	f.shows("a", "b")
 	h.Snapshot()
 
@@ -237,9 +250,9 @@ func TestResuming(t *testing.T) {
 // One stream has the views of several tabs, each from where its page was.
 func TestSeveralViews(t *testing.T) {
 	f, h, address := newHub(t, 10)
-	_, first := h.Snapshot()
+	first := h.ID(h.Snapshot(), 0)
 	f.shows("a")
-	_, second := h.Snapshot()
+	second := h.ID(h.Snapshot(), 0)
 	v := watch(t, address, url.Values{"view": {"/1", "/2"}, "after": {first, second}})
 	if got := v.next(); got != `new {"view":"/1","list":"/1","id":"a"` {
 		t.Errorf("first comes %s", got)
@@ -277,7 +290,7 @@ func TestStreamsAreBounded(t *testing.T) {
 // waits for it.
 func TestASlowViewer(t *testing.T) {
 	f, h, address := newHub(t, 10)
-	_, id := h.Snapshot()
+	id := h.ID(h.Snapshot(), 0)
 	slow := watch(t, address, url.Values{"view": {"/"}, "after": {id}})
 	slow.next()
 	other := watch(t, address, url.Values{"view": {"/"}, "after": {id}})
@@ -304,7 +317,7 @@ func TestASlowViewer(t *testing.T) {
 // A view is rendered once for all who look at it.
 func TestRenderedOnceForAll(t *testing.T) {
 	f, h, address := newHub(t, 10)
-	_, id := h.Snapshot()
+	id := h.ID(h.Snapshot(), 0)
 	var viewers []*viewer
 	for range 5 {
 		v := watch(t, address, url.Values{"view": {"/"}, "after": {id}})

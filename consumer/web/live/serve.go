@@ -1,6 +1,7 @@
 package live
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -22,10 +23,9 @@ const (
 
 // stream is one connection of a viewer.
 type stream struct {
-	views   []string
-	renders []Render
-	// after are the ids of the snapshots that the views show so far.
-	after []string
+	views []*View
+	// addresses are those of the views, after the ids of what they show so far.
+	addresses, after []string
 
 	waiting chan batch
 	// slow is closed when more has come than may wait.
@@ -44,9 +44,16 @@ type batch struct {
 func (b batch) events() []byte {
 	text := b.text
 	if len(text) == 0 {
-		text = []byte("event: " + eventPing + "\ndata: {}\n\n")
+		text = ping()
 	}
 	return append(text[:len(text)-1:len(text)-1], "id: "+b.id+"\n\n"...)
+}
+
+// ping shows that the stream lives, and what time it is.
+func ping() []byte {
+	var b bytes.Buffer
+	writeEvent(&b, eventPing, message{Now: time.Now().UnixMilli()})
+	return b.Bytes()
 }
 
 // send hands a batch to the one who writes it. It never waits.
@@ -69,7 +76,7 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !h.enter() {
 		w.Header().Set("Retry-After", "30")
 		site.NewProblem(http.StatusServiceUnavailable, fmt.Sprintf("%d live streams are being served, which is "+
-			"the limit: get the page again every 30 s, or raise web.max_streams", h.max)).Write(w)
+			"the limit: get the page again every 30 s, or raise web.max_streams", h.Max)).Write(w)
 		return
 	}
 	defer h.leave(s)
@@ -89,22 +96,22 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // parse reads what a request asks for.
 func (h *Hub) parse(r *http.Request) (*stream, error) {
 	q := r.URL.Query()
-	s := &stream{views: q["view"], waiting: make(chan batch, waitingBatches), slow: make(chan struct{})}
-	if len(s.views) == 0 || len(s.views) > MaxViews {
+	s := &stream{addresses: q["view"], waiting: make(chan batch, waitingBatches), slow: make(chan struct{})}
+	if len(s.addresses) == 0 || len(s.addresses) > MaxViews {
 		return nil, fmt.Errorf("view: %d of them: want 1 to %d addresses of pages, such as ?view=/alerts",
-			len(s.views), MaxViews)
+			len(s.addresses), MaxViews)
 	}
 
 	last := r.Header.Get("Last-Event-ID")
-	for i, name := range s.views {
-		if slices.Contains(s.views[:i], name) {
-			return nil, fmt.Errorf("view: %.100q is there twice", name)
+	for i, address := range s.addresses {
+		if slices.Contains(s.addresses[:i], address) {
+			return nil, fmt.Errorf("view: %.100q is there twice", address)
 		}
-		render, err := h.open(name)
+		view, err := h.Open(r, address)
 		if err != nil {
 			return nil, fmt.Errorf("view: %w", err)
 		}
-		s.renders = append(s.renders, render)
+		s.views = append(s.views, view)
 
 		after := last
 		if after == "" && i < len(q["after"]) {
@@ -118,7 +125,7 @@ func (h *Hub) parse(r *http.Request) (*stream, error) {
 func (h *Hub) enter() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.streams >= h.max {
+	if h.streams >= h.Max {
 		return false
 	}
 	h.streams++
@@ -160,8 +167,8 @@ func (s *stream) write(ctx context.Context, w writer, h *Hub) error {
 		return err
 	}
 
-	ping := time.NewTicker(pingEvery)
-	defer ping.Stop()
+	pings := time.NewTicker(pingEvery)
+	defer pings.Stop()
 	for {
 		var err error
 		select {
@@ -172,8 +179,8 @@ func (s *stream) write(ctx context.Context, w writer, h *Hub) error {
 			return errSlow
 		case b := <-s.waiting:
 			err = w.writeNow(b.events())
-		case <-ping.C:
-			err = w.writeNow([]byte("event: " + eventPing + "\ndata: {}\n\n"))
+		case <-pings.C:
+			err = w.writeNow(ping())
 		}
 		if err != nil {
 			return err

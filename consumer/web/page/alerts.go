@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"supernats/consumer/fleet"
+	"supernats/consumer/web/page/action"
 	"supernats/consumer/web/page/look"
 	"supernats/consumer/wording"
 	"supernats/schema"
@@ -30,7 +31,7 @@ type alertsView struct {
 func (p *Pages) newAlertsView(q url.Values) (view, error) {
 	v := &alertsView{pages: p, which: cmp.Or(q.Get("show"), showOpen), url: q}
 	v.query = &fleet.AlertQuery{
-		Hosts: listOf(q, "host"), Rules: listOf(q, "rule"), Severities: listOf(q, "severity"),
+		Hosts: action.List(q, "host"), Rules: action.List(q, "rule"), Severities: action.List(q, "severity"),
 		Text: strings.TrimSpace(q.Get("q")), Limit: pageLength, Token: q.Get("page_token"),
 	}
 	switch v.which {
@@ -58,8 +59,8 @@ type alertsData struct {
 }
 
 func (v *alertsView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
-	out := &shown{title: "Alerts"}
-	if err := v.pages.setStatus(out, s, now); err != nil {
+	out, err := v.pages.begin("alerts", "/alerts", "Alerts", s, now)
+	if err != nil {
 		return nil, err
 	}
 	data := &alertsData{
@@ -82,8 +83,7 @@ func (v *alertsView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
 		return nil, badAddress(err)
 	}
 	for _, a := range page.Items {
-		r := look.AlertRow(a, now)
-		if err := out.add(v.pages, "row", "alerts", r.ID, r); err != nil {
+		if err := out.addRow("alerts", look.AlertRow(a, now)); err != nil {
 			return nil, err
 		}
 	}
@@ -114,7 +114,7 @@ func (v *alertsView) emptyText(s *fleet.Snapshot, data *alertsData) string {
 func (v *alertsView) tabPath(which string) string {
 	q := url.Values{"show": {which}}
 	for _, key := range []string{"q", "host", "rule", "severity"} {
-		for _, value := range listOf(v.url, key) {
+		for _, value := range action.List(v.url, key) {
 			q.Add(key, value)
 		}
 	}

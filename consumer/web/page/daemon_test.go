@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 	"github.com/rs/zerolog"
 	"golang.org/x/crypto/bcrypt"
 
@@ -20,6 +21,7 @@ import (
 	"supernats/consumer/config"
 	"supernats/consumer/fleettest"
 	"supernats/schema"
+	"supernats/schema/stream"
 )
 
 // servingHTTP finds the address in the log of a daemon.
@@ -30,7 +32,7 @@ func runDaemon(t *testing.T, settings string) *house {
 	t.Helper()
 	h := &house{Fleet: fleettest.New(t)}
 	file := filepath.Join(t.TempDir(), "supernats.yaml")
-	text := fmt.Sprintf("nats: {url: %q}\nlisten: '127.0.0.1:0'\nweb: {allow: [mute]}\n", h.Server.URL) + settings
+	text := fmt.Sprintf("nats: {url: %q}\nlisten: '127.0.0.1:0'\nweb: {allow: [mute, ack]}\n", h.Server.URL) + settings
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -130,4 +132,94 @@ func TestWhoIsLoggedIn(t *testing.T) {
 	h.Publish(h.Crash(func(e *schema.Event) { e.Process = "api_01" }))
 	tab.untilText("web1 · api:api_01")
 	tab.isQuiet()
+}
+
+// From the fleet to an acknowledgement and its withdrawal by keys alone, with JavaScript and
+// without: the alert's record, the stream of events and the page have both.
+func TestAcknowledgingByKeysAlone(t *testing.T) {
+	h := runDaemon(t, "")
+	for _, c := range []struct {
+		name, process string
+		options       []chromedp.Action[chromedp.Void]
+		toTheIncident func(t *tab, row string)
+	}{
+		{name: "with JavaScript", process: "api_00", toTheIncident: func(t *tab, _ string) {
+			t.isLive()
+			t.run(chromedp.KeyEvent("jjk"))
+		}},
+		{
+			name: "without JavaScript", process: "api_01", options: []chromedp.Action[chromedp.Void]{withoutScripts},
+			toTheIncident: func(t *tab, row string) { t.tabToRow(row) },
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			row := "web1 · api:" + c.process
+			h.Publish(h.Crash(func(e *schema.Event) { e.Process = c.process }))
+			h.sees("/", row)
+			tab := h.openIn(t, "/", c.options...)
+			c.toTheIncident(tab, row)
+			tab.run(chromedp.KeyEvent(kb.Enter))
+			tab.until("it is the incident", `location.pathname.startsWith("/alerts/")`)
+			id := strings.TrimPrefix(evaluate[string](tab, "decodeURIComponent(location.pathname)"), "/alerts/")
+
+			tab.tabTo("Acknowledge …")
+			tab.run(chromedp.KeyEvent(kb.Enter))
+			tab.tabTo("reason")
+			tab.run(chromedp.KeyEvent("rolling back"))
+			tab.run(chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent("1 day"), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(kb.Enter))
+			tab.until("the page has it", `document.querySelector("main .facts")?.innerText.includes("by web: rolling back, until ") ?? false`)
+
+			ack := h.acknowledged(id)
+			if ack == nil || ack.By != "web" || ack.Reason != "rolling back" || ack.Until == nil || ack.Until.Sub(ack.Since.Time) != 24*time.Hour {
+				t.Errorf("the API has %+v", ack)
+			}
+			if got := h.lastAck(); !strings.HasPrefix(got, "supervisor.ack.web1.api."+c.process) || !strings.Contains(got, schema.TypeAck) {
+				t.Errorf("the stream has %s", got)
+			}
+			h.sees("/alerts", "acknowledged")
+
+			tab.tabTo("Withdraw")
+			tab.run(chromedp.KeyEvent(kb.Enter))
+			tab.until("nobody has it any more", `!(document.querySelector("main .facts")?.innerText.includes("by web") ?? true)`)
+			if ack := h.acknowledged(id); ack != nil {
+				t.Errorf("the API has %+v", ack)
+			}
+			if got := h.lastAck(); !strings.Contains(got, schema.TypeUnack) {
+				t.Errorf("the stream has %s", got)
+			}
+			tab.isQuiet()
+		})
+	}
+}
+
+// acknowledged returns who takes care of an incident, as the API has it.
+func (h *house) acknowledged(id string) *schema.Acknowledgement {
+	h.Helper()
+	_, text := h.get("/api/v1/alerts")
+	var answer struct {
+		Alerts []schema.Alert `json:"alerts"`
+	}
+	h.Unmarshal([]byte(text), &answer)
+	for _, a := range answer.Alerts {
+		if a.Incident == id {
+			return a.Acknowledged
+		}
+	}
+	h.Fatalf("the API has no alert %s: %s", id, text)
+	return nil
+}
+
+// lastAck returns the subject and the text of the newest acknowledgement, or withdrawal, in the
+// stream of events.
+func (h *house) lastAck() string {
+	h.Helper()
+	s, err := h.JS.Stream(h.Context(), stream.Events)
+	if err != nil {
+		h.Fatal(err)
+	}
+	m, err := s.GetLastMsgForSubject(h.Context(), stream.AllAcks)
+	if err != nil {
+		h.Fatal(err)
+	}
+	return m.Subject + " " + string(m.Data)
 }

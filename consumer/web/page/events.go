@@ -11,6 +11,9 @@ import (
 	"supernats/consumer"
 	"supernats/consumer/fleet"
 	"supernats/consumer/history"
+	"supernats/consumer/web/feed"
+	"supernats/consumer/web/live"
+	"supernats/consumer/web/page/action"
 	"supernats/consumer/web/page/look"
 	"supernats/consumer/web/site"
 	"supernats/consumer/wording"
@@ -37,7 +40,7 @@ func (p *Pages) newEventsView(q url.Values) (view, error) {
 		pages: p, since: strings.TrimSpace(q.Get("since")), until: strings.TrimSpace(q.Get("until")), url: q,
 	}
 	v.query = history.NewestQuery{Limit: pageLength, Filter: consumer.Filter{
-		Hosts: listOf(q, "host"), Groups: listOf(q, "group"), Processes: listOf(q, "process"),
+		Hosts: action.List(q, "host"), Groups: action.List(q, "group"), Processes: action.List(q, "process"),
 	}}
 	switch event := q.Get("event"); event {
 	case eventsOfProcesses:
@@ -83,17 +86,19 @@ type eventsData struct {
 	Query        url.Values
 	Kinds, Spans []look.Choice
 	Entries      []look.Entry
-	Chart        *look.Chart
-	ChartSpan    string
-	Next         string
-	Empty        string
-	Incomplete   string
-	Trouble      string
+	// Longest is how many entries the page keeps as more come.
+	Longest    int
+	Chart      *look.Chart
+	ChartSpan  string
+	Next       string
+	Empty      string
+	Incomplete string
+	Trouble    string
 }
 
 func (v *eventsView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
-	out := &shown{title: "Events"}
-	if err := v.pages.setStatus(out, s, now); err != nil {
+	out, err := v.pages.begin("events", "/events", "Events", s, now)
+	if err != nil {
 		return nil, err
 	}
 	spans := look.Words{
@@ -108,13 +113,34 @@ func (v *eventsView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
 		spans = append(spans, [2]string{v.since, "since " + look.Clip(v.since)})
 	}
 	out.data = &eventsData{
-		Query: v.url, Kinds: v.kinds(), Spans: look.Choices(v.since, spans),
-	}
-	// Whatever comes may belong here; a page of the past stays as it is.
-	if v.query.Before == 0 {
-		out.Mark = strconv.FormatUint(s.Status.LastSeq, 10)
+		Query: v.url, Kinds: v.kinds(), Spans: look.Choices(v.since, spans), Longest: pageLength,
 	}
 	return out, nil
+}
+
+// isOpenEnded reports whether what comes belongs here: a page of the past stays as it is.
+func (v *eventsView) isOpenEnded() bool { return v.query.Before == 0 && v.until == "" }
+
+// eventNews are the events that come while somebody looks at the page.
+type eventNews struct {
+	*feed.Feed
+	view    *eventsView
+	trusted bool
+}
+
+// Rows returns at most the newest of a page.
+func (n *eventNews) Rows(after, through uint64) (rows []live.Row, whole bool) {
+	events, whole := n.Between(after, through, &n.view.query.Filter)
+	for _, e := range events[max(0, len(events)-pageLength):] {
+		entry := n.view.entryOf(e, n.trusted)
+		html, err := n.view.pages.fragment("entry", entry)
+		if err != nil {
+			n.view.pages.few.Error().Err(err).Msg("event cannot be shown as it comes")
+			return nil, false
+		}
+		rows = append(rows, live.Row{List: "timeline", ID: entry.ID, HTML: html})
+	}
+	return rows, whole
 }
 
 func (v *eventsView) kinds() []look.Choice {
@@ -139,10 +165,11 @@ func (v *eventsView) complete(r *http.Request, a *answer) error {
 	q.Until, _ = parseTime(v.until, time.Now())
 	found, err := v.pages.newest(r, a, q)
 	if err != nil {
-		data.Trouble = sentence(err.Error())
+		data.Trouble = look.Sentence(err.Error())
 		return nil
 	}
 
+	a.news = found.Through
 	trusted := site.VisitorOf(r).IsTrusted()
 	for i := range found.Events {
 		data.Entries = append(data.Entries, v.entryOf(&found.Events[i], trusted))
@@ -168,7 +195,7 @@ func (v *eventsView) complete(r *http.Request, a *answer) error {
 func (v *eventsView) entryOf(e *history.StoredEvent, trusted bool) look.Entry {
 	d := e.Data
 	out := look.Happening(e, trusted)
-	out.ID = "e-" + strconv.FormatUint(e.Seq, 36)
+	out.ID, out.Place = "e-"+strconv.FormatUint(e.Seq, 36), e.Seq
 	out.Who = wording.Join(" · ", look.Name(d.Host), look.Name(wording.ProcessName(d.Group, d.Process)))
 	out.Path = site.HostPath(d.Host)
 	if d.Process != "" {

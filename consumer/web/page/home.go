@@ -60,13 +60,18 @@ func (v *homeView) isFiltered() bool {
 }
 
 func (v *homeView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
-	out := &shown{title: "Fleet"}
+	out, err := v.pages.begin("home", "/", "Fleet", s, now)
+	if err != nil {
+		return nil, err
+	}
 	data := &homeData{
 		Filtered: v.isFiltered(), Query: v.url, First: v.query.Token == "", Hosts: len(s.Hosts),
 		Sorts: look.SortChoices(v.query.Sort), States: look.StateChoices(v.query.States),
 	}
 	out.data = data
-	if err := v.pages.setHead(out, s, now); err != nil {
+	head := look.HeadOf(s)
+	out.Summary = head.Text
+	if out.Head, err = v.pages.fragment("head", head); err != nil {
 		return nil, err
 	}
 	data.Head = template.HTML(out.Head)
@@ -90,8 +95,7 @@ func (v *homeView) addAttention(out *shown, data *homeData, s *fleet.Snapshot, n
 			data.More = len(things) - i
 			break
 		}
-		r := t.Row(now)
-		if err := out.add(v.pages, "row", "open", r.ID, r); err != nil {
+		if err := out.addRow("open", t.Row(now)); err != nil {
 			return err
 		}
 	}
@@ -99,7 +103,7 @@ func (v *homeView) addAttention(out *shown, data *homeData, s *fleet.Snapshot, n
 	counts, begin, whole := v.pages.crashes.Counts(time.Now())
 	data.Crashes = look.NewChart(counts, begin, history.CrashPart)
 	data.Crashes.Known, data.Crashes.Label = whole, "crashes in each half hour of the last 24 hours"
-	return out.add(v.pages, "crashes", "chart", "crashes", data.Crashes)
+	return out.add("crashes", "chart", "crashes", data.Crashes)
 }
 
 // addHosts lists the hosts of a page. The worst come with what is wrong with them.
@@ -113,7 +117,7 @@ func (v *homeView) addHosts(out *shown, data *homeData, s *fleet.Snapshot, now l
 	for _, h := range page.Items {
 		r := look.NewHostRow(h, now, min(room, maxWrongOfHost))
 		room -= len(r.Wrong)
-		if err := out.add(v.pages, "host-row", "hosts", r.ID, r); err != nil {
+		if err := out.add("host-row", "hosts", r.ID, r); err != nil {
 			return err
 		}
 	}
@@ -132,8 +136,7 @@ func (v *homeView) addProcesses(out *shown, data *homeData, s *fleet.Snapshot, n
 		return err
 	}
 	for _, p := range page.Items {
-		r := look.ProcessRow(p, now, true)
-		if err := out.add(v.pages, "row", "processes", r.ID, r); err != nil {
+		if err := out.addRow("processes", look.ProcessRow(p, now, true)); err != nil {
 			return err
 		}
 	}
@@ -163,7 +166,7 @@ func (v *homeView) addHostsByName(out *shown, s *fleet.Snapshot, now look.Clock)
 			continue
 		}
 		r := look.NewHostRow(h, now, 0)
-		if err := out.add(v.pages, "host-row", "hosts", r.ID, r); err != nil {
+		if err := out.add("host-row", "hosts", r.ID, r); err != nil {
 			return err
 		}
 		n++
@@ -176,74 +179,4 @@ func (v *homeView) complete(*http.Request, *answer) error {
 		v.pages.Log.Debug().Err(err).Msg("crashes cannot be counted for the page")
 	})
 	return nil
-}
-
-// count is one of the numbers above the lists.
-type count struct {
-	Number int
-	Word   string
-	Path   string
-	Bad    bool
-}
-
-// head is what stands above the lists of the first page.
-type head struct {
-	Text   string
-	Counts []count
-}
-
-// setHead writes what stands above the lists, and the status line.
-func (p *Pages) setHead(out *shown, s *fleet.Snapshot, now look.Clock) (err error) {
-	n := 0
-	for _, t := range look.Attention(s) {
-		if t.NeedsAttention() {
-			n++
-		}
-	}
-	t := s.Totals
-	h := head{Text: headline(s, n), Counts: []count{
-		{t.Open, plural(t.Open, "open incident", "open incidents"), "/alerts", t.Open > 0},
-		{t.Down, "down", "/?state=down", t.Down > 0},
-		{t.SilentHosts, plural(t.SilentHosts, "silent host", "silent hosts"), "/?state=unknown", t.SilentHosts > 0},
-		{t.Running, "running", "/?state=running", false},
-		{t.Stopped, "stopped", "/?state=stopped", false},
-		{t.LossHosts, plural(t.LossHosts, "host lost events", "hosts lost events"), "/events", t.LossHosts > 0},
-	}}
-
-	out.Summary = h.Text
-	if out.Head, err = p.fragment("head", h); err != nil {
-		return err
-	}
-	return p.setStatus(out, s, now)
-}
-
-// setStatus writes the status line.
-func (p *Pages) setStatus(out *shown, s *fleet.Snapshot, now look.Clock) (err error) {
-	out.Status, err = p.fragment("status", statusOf(s, now))
-	return err
-}
-
-// headline is the state of the fleet in a sentence. It never says that all is well when
-// nobody knows.
-func headline(s *fleet.Snapshot, n int) string {
-	text := wording.Count(n, "thing needs attention", "things need attention")
-	switch {
-	case n == 0 && len(s.Hosts) == 0:
-		return "No host has reported yet"
-	case n == 0:
-		text = "Nothing needs attention"
-	}
-	if !s.Status.Live {
-		return strings.NewReplacer("needs", "needed", "need",
-			"needed").Replace(text) + " at " + s.Status.Since.UTC().Format("15:04:05 UTC") +
-			"; what has happened since is not known"
-	}
-	return text
-}
-
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return one
-	}
-	return many
 }

@@ -208,3 +208,8 @@ func (h *house) sees(path string, texts ...string) string {
 func silencing(o *page.Options) {
 	o.Site.Settings.Allow = []string{site.AllowMute}
 }
+
+// allowingAll lets the pages do all that they can.
+func allowingAll(o *page.Options) {
+	o.Site.Settings.Allow, o.Acknowledger = []string{site.AllowMute, site.AllowAck}, &acknowledger{}
+}

@@ -20,18 +20,21 @@ import (
 	"html/template"
 	"net/http"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
 
 	"supernats/consumer/fleet"
 	"supernats/consumer/history"
 	"supernats/consumer/inspect"
+	"supernats/consumer/web/feed"
 	"supernats/consumer/web/live"
+	"supernats/consumer/web/page/action"
 	"supernats/consumer/web/page/assets"
 	"supernats/consumer/web/page/look"
+	"supernats/consumer/web/page/shared"
 	"supernats/consumer/web/site"
 )
 
@@ -45,7 +48,7 @@ type Options struct {
 	// JetStream returns the connection to NATS, nil while there is none yet.
 	JetStream func() jetstream.JetStream
 	// Acknowledger acknowledges incidents; nil: that is not offered.
-	Acknowledger Acknowledger
+	Acknowledger action.Acknowledger
 	Version      string
 	Log          zerolog.Logger
 }
@@ -55,9 +58,13 @@ type Pages struct {
 	Options
 	templates *template.Template
 	hub       *live.Hub
+	feed      *feed.Feed
 	crashes   *history.CrashLog
-	reads     sharedReads[*history.Newest]
-	incidents sharedReads[*inspect.Incident]
+	// reads are of the stream, bodies of pages: all who look at one get the same.
+	reads     shared.Results[*history.Newest]
+	incidents shared.Results[*inspect.Incident]
+	bodies    shared.Results[[]byte]
+	actions   *action.Room
 	// few logs what each request and each snapshot may repeat.
 	few zerolog.Logger
 }
@@ -66,6 +73,9 @@ type Pages struct {
 func New(o Options) *Pages {
 	p := &Pages{
 		Options: o, crashes: &history.CrashLog{},
+		actions: &action.Room{
+			Site: o.Site, Fleet: o.Fleet, JetStream: o.JetStream, Acknowledger: o.Acknowledger, Log: o.Log,
+		},
 		few: o.Log.Sample(&zerolog.BurstSampler{Burst: 10, Period: time.Hour}),
 	}
 	funcs := template.FuncMap{
@@ -74,14 +84,29 @@ func New(o Options) *Pages {
 		"asset": func(name string) string { return o.Site.Path(assets.Path(name)) },
 	}
 	p.templates = template.Must(template.New("").Funcs(funcs).ParseFS(templateFiles, "templates/*.html"))
-	p.hub = live.New(o.Fleet, o.Site.MaxStreams(), func(address string) (live.Render, error) {
-		v, err := p.parseView(address)
-		if err != nil {
-			return nil, err
-		}
-		return func(s *fleet.Snapshot) (*live.Frame, error) { return p.frameOf(v, s) }, nil
+	p.feed = feed.New(o.JetStream, o.Log)
+	p.hub = live.New(live.Options{
+		Source: o.Fleet, NewsChanged: p.feed.Changed(), Max: o.Site.MaxStreams(), Open: p.openView,
 	})
 	return p
+}
+
+// openView returns what a view shows live.
+func (p *Pages) openView(r *http.Request, address string) (*live.View, error) {
+	v, err := p.parseView(address)
+	if err != nil {
+		return nil, err
+	}
+	opened := &live.View{
+		Key:    address,
+		Render: func(s *fleet.Snapshot) (*live.Frame, error) { return p.frameOf(v, s) },
+	}
+	if events, ok := v.(*eventsView); ok && events.isOpenEnded() {
+		trusted := site.VisitorOf(r).IsTrusted()
+		opened.Key = fmt.Sprint(address, " ", trusted)
+		opened.News = &eventNews{Feed: p.feed, view: events, trusted: trusted}
+	}
+	return opened, nil
 }
 
 // frameOf returns what a view shows live. A mistake of ours in it must not end the daemon: it
@@ -102,7 +127,12 @@ func (p *Pages) frameOf(v view, s *fleet.Snapshot) (frame *live.Frame, err error
 }
 
 // Run keeps open pages up to date until ctx ends.
-func (p *Pages) Run(ctx context.Context) error { return p.hub.Run(ctx) }
+func (p *Pages) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return p.hub.Run(ctx) })
+	g.Go(func() error { return p.feed.Run(ctx) })
+	return g.Wait()
+}
 
 // Register adds the pages. Where there is no page, an error page says so.
 func (p *Pages) Register(mux *http.ServeMux) {
@@ -115,13 +145,12 @@ func (p *Pages) Register(mux *http.ServeMux) {
 		"GET /alerts/{id}/ack":       p.wantPost,
 		"GET /events":                p.serveView,
 		"GET /mutes":                 p.serveView,
-		"GET /mutes/new":             p.showMuteForm,
-		"POST /mutes":                p.makeMute,
-		"POST /mutes/{id}/end":       p.endMute,
-		"POST /alerts/{id}/ack":      p.acknowledge,
 		"/":                          p.notFound, // without a method: others may serve a path below it with any
 	} {
 		mux.Handle(pattern, p.page(handle))
+	}
+	for pattern, act := range p.actions.Handlers() {
+		mux.Handle(pattern, p.page(func(r *http.Request) (*answer, error) { return answerOf(act(r)) }))
 	}
 	mux.HandleFunc("GET /assets/{name}", assets.Serve)
 	mux.Handle("GET /api/v1/stream", p.hub)
@@ -147,16 +176,22 @@ type answer struct {
 	// and nil for a page that does not change by itself.
 	id, view string
 	shown    *shown
+	// news is the place in the stream up to which the page has its events.
+	news uint64
+	// body is the page if it was rendered already.
+	body []byte
 }
 
-// problem is an error that a page explains.
-type problem struct {
-	status int
-	// text says what is wrong, fix what to do.
-	text, fix string
+// answerOf makes a page of what an action answers.
+func answerOf(a *action.Answer, err error) (*answer, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &answer{
+		template: a.Template, title: a.Title, nav: a.Nav, status: a.Status, data: a.Form, next: a.Next,
+		snapshot: a.Snapshot,
+	}, nil
 }
-
-func (p *problem) Error() string { return p.text }
 
 // page makes a handler of HTTP.
 func (p *Pages) page(handle handler) http.Handler {
@@ -171,11 +206,11 @@ func (p *Pages) page(handle handler) http.Handler {
 			http.Redirect(w, r, a.next, http.StatusSeeOther)
 			return
 		}
-		var b bytes.Buffer
-		if err := p.render(&b, r, a); err != nil {
-			p.few.Error().Err(err).Str("path", r.URL.Path).Msg("page could not be rendered")
-			http.Error(w, "this page could not be rendered, the log says why", http.StatusInternalServerError)
-			return
+		if a.body == nil {
+			if a.body, err = p.body(r, a); err != nil {
+				http.Error(w, err.Error(), http.StatusInternalServerError)
+				return
+			}
 		}
 
 		header.Set("Content-Type", "text/html; charset=utf-8")
@@ -185,51 +220,51 @@ func (p *Pages) page(handle handler) http.Handler {
 		if a.status != 0 {
 			w.WriteHeader(a.status)
 		}
-		_, _ = w.Write(b.Bytes()) // it is the visitor's loss
+		_, _ = w.Write(a.body) // it is the visitor's loss
 	})
+}
+
+// body renders a page.
+func (p *Pages) body(r *http.Request, a *answer) ([]byte, error) {
+	var b bytes.Buffer
+	if err := p.render(&b, r, a); err != nil {
+		p.few.Error().Err(err).Str("path", r.URL.Path).Msg("page could not be rendered")
+		return nil, &look.Problem{
+			Status: http.StatusInternalServerError, Text: "this page could not be rendered, the log says why",
+		}
+	}
+	return b.Bytes(), nil
 }
 
 // explain makes a page of an error.
 func (p *Pages) explain(err error) *answer {
-	wrong := &problem{
-		status: http.StatusServiceUnavailable, text: err.Error(),
-		fix: "Try again; `supernats doctor` checks what is wrong.",
+	wrong := &look.Problem{
+		Status: http.StatusServiceUnavailable, Text: err.Error(),
+		Fix: "Try again; `supernats doctor` checks what is wrong.",
 	}
-	var known *problem
+	var known *look.Problem
 	if errors.As(err, &known) {
 		wrong = known
 	}
 	s := p.Fleet.Snapshot()
 	return &answer{
-		template: "problem", title: http.StatusText(wrong.status), status: wrong.status, snapshot: s,
-		data: map[string]string{"Text": sentence(wrong.text), "Fix": sentence(wrong.fix)},
+		template: "problem", title: http.StatusText(wrong.Status), status: wrong.Status, snapshot: s,
+		data: map[string]string{"Text": look.Sentence(wrong.Text), "Fix": look.Sentence(wrong.Fix)},
 	}
-}
-
-// sentence begins a text with a capital and ends it with a full stop.
-func sentence(s string) string {
-	if s == "" {
-		return ""
-	}
-	s = strings.ToUpper(s[:1]) + s[1:]
-	if !strings.HasSuffix(s, ".") && !strings.HasSuffix(s, "?") {
-		s += "."
-	}
-	return s
 }
 
 // wantPost answers who opens what a form sends: that changes nothing.
 func (p *Pages) wantPost(*http.Request) (*answer, error) {
-	return nil, &problem{
-		status: http.StatusMethodNotAllowed, text: "opening this address acknowledges nothing",
-		fix: "The page of the incident has the form that does.",
+	return nil, &look.Problem{
+		Status: http.StatusMethodNotAllowed, Text: "opening this address acknowledges nothing",
+		Fix: "The page of the incident has the form that does.",
 	}
 }
 
 func (p *Pages) notFound(r *http.Request) (*answer, error) {
-	return nil, &problem{
-		status: http.StatusNotFound, text: "there is no page " + look.Clip(r.URL.Path),
-		fix: "The pages are Fleet, Alerts, Events and Silences, above.",
+	return nil, &look.Problem{
+		Status: http.StatusNotFound, Text: "there is no page " + look.Clip(r.URL.Path),
+		Fix: "The pages are Fleet, Alerts, Events and Silences, above.",
 	}
 }
 
@@ -237,10 +272,10 @@ func (p *Pages) notFound(r *http.Request) (*answer, error) {
 func (p *Pages) reader() (*inspect.Reader, error) {
 	js := p.JetStream()
 	if js == nil {
-		return nil, &problem{
-			status: http.StatusServiceUnavailable,
-			text:   "NATS cannot be reached, so what it has stored cannot be shown",
-			fix:    "The page shows it as soon as NATS is back. What is known of the fleet is on the page Fleet.",
+		return nil, &look.Problem{
+			Status: http.StatusServiceUnavailable,
+			Text:   "NATS cannot be reached, so what it has stored cannot be shown",
+			Fix:    "The page shows it as soon as NATS is back. What is known of the fleet is on the page Fleet.",
 		}
 	}
 	return &inspect.Reader{JS: js}, nil

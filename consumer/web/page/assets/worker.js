@@ -3,9 +3,10 @@
 // none.
 "use strict";
 (() => {
-const names = ["counts", "row", "gone", "new", "reset", "ping"];
+const names = ["counts", "row", "gone", "new", "order", "reset", "ping"];
 const silence = 45e3; // a ping comes every 20 s
-const tabs = new Map(); // port -> {view, id, seen}
+const maxViews = 32, maxQuery = 6000; // what the server, and proxies, take
+const tabs = new Map(); // port -> {view, id, seen, served}
 let source = null, timer = 0, tries = 0, heard = 0, address = "";
 
 // connectTab serves the tab at the other end of a port.
@@ -21,46 +22,47 @@ function connectTab(port) {
       const tab = tabs.get(port);
       tab.seen = Date.now();
       if (data.id) tab.id = data.id;
-      if (data.now && !source) { tries = 0; later(100); }
+      // Somebody looks, or the network is back: the machine may have slept.
+      if (data.now && !(source && Date.now() - heard < silence / 2)) { tries = 0; later(100); }
     } else port.postMessage({ rejoin: true }); // it was asleep, and was forgotten
   };
   port.start?.();
 }
 self.onconnect = event => connectTab(event.ports[0]);
 
-// send tells the tabs of a view, or all.
-function send(message, view) {
-  for (const [port, tab] of tabs) if (!view || tab.view === view) port.postMessage(message);
-}
-
 function later(ms) {
   clearTimeout(timer);
   timer = setTimeout(connect, ms);
 }
 
-// isOlder compares ids: "START.VERSION". Those of another start are older than any.
-function isOlder(a, b) {
-  const [startA, versionA] = a.split("."), [startB, versionB] = b.split(".");
-  return startA !== startB || Number(versionA) < Number(versionB);
+// older returns an id ("START.VERSION.PLACE") from which on there is all that either lacks.
+function older(a, b) {
+  const [[start, ...one], [other, ...two]] = [a.split("."), b.split(".")];
+  return start === other ? [start, ...one.map((n, i) => Math.min(n, two[i]))].join(".") : "unknown";
+}
+
+// query asks for the views of all tabs for which there is room. Of several tabs with one
+// view, the one that knows least decides from when on.
+function query() {
+  const views = new Map(), query = new URLSearchParams();
+  for (const { view, id } of tabs.values()) views.set(view, views.has(view) ? older(views.get(view), id) : id);
+  for (const [view, id] of views) {
+    if (query.size >= 2 * maxViews || `${query}`.length > maxQuery) { views.delete(view); continue; }
+    query.append("view", view);
+    query.append("after", id);
+  }
+  for (const [port, tab] of tabs) {
+    tab.served = views.has(tab.view);
+    if (!tab.served) port.postMessage({ lost: true, refused: true });
+  }
+  return query;
 }
 
 function connect() {
   source?.close();
   source = null;
   if (!tabs.size) return;
-
-  // Of several tabs with one view, the one that knows least decides from when on.
-  const views = new Map();
-  for (const { view, id } of tabs.values()) {
-    if (!views.has(view) || isOlder(id, views.get(view))) views.set(view, id);
-  }
-  const query = new URLSearchParams();
-  for (const [view, id] of [...views].slice(0, 32)) {
-    query.append("view", view);
-    query.append("after", id);
-  }
-
-  const opened = new EventSource(address + "?" + query);
+  const opened = new EventSource(address + "?" + query());
   source = opened;
   heard = Date.now();
   opened.onopen = () => { heard = Date.now(); };
@@ -68,16 +70,23 @@ function connect() {
   for (const name of names) opened.addEventListener(name, event => { if (source === opened) receive(name, event); });
 }
 
+// send tells the tabs of a view that are served, or all of these. A tab that has come since
+// the connection was made is not: it would miss what came before.
+function send(message, view) {
+  for (const [port, tab] of tabs) if (tab.served && (!view || tab.view === view)) port.postMessage(message);
+}
+
 function receive(name, event) {
   heard = Date.now();
   tries = 0;
   const data = JSON.parse(event.data);
-  if (event.lastEventId) for (const tab of tabs.values()) tab.id = event.lastEventId;
+  if (event.lastEventId) for (const tab of tabs.values()) if (tab.served) tab.id = event.lastEventId;
   send({ event: name, data }, data.view);
   if (name !== "ping") send({ event: "ping", data: {} });
 }
 
-// fail tries again, later each time. A server that refuses has no room for another stream.
+// fail tries again, later each time. A server that refuses has no room for another stream, or
+// is another one.
 function fail(refused) {
   source?.close();
   source = null;

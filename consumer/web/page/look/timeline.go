@@ -11,7 +11,9 @@ import (
 
 // Entry is something that happened, for a timeline.
 type Entry struct {
-	ID          string
+	ID string
+	// Place is that in the stream, of an entry with an ID.
+	Place       uint64
 	At          Moment
 	Class, Text string
 	// Path leads to what it is about, where that is not the page itself.
