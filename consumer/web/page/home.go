@@ -44,14 +44,9 @@ type homeData struct {
 	Filtered      bool
 	Query         url.Values
 	Sorts, States []look.Choice
-	Total, Of     int
-	// More is how many things that need attention are not listed.
-	More    int
-	Hosts   int
-	Next    string
-	First   bool
-	Empty   string
-	Crashes *look.Chart
+	Next          string
+	First         bool
+	Crashes       *look.Chart
 }
 
 func (v *homeView) isFiltered() bool {
@@ -62,7 +57,7 @@ func (v *homeView) isFiltered() bool {
 func (v *homeView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
 	out := &shown{title: "Fleet"}
 	data := &homeData{
-		Filtered: v.isFiltered(), Query: v.url, First: v.query.Token == "", Hosts: len(s.Hosts),
+		Filtered: v.isFiltered(), Query: v.url, First: v.query.Token == "",
 		Sorts: look.SortChoices(v.query.Sort), States: look.StateChoices(v.query.States),
 	}
 	out.data = data
@@ -87,7 +82,9 @@ func (v *homeView) addAttention(out *shown, data *homeData, s *fleet.Snapshot, n
 	things := look.Attention(s)
 	for i, t := range things {
 		if i == maxAttention {
-			data.More = len(things) - i
+			if err := out.add(v.pages, "more", "rest", "more", len(things)-i); err != nil {
+				return err
+			}
 			break
 		}
 		r := t.Row(now)
@@ -117,8 +114,13 @@ func (v *homeView) addHosts(out *shown, data *homeData, s *fleet.Snapshot, now l
 			return err
 		}
 	}
-	data.Total, data.Of, data.Next = page.Total, page.Of, nextPage("/", v.url, page.Next)
-	return nil
+	data.Next = nextPage("/", v.url, page.Next)
+	n := notes{total: look.Number(page.Total)}
+	if len(s.Hosts) == 0 {
+		n.none = "No host has reported yet. A supernats-bridge under supervisord publishes its first snapshot " +
+			"at once: `supernats doctor` on such a host says what is missing."
+	}
+	return out.addNotes(v.pages, n)
 }
 
 // addProcesses lists the processes that pass a filter.
@@ -137,13 +139,17 @@ func (v *homeView) addProcesses(out *shown, data *homeData, s *fleet.Snapshot, n
 			return err
 		}
 	}
-	data.Total, data.Of, data.Next = page.Total, page.Of, nextPage("/", v.url, page.Next)
+	data.Next = nextPage("/", v.url, page.Next)
+	n := notes{total: matching(page.Total, page.Of), noneIn: "none-of-fleet"}
 	if page.Total == 0 {
-		data.Empty = "No process matches " + filterWords(v.url) + ": 0 of " +
+		n.none = "No process matches " + filterWords(v.url) + ": 0 of " +
 			wording.Count(page.Of, "process", "processes") + " on " + wording.Count(len(s.Hosts), "host", "hosts") + "."
 	}
-	return nil
+	return out.addNotes(v.pages, n)
 }
+
+// matching says how many of all there are pass a filter.
+func matching(n, all int) string { return look.Number(n) + " of " + look.Number(all) + " match" }
 
 // maxFound is how many hosts a search lists before the processes.
 const maxFound = 10
@@ -178,38 +184,9 @@ func (v *homeView) complete(*http.Request, *answer) error {
 	return nil
 }
 
-// count is one of the numbers above the lists.
-type count struct {
-	Number int
-	Word   string
-	Path   string
-	Bad    bool
-}
-
-// head is what stands above the lists of the first page.
-type head struct {
-	Text   string
-	Counts []count
-}
-
 // setHead writes what stands above the lists, and the status line.
 func (p *Pages) setHead(out *shown, s *fleet.Snapshot, now look.Clock) (err error) {
-	n := 0
-	for _, t := range look.Attention(s) {
-		if t.NeedsAttention() {
-			n++
-		}
-	}
-	t := s.Totals
-	h := head{Text: headline(s, n), Counts: []count{
-		{t.Open, plural(t.Open, "open incident", "open incidents"), "/alerts", t.Open > 0},
-		{t.Down, "down", "/?state=down", t.Down > 0},
-		{t.SilentHosts, plural(t.SilentHosts, "silent host", "silent hosts"), "/?state=unknown", t.SilentHosts > 0},
-		{t.Running, "running", "/?state=running", false},
-		{t.Stopped, "stopped", "/?state=stopped", false},
-		{t.LossHosts, plural(t.LossHosts, "host lost events", "hosts lost events"), "/events", t.LossHosts > 0},
-	}}
-
+	h := look.HeadOf(s)
 	out.Summary = h.Text
 	if out.Head, err = p.fragment("head", h); err != nil {
 		return err
@@ -221,29 +198,4 @@ func (p *Pages) setHead(out *shown, s *fleet.Snapshot, now look.Clock) (err erro
 func (p *Pages) setStatus(out *shown, s *fleet.Snapshot, now look.Clock) (err error) {
 	out.Status, err = p.fragment("status", statusOf(s, now))
 	return err
-}
-
-// headline is the state of the fleet in a sentence. It never says that all is well when
-// nobody knows.
-func headline(s *fleet.Snapshot, n int) string {
-	text := wording.Count(n, "thing needs attention", "things need attention")
-	switch {
-	case n == 0 && len(s.Hosts) == 0:
-		return "No host has reported yet"
-	case n == 0:
-		text = "Nothing needs attention"
-	}
-	if !s.Status.Live {
-		return strings.NewReplacer("needs", "needed", "need",
-			"needed").Replace(text) + " at " + s.Status.Since.UTC().Format("15:04:05 UTC") +
-			"; what has happened since is not known"
-	}
-	return text
-}
-
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return one
-	}
-	return many
 }

@@ -2,6 +2,7 @@ package page
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"html/template"
@@ -50,6 +51,21 @@ func (s *shown) add(p *Pages, template, list, id string, data any) error {
 	}
 	s.Rows = append(s.Rows, live.Row{List: list, ID: id, HTML: html})
 	return nil
+}
+
+// notes are what a page says about its lists, in elements that change with them.
+type notes struct {
+	// total is how much the lists are of, none says why there is nothing in them.
+	total, none string
+	// noneIn is the template of none.
+	noneIn string
+}
+
+func (s *shown) addNotes(p *Pages, n notes) error {
+	if err := s.add(p, "total", "totals", "total", n.total); err != nil || n.none == "" {
+		return err
+	}
+	return s.add(p, cmp.Or(n.noneIn, "none"), "why", "none", n.none)
 }
 
 // fragment renders a part of a page.
