@@ -130,7 +130,7 @@ func TestAttention(t *testing.T) {
 		r := thing.Row(look.Clock{})
 		got = append(got, strings.TrimSpace(r.Who+" "+r.Mark.Word+map[bool]string{false: " (nobody need do anything)"}[thing.NeedsAttention()]))
 	}
-	want := []string{"web1 critical", "web2 silenced (nobody need do anything)", "web3 1 down", "web4 events lost"}
+	want := []string{"web1 critical", "web3 1 down", "web4 events lost", "web2 silenced (nobody need do anything)"}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
