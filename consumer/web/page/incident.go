@@ -123,15 +123,29 @@ func (v *incidentView) complete(r *http.Request, a *answer) error {
 
 	t := timeline.Of(in)
 	if alert == nil {
-		past := &fleet.Alert{Alert: schema.Alert{
-			Incident: v.id, Rule: t.Rule, Severity: t.Severity, Host: t.Host, Group: t.Group, Process: t.Process,
-			Phase: t.Phase, Opened: t.Opened, Closed: t.Closed, Ended: t.Ended, Count: t.Count,
-		}}
-		data.describe(past, look.ClockOf(a.snapshot))
+		data.describe(pastAlert(in, t), look.ClockOf(a.snapshot))
 		data.Runbook, a.title = runbook(t.Runbook), data.Who
 	}
 	data.add(in, t, trusted)
 	return nil
+}
+
+// pastAlert is what the streams have of an alert whose record has expired.
+func pastAlert(in *inspect.Incident, t *timeline.Timeline) *fleet.Alert {
+	a := schema.Alert{
+		Incident: t.Incident, Rule: t.Rule, Severity: t.Severity, Host: t.Host, Group: t.Group, Process: t.Process,
+		Phase: t.Phase, Opened: t.Opened, Closed: t.Closed, Ended: t.Ended, Count: t.Count,
+	}
+	if a.Phase == schema.PhaseResolved && a.Closed == nil {
+		a.Ended = "when is not known"
+	}
+	for _, sent := range in.Notifications {
+		a.Kind, a.Annotations = sent.Data.Kind, sent.Data.Annotations
+		if last := wording.LastEvent(sent.Data); last != nil {
+			a.Last = last
+		}
+	}
+	return &fleet.Alert{Alert: a}
 }
 
 func (v *incidentView) read(r *http.Request) (*inspect.Incident, error) {

@@ -36,7 +36,7 @@ func HostFacts(h *fleet.Host, now Clock) (facts []Fact) {
 	add("Bridge", Clip(h.BridgeVersion), Moment{})
 	add("Address", Clip(h.Address), Moment{})
 	if h.Lost > 0 {
-		add("Events lost", LossText(h)+" in all, most recently "+LossCause(h)+" ", now.AtTime(h.LastLoss))
+		add("Events lost", LossText(h)+" in all, most recently "+LossCause(h), now.AtTime(h.LastLoss))
 	}
 	return facts
 }
@@ -58,7 +58,7 @@ func ProcessFacts(p *fleet.Process, now Clock) []Fact {
 		})
 	}
 	if look := wording.LastLook(last); look != "" && p.LastExit != nil {
-		facts = append(facts, Fact{Word: "Before it", Text: look})
+		facts = append(facts, Fact{Word: "Last look", Text: look})
 	}
 	if p.Gone != nil {
 		facts = append(facts, Fact{Word: "Removed", At: now.AtTime(p.Gone)})
@@ -80,7 +80,7 @@ func IncidentFacts(a *fleet.Alert, now Clock) []Fact {
 
 	if a.Closed != nil {
 		facts = append(facts,
-			Fact{Word: "Closed", Text: cmp.Or(Clip(a.Ended), "recovered") + " ", At: now.AtTime(a.Closed)})
+			Fact{Word: "Closed", Text: cmp.Or(Clip(a.Ended), "recovered"), At: now.AtTime(a.Closed)})
 	}
 	add("Matched", wording.Count(a.Count, "event", "events"))
 	if a.Reopened > 0 {
@@ -92,7 +92,7 @@ func IncidentFacts(a *fleet.Alert, now Clock) []Fact {
 		if ack.Until != nil {
 			text += ", until " + ack.Until.UTC().Format("2006-01-02 15:04 UTC") + " at the latest"
 		}
-		facts = append(facts, Fact{Word: "Acknowledged", Text: text + " ", At: now.At(ack.Since.Time)})
+		facts = append(facts, Fact{Word: "Acknowledged", Text: text, At: now.At(ack.Since.Time)})
 	}
 	if a.Muted > 0 {
 		add("Silenced", wording.Count(a.Muted, "notification", "notifications")+" dropped")
