@@ -45,7 +45,7 @@ func HostFacts(h *fleet.Host, now Clock) (facts []Fact) {
 func ProcessFacts(p *fleet.Process, now Clock) []Fact {
 	facts := []Fact{
 		{Word: "Starts", Text: Number(int(p.Starts))},
-		{Word: "Exits", Text: Number(int(p.Exits)) + ", " + Number(int(p.UnexpectedExits)) + " of them unexpected"},
+		{Word: "Exits", Text: exitsText(p)},
 	}
 	if p.Fatals > 0 {
 		facts = append(facts, Fact{Word: "FATAL", Text: wording.Count(p.Fatals, "time", "times")})
@@ -64,6 +64,14 @@ func ProcessFacts(p *fleet.Process, now Clock) []Fact {
 		facts = append(facts, Fact{Word: "Removed", At: now.AtTime(p.Gone)})
 	}
 	return facts
+}
+
+// exitsText counts the exits of a process.
+func exitsText(p *fleet.Process) string {
+	if p.Exits == 0 {
+		return "0"
+	}
+	return Number(int(p.Exits)) + ", " + Number(int(p.UnexpectedExits)) + " of them unexpected"
 }
 
 // IncidentFacts are what is recorded of an incident.
