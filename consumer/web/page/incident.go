@@ -130,24 +130,6 @@ func (v *incidentView) complete(r *http.Request, a *answer) error {
 	return nil
 }
 
-// pastAlert is what the streams have of an alert whose record has expired.
-func pastAlert(in *inspect.Incident, t *timeline.Timeline) *fleet.Alert {
-	a := schema.Alert{
-		Incident: t.Incident, Rule: t.Rule, Severity: t.Severity, Host: t.Host, Group: t.Group, Process: t.Process,
-		Phase: t.Phase, Opened: t.Opened, Closed: t.Closed, Ended: t.Ended, Count: t.Count,
-	}
-	if a.Phase == schema.PhaseResolved && a.Closed == nil {
-		a.Ended = "when is not known"
-	}
-	for _, sent := range in.Notifications {
-		a.Kind, a.Annotations = sent.Data.Kind, sent.Data.Annotations
-		if last := wording.LastEvent(sent.Data); last != nil {
-			a.Last = last
-		}
-	}
-	return &fleet.Alert{Alert: a}
-}
-
 func (v *incidentView) read(r *http.Request) (*inspect.Incident, error) {
 	reader, err := v.pages.reader()
 	if err != nil {
@@ -183,6 +165,24 @@ func (d *incidentData) add(in *inspect.Incident, t *timeline.Timeline, trusted b
 		}
 		d.Crashes, d.CrashSpan = look.CrashesOf(events, end)
 	}
+}
+
+// pastAlert is what the streams have of an alert whose record has expired.
+func pastAlert(in *inspect.Incident, t *timeline.Timeline) *fleet.Alert {
+	a := schema.Alert{
+		Incident: t.Incident, Rule: t.Rule, Severity: t.Severity, Host: t.Host, Group: t.Group, Process: t.Process,
+		Phase: t.Phase, Opened: t.Opened, Closed: t.Closed, Ended: t.Ended, Count: t.Count,
+	}
+	if a.Phase == schema.PhaseResolved && a.Closed == nil {
+		a.Ended = "when is not known"
+	}
+	for _, sent := range in.Notifications {
+		a.Kind, a.Annotations = sent.Data.Kind, sent.Data.Annotations
+		if last := wording.LastEvent(sent.Data); last != nil {
+			a.Last = last
+		}
+	}
+	return &fleet.Alert{Alert: a}
 }
 
 // isAboutOne reports whether the page has said whom all of it is about.
