@@ -15,7 +15,7 @@ const (
 	// verdictTimeout bounds how long a verdict may take.
 	verdictTimeout = 10 * time.Second
 	// lateAfter is how long an event may wait to be read, refusedAfter how long a receiver
-	// may accept nothing, before a watchdog is told.
+	// may accept nothing, before it is reported to a watchdog.
 	lateAfter    = time.Minute
 	refusedAfter = 5 * time.Minute
 )
@@ -31,10 +31,7 @@ func (a *App) makeWatchdogs() (list []*watchdog.Watchdog, err error) {
 		add(s.Name, time.Duration(s.Every), s.Target(a.identity()))
 	}
 
-	for _, r := range a.cfg.AllReceivers() {
-		if r.Alertmanager == nil || !r.Alertmanager.Watchdog {
-			continue
-		}
+	for _, r := range a.cfg.AlwaysFiring() {
 		am, err := alertmanager.New(r.Name, *r.Alertmanager, a.identity(), a.log)
 		if err != nil {
 			return nil, fmt.Errorf("receiver %s: %w", r.Name, err)

@@ -36,8 +36,8 @@ type Config struct {
 	// WebConfig names a file with TLS and basic authentication of that address,
 	// in the form of Prometheus's web configuration file.
 	WebConfig string `yaml:"web_config"`
-	// ExternalURL is the address at which people reach that one, for the links in
-	// notifications; RoutePrefix comes before all paths, by default that of ExternalURL.
+	// ExternalURL is where people reach the page, for the links in notifications; RoutePrefix
+	// comes before all paths, by default the path of ExternalURL.
 	ExternalURL string        `yaml:"external_url"`
 	RoutePrefix string        `yaml:"route_prefix"`
 	Web         site.Settings `yaml:"web"`
@@ -258,6 +258,19 @@ func (c *Config) NeedsRestart(old Config) string {
 		return "web"
 	case !reflect.DeepEqual(c.Watchdog, old.Watchdog):
 		return "watchdog"
+	case !reflect.DeepEqual(c.AlwaysFiring(), old.AlwaysFiring()):
+		return "receivers: alertmanager.watchdog"
 	}
 	return ""
+}
+
+// AlwaysFiring returns the receivers that are the target of a watchdog too: an alert fires
+// there all the time.
+func (c *Config) AlwaysFiring() (list []Receiver) {
+	for _, r := range c.AllReceivers() {
+		if r.Alertmanager != nil && r.Alertmanager.Watchdog {
+			list = append(list, r)
+		}
+	}
+	return list
 }

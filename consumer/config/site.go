@@ -43,10 +43,8 @@ func (p *problems) checkSite(c *Config) {
 
 func (p *problems) checkWatchdogs(c *Config) {
 	names := map[string]bool{}
-	for _, r := range c.AllReceivers() {
-		if r.Alertmanager != nil && r.Alertmanager.Watchdog {
-			names[r.Name] = true
-		}
+	for _, r := range c.AlwaysFiring() {
+		names[r.Name] = true
 	}
 	for i, w := range c.Watchdog {
 		at := fmt.Sprintf("watchdog[%d]", i)

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"supernats/consumer/notify/alertmanager"
+	"supernats/consumer/watchdog"
 	"supernats/consumer/web/site"
 )
 
@@ -41,6 +43,32 @@ func TestPagesForEverybody(t *testing.T) {
 			warnings := strings.Join(cfg.Warnings(), "\n")
 			if found := strings.Contains(warnings, "it wants no password"); found != (c.want != "") || !strings.Contains(warnings, c.want) {
 				t.Errorf("warnings %q, want %q", warnings, c.want)
+			}
+		})
+	}
+}
+
+// What a reload cannot put in force is named, so that nobody believes that it is.
+func TestNeedsRestart(t *testing.T) {
+	pinged := Receiver{Name: "am", Kinds: Kinds{Alertmanager: &alertmanager.Config{Watchdog: true}}}
+	for _, c := range []struct {
+		name   string
+		change func(*Config)
+		want   string
+	}{
+		{name: "nothing", change: func(*Config) {}},
+		{name: "what is reloaded", change: func(c *Config) { c.Compat = []string{CompatNodeExporter} }},
+		{name: "a receiver", change: func(c *Config) { c.Receivers = []Receiver{{Name: "am"}} }},
+		{name: "a receiver that is watched", change: func(c *Config) { c.Receivers = []Receiver{pinged} }, want: "receivers: alertmanager.watchdog"},
+		{name: "an address", change: func(c *Config) { c.ExternalURL = "https://ops.example.com" }, want: "external_url"},
+		{name: "rights", change: func(c *Config) { c.Web.Allow = []string{site.AllowAck} }, want: "web"},
+		{name: "a watchdog", change: func(c *Config) { c.Watchdog = []watchdog.Settings{{Name: "hc"}} }, want: "watchdog"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cfg := Default()
+			c.change(&cfg)
+			if got := cfg.NeedsRestart(Default()); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
 			}
 		})
 	}

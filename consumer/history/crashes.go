@@ -23,18 +23,22 @@ const (
 	crashesTimeout = 10 * time.Second
 )
 
-// crashSubject has the exits of all processes.
-var crashSubject = schema.EventPrefix + "*.*.*.process_state.exited"
+// crashSubjects have what schema.Event.IsCrash may be true of: all exits, and all deaths
+// while starting.
+var crashSubjects = [2]string{
+	schema.EventPrefix + "*.*.*.process_state.exited",
+	schema.EventPrefix + "*.*.*.process_state.backoff",
+}
 
-// CrashLog counts the crashes of the last 24 hours from the stream: each
+// CrashLog counts the crashes of the last 24 hours from the stream, as mails count them: each
 // message is read once. The zero value has counted none.
 type CrashLog struct {
 	mu sync.Mutex
 	// counts are by the number of the part of time, as slotOf has it.
 	counts map[int64]int
-	// next is the sequence after the last one that was read, 0 at first. whole says that
-	// everything up to some time ago was read.
-	next  uint64
+	// next is the sequence after the last one that was read, of each of crashSubjects; 0 at
+	// first. whole says that everything up to some time ago was read.
+	next  [len(crashSubjects)]uint64
 	whole bool
 	// counted is when this was last done; running while it is being done.
 	counted time.Time
@@ -67,14 +71,13 @@ func (c *CrashLog) Refresh(js jetstream.JetStream, failed func(error)) {
 
 // read counts what has come since the last time.
 func (c *CrashLog) read(ctx context.Context, js jetstream.JetStream) error {
-	c.mu.Lock()
-	from := Position{Seq: c.next, Subject: crashSubject}
-	c.mu.Unlock()
-	if from.Seq == 0 {
-		from.Time = time.Now().Add(-crashPeriod)
+	var err error
+	for i := range crashSubjects {
+		if err = c.readSubject(ctx, js, i); err != nil {
+			break
+		}
 	}
 
-	err := (&Reader{JS: js}).Scan(ctx, stream.Events, from, c.add)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.counted, c.running = time.Now(), false
@@ -82,18 +85,34 @@ func (c *CrashLog) read(ctx context.Context, js jetstream.JetStream) error {
 	return err
 }
 
-// add counts a message.
-func (c *CrashLog) add(m *Message) error {
+// readSubject reads one of crashSubjects from where it was read to.
+func (c *CrashLog) readSubject(ctx context.Context, js jetstream.JetStream, i int) error {
+	c.mu.Lock()
+	from := Position{Seq: c.next[i], Subject: crashSubjects[i]}
+	c.mu.Unlock()
+	if from.Seq == 0 {
+		from.Time = time.Now().Add(-crashPeriod)
+	}
+
+	return (&Reader{JS: js}).Scan(ctx, stream.Events, from, func(m *Message) error {
+		c.add(i, m)
+		return nil
+	})
+}
+
+// add counts a message of one of crashSubjects.
+func (c *CrashLog) add(i int, m *Message) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.next = m.Seq + 1
-	if bytes.Contains(m.Data, []byte(`"expected":false`)) {
-		if c.counts == nil {
-			c.counts = map[int64]int{}
-		}
-		c.counts[slotOf(m.Stored)]++
+	c.next[i] = m.Seq + 1
+	isExit := i == 0
+	if isExit && !bytes.Contains(m.Data, []byte(`"expected":false`)) {
+		return
 	}
-	return nil
+	if c.counts == nil {
+		c.counts = map[int64]int{}
+	}
+	c.counts[slotOf(m.Stored)]++
 }
 
 // Counts returns how many crashes there were in each part of the last 24 hours, the oldest

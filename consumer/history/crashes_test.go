@@ -9,7 +9,8 @@ import (
 	"supernats/schema"
 )
 
-// Crashes are counted once, when they were stored; exits that were expected are not.
+// Crashes are counted once, when they were stored, deaths while starting among them; exits
+// that were expected are not.
 func TestCrashesAreCounted(t *testing.T) {
 	f := fleettest.New(t)
 	var log history.CrashLog
@@ -40,6 +41,8 @@ func TestCrashesAreCounted(t *testing.T) {
 	refresh(3)
 	f.Publish(f.Crash())
 	refresh(4)
+	f.Publish(f.Event(schema.ProcessStateBackoff), f.Event(schema.ProcessStateFatal))
+	refresh(5)
 	if counts, _, _ := log.Counts(time.Now().Add(25 * time.Hour)); counts[0] != 0 {
 		t.Errorf("a day later %v", counts)
 	}

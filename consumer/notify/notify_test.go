@@ -59,10 +59,13 @@ func TestLine(t *testing.T) {
 		}), want: `ACKNOWLEDGED web1 api:api_00 acknowledged by ann: rolling\nback, until 2026-11-21 20:00:00 UTC`},
 		{name: "withdrawn", n: answered(schema.TypeAlertUnacknowledged, func(a *schema.Notification) {
 			a.By, a.Reason, a.Cause, a.Acknowledged = "bob", "end of shift", schema.UnackedByHand, &schema.Acknowledgement{By: "ann"}
-		}), want: "UNACKNOWLEDGED web1 api:api_00 no longer acknowledged: bob has withdrawn that of ann, end of shift"},
+		}), want: "UNACKNOWLEDGED web1 api:api_00 no longer acknowledged: withdrawn by bob (ann had it), end of shift"},
+		{name: "withdrawn by who had it", n: answered(schema.TypeAlertUnacknowledged, func(a *schema.Notification) {
+			a.By, a.Cause, a.Acknowledged = "ann", schema.UnackedByHand, &schema.Acknowledgement{By: "ann"}
+		}), want: "UNACKNOWLEDGED web1 api:api_00 no longer acknowledged: withdrawn by ann"},
 		{name: "expired", n: answered(schema.TypeAlertUnacknowledged, func(a *schema.Notification) {
 			a.Cause, a.Acknowledged = schema.UnackedByTime, &schema.Acknowledgement{By: "ann"}
-		}), want: "UNACKNOWLEDGED web1 api:api_00 no longer acknowledged: the time of ann is over"},
+		}), want: "UNACKNOWLEDGED web1 api:api_00 no longer acknowledged: ann's acknowledgement has expired"},
 		{name: "over, and somebody had taken care", n: notifytest.Notification(schema.TypeAlertResolved, "a", 2, func(a *schema.Notification) {
 			a.Acknowledged = &schema.Acknowledgement{By: "ann", Reason: "rolling back"}
 		}), want: "RESOLVED web1 api:api_00 exited unexpectedly (exit code 2), 2 times, over after 1m, acknowledged by ann: rolling back"},

@@ -72,6 +72,8 @@ func CrashesLately(n *Notification) string {
 
 	s := strconv.Itoa(c.LastDay) + " in the last " + strings.TrimPrefix(day, "1 ")
 	switch {
+	case c.LastDay == 1 && c.LastHour == 1 && strings.HasPrefix(day, "1 "):
+		return wording.Join(", ", "the first in the last "+strings.TrimPrefix(day, "1 "), unknown)
 	case c.LastDay == 1 && c.LastHour == 1:
 		return wording.Join(", ", "the first in "+day, unknown)
 	case !c.IsWholeHour(n.Time.Time):

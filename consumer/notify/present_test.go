@@ -23,6 +23,10 @@ func TestCrashesLately(t *testing.T) {
 			want: "the first in 3 hours, before that not known",
 		},
 		{
+			name: "the first since a moment ago", crashes: &schema.RecentCrashes{LastHour: 1, LastDay: 1, Since: ago(0)},
+			want: "the first in the last minute, before that not known",
+		},
+		{
 			name: "of an hour and a day", crashes: &schema.RecentCrashes{LastHour: 3, LastDay: 17},
 			want: "3 in the last hour, 17 in the last 24 hours",
 		},

@@ -26,7 +26,7 @@ func (t *Timeline) Markdown(w io.Writer, now time.Time, withLogs bool) error {
 	row("Rule", name(t.Rule)+", "+name(t.Severity))
 	row("Opened", t.Opened.UTC().Format(stamp))
 	if t.Closed == nil {
-		row("State", t.Phase+" for "+wording.Span(t.Lasted(now)))
+		row("State", t.State(now))
 	} else {
 		row("Closed", t.Closed.UTC().Format(stamp)+" after "+wording.Span(t.Lasted(now)))
 		row("Reason", escapeMarkdown(wording.Clip(t.Ended, wording.MaxText)))

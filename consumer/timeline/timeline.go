@@ -63,7 +63,8 @@ type Timeline struct {
 	Phase    string       `json:"phase"`
 	Opened   schema.Time  `json:"opened"`
 	Closed   *schema.Time `json:"closed,omitempty"`
-	// Ended is why it closed, in words; Count how many events have matched.
+	// Ended is why it closed, in words; Count how many events have matched. Both Closed and
+	// Ended are missing of what is over and nobody was notified of.
 	Ended   string `json:"ended,omitempty"`
 	Count   int    `json:"count"`
 	Runbook string `json:"runbook,omitempty"`
@@ -80,6 +81,12 @@ func Of(in *inspect.Incident) *Timeline {
 	}
 	if in.Alert != nil {
 		t.describeRecord(in.Alert)
+	} else if t.Phase == schema.PhaseFiring {
+		// What is open has a record. Of what ended with send_resolved: false, or was a test,
+		// the last notification says "firing" for ever.
+		t.Phase = schema.PhaseResolved
+		t.Warnings = append(t.Warnings, "it is over, when and why is not known: no record of it is left, "+
+			"and nobody was notified of its end")
 	}
 
 	matched := map[string]bool{}
@@ -132,6 +139,7 @@ func (t *Timeline) describeRecord(a *inspect.Alert) {
 
 	n := schema.Notification{
 		Rule: a.Rule, Kind: a.Kind, Host: a.Host, Group: a.Group, Process: a.Process, Count: a.Count,
+		Annotations: a.Annotations,
 	}
 	if a.Last != nil {
 		n.Events = []schema.AlertEvent{*a.Last}
@@ -147,7 +155,10 @@ func runbook(annotations map[string]string) string {
 func title(n *schema.Notification) string {
 	name := wording.Join(" ", wording.Clip(n.Host, wording.MaxName),
 		wording.Clip(wording.ProcessName(n.Group, n.Process), 2*wording.MaxName))
-	what := "matches rule " + wording.Clip(n.Rule, wording.MaxName)
+	what := wording.Clip(n.Annotations["summary"], wording.MaxText)
+	if what == "" {
+		what = "matches rule " + wording.Clip(n.Rule, wording.MaxName)
+	}
 	if p, ok := wording.OfAlert(n); ok {
 		what = p.One
 	}
@@ -289,6 +300,14 @@ func factOf(e *history.StoredEvent) Fact {
 		f.Level = LevelGood
 	}
 	return f
+}
+
+// State is whether the incident is open, and for how long it has been or was.
+func (t *Timeline) State(now time.Time) string {
+	if t.Phase == schema.PhaseResolved && t.Closed == nil {
+		return "over"
+	}
+	return t.Phase + " for " + wording.Span(t.Lasted(now))
 }
 
 // Lasted is how long the incident has been open, or was.

@@ -52,6 +52,16 @@ func played(t *testing.T) (f *fleettest.Fleet, opened time.Time) {
 		t.Fatal(err)
 	}
 	ack(t, f, sent)
+
+	key := schema.AlertKey("unexpected-exit", "web1", "api", "api_00")
+	record := &schema.Alert{
+		Incident: incident, Rule: n.Rule, Kind: n.Kind, Severity: n.Severity, Host: n.Host, Group: n.Group,
+		Process: n.Process, Phase: schema.PhaseFiring, Opened: n.Opened, Count: n.Count, Last: &n.Events[0],
+		Annotations: n.Annotations,
+	}
+	if _, err := f.Bucket(stream.AlertsBucket).PutString(t.Context(), key, f.JSON(record)); err != nil {
+		t.Fatal(err)
+	}
 	return f, opened
 }
 
@@ -134,6 +144,33 @@ func TestMarkdown(t *testing.T) {
 	b.Reset()
 	if err := story.Markdown(&b, opened, false); err != nil || strings.Contains(b.String(), "ValueError") {
 		t.Errorf("without logs: %v\n%s", err, b.String())
+	}
+}
+
+// What has no record is over, although its last notification says that it fires: its end was
+// not notified (send_resolved: false), or it is a test.
+func TestNoRecordIsLeft(t *testing.T) {
+	f := fleettest.New(t)
+	opened := time.Now().UTC()
+	n := &schema.Notification{
+		Incident: "test-alert/web1/1", Rule: "test-alert", Severity: "info", Host: "web1",
+		Opened: schema.Time{Time: opened}, Count: 1,
+		Annotations: map[string]string{"summary": "TEST: nothing is wrong (ops@web1)"},
+		Events:      []schema.AlertEvent{{ID: "test-alert/web1/1", Time: schema.Time{Time: opened}, Event: "TEST"}},
+	}
+	f.PublishRaw(n.Subject(), f.JSON(n.Envelope("n1", schema.TypeAlertFiring, opened)))
+	in, err := (&inspect.Reader{JS: f.JS}).Incident(t.Context(), n.Incident)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	story := timeline.Of(in)
+	if story.Phase != schema.PhaseResolved || story.Closed != nil || story.State(opened) != "over" ||
+		len(story.Warnings) != 1 || !strings.Contains(story.Warnings[0], "no record of it is left") {
+		t.Errorf("%+v", story)
+	}
+	if story.Title != "web1 TEST: nothing is wrong (ops@web1)" {
+		t.Error(story.Title)
 	}
 }
 

@@ -28,16 +28,22 @@ func AnswerText(n *schema.CloudEvent[*schema.Notification], moment func(time.Tim
 
 // whyUnacknowledged says why an acknowledgement ended.
 func whyUnacknowledged(a *schema.Notification) string {
-	of := ""
+	by, had := Clip(a.By, MaxName), ""
 	if a.Acknowledged != nil {
-		of = " of " + Clip(a.Acknowledged.By, MaxName)
+		had = Clip(a.Acknowledged.By, MaxName)
 	}
 	switch a.Cause {
 	case schema.UnackedByHand:
-		s := ": " + Clip(a.By, MaxName) + " has withdrawn that" + of
+		s := ": withdrawn by " + by
+		if had != "" && had != by {
+			s += " (" + had + " had it)"
+		}
 		return Join(", ", s, Clip(a.Reason, MaxText))
 	case schema.UnackedByTime:
-		return ": the time" + of + " is over"
+		if had == "" {
+			return ": it has expired"
+		}
+		return ": " + had + "'s acknowledgement has expired"
 	case schema.UnackedByProcess:
 		return ": another process has joined"
 	case schema.UnackedBySeverity:

@@ -6,6 +6,8 @@ import (
 	"os/signal"
 	"syscall"
 
+	buildinfo "github.com/prometheus/common/version"
+
 	"supernats/consumer/app"
 	"supernats/consumer/cmd/supernats/frame"
 	"supernats/consumer/cmd/supernats/unit"
@@ -34,6 +36,7 @@ func (d *consumeCmd) Run(ctx context.Context, c *frame.Flags) error {
 		return printUnit(d.PrintUnit, c.Config)
 	}
 	frame.CollectRarely()
+	buildinfo.Version = program.Version // for build_info
 	valid, err := plan(c)
 	if err != nil {
 		return err

@@ -139,11 +139,7 @@ func (v *incidentView) complete(r *http.Request, a *answer) error {
 
 	t := timeline.Of(in)
 	if alert == nil {
-		past := &fleet.Alert{Alert: schema.Alert{
-			Incident: v.id, Rule: t.Rule, Severity: t.Severity, Host: t.Host, Group: t.Group, Process: t.Process,
-			Phase: t.Phase, Opened: t.Opened, Closed: t.Closed, Ended: t.Ended, Count: t.Count,
-		}}
-		data.describe(past, look.ClockOf(a.snapshot))
+		data.describe(pastAlert(in, t), look.ClockOf(a.snapshot))
 		data.Runbook, a.title = runbook(t.Runbook), data.Who
 	}
 	data.add(in, t, trusted)
@@ -188,6 +184,24 @@ func (d *incidentData) add(in *inspect.Incident, t *timeline.Timeline, trusted b
 		}
 		d.Crashes, d.CrashSpan = look.CrashesOf(events, end)
 	}
+}
+
+// pastAlert is what the streams have of an alert whose record has expired.
+func pastAlert(in *inspect.Incident, t *timeline.Timeline) *fleet.Alert {
+	a := schema.Alert{
+		Incident: t.Incident, Rule: t.Rule, Severity: t.Severity, Host: t.Host, Group: t.Group, Process: t.Process,
+		Phase: t.Phase, Opened: t.Opened, Closed: t.Closed, Ended: t.Ended, Count: t.Count,
+	}
+	if a.Phase == schema.PhaseResolved && a.Closed == nil {
+		a.Ended = "when is not known"
+	}
+	for _, sent := range in.Notifications {
+		a.Kind, a.Annotations = sent.Data.Kind, sent.Data.Annotations
+		if last := wording.LastEvent(sent.Data); last != nil {
+			a.Last = last
+		}
+	}
+	return &fleet.Alert{Alert: a}
 }
 
 // isAboutOne reports whether the page has said whom all of it is about.

@@ -98,6 +98,29 @@ func TestPages(t *testing.T) {
 	}
 }
 
+// What has no record any more is over, although the last notification says that it fires; its
+// page offers nothing to do about it.
+func TestAnIncidentWithoutARecord(t *testing.T) {
+	h := newHouse(t, silencing)
+	h.hasHost("web3")
+	opened := schema.Time{Time: time.Now().UTC()}
+	n := &schema.Notification{
+		Incident: "fatal/web3/4f0c6d1e2a90b7c3/1", Rule: "fatal", Kind: schema.KindEvent, Severity: "critical",
+		Host: "web3", Group: "api", Process: "api_02", Opened: opened, Count: 1,
+		Events: []schema.AlertEvent{{
+			ID: "web3/4f0c6d1e2a90b7c3/1", Time: opened, Event: schema.ProcessStateFatal, Exit: &schema.Exit{Code: new(3)},
+		}},
+	}
+	h.PublishRaw(n.Subject(), h.JSON(n.Envelope(n.Incident+"/1", schema.TypeAlertFiring, opened.Time)))
+
+	text := h.sees(site.AlertPath(n.Incident), "is FATAL", "exit code 3", "over: when is not known", "notification: firing")
+	for _, unwanted := range []string{"Silence …", "Acknowledge", "Nobody was notified"} {
+		if strings.Contains(text, unwanted) {
+			t.Errorf("it has %q:\n%s", unwanted, text)
+		}
+	}
+}
+
 // A page never claims to be up to date when it is not, and says why.
 func TestStalePages(t *testing.T) {
 	t.Parallel()

@@ -51,7 +51,7 @@ func PrintTimeline(w *os.File, t *timeline.Timeline, now time.Time) error {
 const summaryIndent = 10
 
 func summaryOf(t *timeline.Timeline, now time.Time) [][2]string {
-	state := t.Phase + " for " + wording.Span(t.Lasted(now))
+	state := t.State(now)
 	if t.Closed != nil {
 		state = "closed " + wording.Date(t.Closed) + " after " + wording.Span(t.Lasted(now))
 	}

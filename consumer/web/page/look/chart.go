@@ -79,7 +79,7 @@ func CrashesOf(events []history.StoredEvent, now time.Time) (c *Chart, span stri
 	each := max(covered/BarCount, time.Second)
 	counts := make([]int, BarCount)
 	for _, e := range events {
-		if i := BarCount - 1 - int(now.Sub(e.Time.Time)/each); e.Data.UnexpectedExit() && i >= 0 && i < BarCount {
+		if i := BarCount - 1 - int(now.Sub(e.Time.Time)/each); e.Data.IsCrash() && i >= 0 && i < BarCount {
 			counts[i]++
 		}
 	}

@@ -41,7 +41,7 @@ func HostFacts(h *fleet.Host, now Clock) (facts []Fact) {
 	add("Bridge", Clip(h.BridgeVersion), Moment{})
 	add("Address", Clip(h.Address), Moment{})
 	if h.Lost > 0 {
-		add("Events lost", LossText(h)+" in all, most recently "+LossCause(h)+" ", now.AtTime(h.LastLoss))
+		add("Events lost", LossText(h)+" in all, most recently "+LossCause(h), now.AtTime(h.LastLoss))
 	}
 	return facts
 }
@@ -50,7 +50,7 @@ func HostFacts(h *fleet.Host, now Clock) (facts []Fact) {
 func ProcessFacts(p *fleet.Process, now Clock) []Fact {
 	facts := []Fact{
 		{Word: "Starts", Text: Number(int(p.Starts))},
-		{Word: "Exits", Text: Number(int(p.Exits)) + ", " + Number(int(p.UnexpectedExits)) + " of them unexpected"},
+		{Word: "Exits", Text: exitsText(p)},
 	}
 	if p.Fatals > 0 {
 		facts = append(facts, Fact{Word: "FATAL", Text: wording.Count(p.Fatals, "time", "times")})
@@ -63,12 +63,20 @@ func ProcessFacts(p *fleet.Process, now Clock) []Fact {
 		})
 	}
 	if look := wording.LastLook(last); look != "" && p.LastExit != nil {
-		facts = append(facts, Fact{Word: "Before it", Text: look})
+		facts = append(facts, Fact{Word: "Last look", Text: look})
 	}
 	if p.Gone != nil {
 		facts = append(facts, Fact{Word: "Removed", At: now.AtTime(p.Gone)})
 	}
 	return facts
+}
+
+// exitsText counts the exits of a process.
+func exitsText(p *fleet.Process) string {
+	if p.Exits == 0 {
+		return "0"
+	}
+	return Number(int(p.Exits)) + ", " + Number(int(p.UnexpectedExits)) + " of them unexpected"
 }
 
 // IncidentFacts are what is recorded of an incident.

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"supernats/consumer/fleet"
+	"supernats/consumer/history"
 	"supernats/consumer/inspect"
 	"supernats/consumer/web/page/look"
 	"supernats/schema"
@@ -56,7 +57,7 @@ func TestProcessRow(t *testing.T) {
 		want   string
 	}{
 		{name: "running", change: func(p *fleet.Process) { p.State, p.PID, p.Starts = "RUNNING", 7, 3 }, want: "ok RUNNING: pid 7 · 3 starts"},
-		{name: "after crashes", change: func(p *fleet.Process) { p.State, p.Starts, p.UnexpectedExits = "RUNNING", 2, 1 }, want: "ok RUNNING: 2 starts · 1 crash in all"},
+		{name: "after crashes", change: func(p *fleet.Process) { p.State, p.Starts, p.UnexpectedExits = "RUNNING", 2, 1 }, want: "ok RUNNING: 2 starts · 1 unexpected exit"},
 		{name: "FATAL", change: func(p *fleet.Process) { p.State, p.Down, p.Exit = "FATAL", true, &schema.Exit{Code: new(1)} }, want: "crit FATAL: exit code 1"},
 		{name: "BACKOFF", change: func(p *fleet.Process) { p.State, p.Down = "BACKOFF", true }, want: "warn BACKOFF: "},
 		{name: "exited as expected", change: func(p *fleet.Process) {
@@ -67,7 +68,7 @@ func TestProcessRow(t *testing.T) {
 		{name: "unknown", change: func(p *fleet.Process) {
 			at := ago(time.Hour)
 			p.State, p.UnknownSince = "RUNNING", &at
-		}, want: "warn unknown: was RUNNING; nothing is heard of its host, or of its supervisord"},
+		}, want: "warn unknown: was RUNNING; nothing comes from its host, or from its supervisord"},
 		{name: "gone", change: func(p *fleet.Process) {
 			at := ago(time.Hour)
 			p.State, p.Gone = "RUNNING", &at
@@ -148,6 +149,24 @@ func TestCharts(t *testing.T) {
 }
 
 // What is sent live is the same until something happens; a page says how long ago it was.
+// A death while starting is a crash too, as mails count them; what follows from it is none.
+func TestCrashesOf(t *testing.T) {
+	now := time.Now()
+	var events []history.StoredEvent
+	for i, name := range []string{
+		schema.ProcessStateFatal, schema.ProcessStateBackoff, schema.ProcessStateStarting,
+		schema.ProcessStateBackoff, schema.ProcessStateStarting,
+	} {
+		e := &schema.CloudEvent[*schema.Event]{
+			Time: schema.Time{Time: now.Add(-time.Duration(i) * time.Second)}, Data: &schema.Event{Event: name},
+		}
+		events = append(events, history.StoredEvent{CloudEvent: e})
+	}
+	if c, span := look.CrashesOf(events, now); c.Total != 2 || c.Label != "2 crashes in 1 hour" {
+		t.Errorf("%d in %s, %q", c.Total, span, c.Label)
+	}
+}
+
 func TestMoments(t *testing.T) {
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	if got := (look.Clock{}).At(at).Text; got != "2026-03-01 12:00:00 UTC" {

@@ -42,7 +42,8 @@ func ReceiverOf(d inspect.Delivery) Receiver {
 	}
 	switch d.Status {
 	case inspect.DeliveryParked:
-		r.Mark, r.Text = Mark{"crit", "✖", "given up"}, "never got the last notification: "+Clip(d.Error)
+		r.Mark = Mark{"crit", "✖", "set aside"}
+		r.Text = "did not take the last notification, which is tried again: " + Clip(d.Error)
 	case inspect.DeliveryWaiting:
 		r.Mark, r.Text = Mark{"warn", "…", "waiting"}, "has not taken the last notification yet"
 		if d.Error != "" {

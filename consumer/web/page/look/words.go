@@ -225,11 +225,11 @@ func ProcessWhy(p *fleet.Process) string {
 		if p.PID > 0 {
 			pid = "pid " + strconv.Itoa(p.PID)
 		}
-		return wording.Join(" · ", pid, wording.Count(p.Starts, "start", "starts"), crashCount(p))
+		return wording.Join(" · ", pid, wording.Count(p.Starts, "start", "starts"), unexpectedExits(p))
 	case state.Unknown:
-		return "was " + p.State + "; nothing is heard of its host, or of its supervisord"
+		return "was " + p.State + "; nothing comes from its host, or from its supervisord"
 	case state.Down:
-		return wording.Join(" · ", wording.Reason(p.Exit), wording.Ran(p.Ran), crashCount(p))
+		return wording.Join(" · ", wording.Reason(p.Exit), wording.Ran(p.Ran), unexpectedExits(p))
 	case state.Gone:
 		return "its supervisord no longer has it"
 	}
@@ -249,11 +249,11 @@ func stoppedBy(p *fleet.Process) string {
 	return ""
 }
 
-func crashCount(p *fleet.Process) string {
+func unexpectedExits(p *fleet.Process) string {
 	if p.UnexpectedExits == 0 {
 		return ""
 	}
-	return wording.Count(p.UnexpectedExits, "crash", "crashes") + " in all"
+	return wording.Count(p.UnexpectedExits, "unexpected exit", "unexpected exits")
 }
 
 // HostWhy counts the processes of a host.
@@ -267,10 +267,21 @@ func HostWhy(h *fleet.Host) string {
 	all := h.Running + h.Down + h.Stopped + h.Exited
 	if h.UnknownSince != nil {
 		return wording.Join(", ", wording.Count(max(all, len(h.Processes)), "process", "processes"),
-			count(h.Running, "were running"), "how they are is not known")
+			count(h.Running, "were running"), "their state is not known")
 	}
 	return wording.Join(" · ", strconv.Itoa(h.Running)+" of "+strconv.Itoa(all)+" running", count(h.Down, "down"),
-		count(h.Stopped, "stopped"), count(h.Exited, "ran to their end"), LossText(h))
+		count(h.Stopped, "stopped"), ended(h.Exited), LossText(h))
+}
+
+// ended counts the processes that were not meant to run for ever, "" if there are none.
+func ended(n int) string {
+	switch n {
+	case 0:
+		return ""
+	case 1:
+		return "1 ran to its end"
+	}
+	return strconv.Itoa(n) + " ran to their end"
 }
 
 // hasLost reports whether events of a host were lost recently.
