@@ -1,7 +1,9 @@
 package app
 
 import (
+	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -15,6 +17,8 @@ import (
 	"supernats/consumer/notify/mail/smtptest"
 	"supernats/schema"
 	"supernats/schema/stream"
+
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // ackRules repeat an alert about a group each second, and notify the boss after five.
@@ -179,6 +183,23 @@ func TestWhatWhoeverAcknowledgesIsAnswered(t *testing.T) {
 		ack := send("ann", lasts)
 		if left := time.Until(ack.Until.Time); left > lasts || left < lasts-time.Minute {
 			t.Errorf("for %v: until in %v", lasts, left)
+		}
+	}
+
+	web := acknowledge.Web{JetStream: func() jetstream.JetStream { return f.JS }}
+	for _, c := range []struct {
+		name, incident, reason string
+		until                  time.Time
+		status                 int
+	}{
+		{name: "too long a reason", incident: open[0].Incident, reason: strings.Repeat("x", 1025), status: http.StatusUnprocessableEntity},
+		{name: "a time that is over", incident: open[0].Incident, reason: "x", until: time.Now().Add(-time.Hour), status: http.StatusUnprocessableEntity},
+		{name: "a year", incident: open[0].Incident, reason: "x", until: time.Now().AddDate(1, 0, 0), status: http.StatusUnprocessableEntity},
+		{name: "no such alert", incident: "nope", reason: "x", status: http.StatusConflict},
+	} {
+		err := web.Acknowledge(t.Context(), c.incident, c.reason, "ann", c.until)
+		if refusal, ok := errors.AsType[acknowledge.Refusal](err); !ok || refusal.HTTPStatus() != c.status {
+			t.Errorf("%s: %v", c.name, err)
 		}
 	}
 

@@ -19,7 +19,8 @@ import (
 	"supernats/schema/stream"
 )
 
-// Acknowledger records that somebody takes care of an incident.
+// Acknowledger records that somebody takes care of an incident. Its errors may have methods
+// HTTPStatus and Fix, which say what page explains them.
 type Acknowledger interface {
 	// Acknowledge stops its repeats until a time; zero: until it is over.
 	Acknowledge(ctx context.Context, incident, reason, by string, until time.Time) error

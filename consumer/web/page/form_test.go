@@ -139,12 +139,20 @@ func TestReadOnlyByDefault(t *testing.T) {
 type acknowledger struct {
 	incident, reason, by string
 	until                time.Time
+	err                  error
 }
 
 func (a *acknowledger) Acknowledge(_ context.Context, incident, reason, by string, until time.Time) error {
-	*a = acknowledger{incident, reason, by, until}
-	return nil
+	*a = acknowledger{incident, reason, by, until, a.err}
+	return a.err
 }
+
+// over is the refusal of an incident that is over.
+type over struct{}
+
+func (over) Error() string   { return "the alert is not open" }
+func (over) HTTPStatus() int { return http.StatusConflict }
+func (over) Fix() string     { return "see how it is now" }
 
 func TestAcknowledging(t *testing.T) {
 	var got acknowledger
@@ -164,5 +172,10 @@ func TestAcknowledging(t *testing.T) {
 	}
 	if answer := h.post(site.AlertPath(a.Incident)+"/ack", nil); answer.StatusCode != http.StatusUnprocessableEntity {
 		t.Errorf("without a reason: status %d", answer.StatusCode)
+	}
+	got.err = over{}
+	answer = h.post(site.AlertPath(a.Incident)+"/ack", url.Values{"reason": {"on it"}})
+	if answer.StatusCode != http.StatusConflict {
+		t.Errorf("refused: status %d", answer.StatusCode)
 	}
 }

@@ -199,8 +199,15 @@ func (p *Pages) explain(err error) *answer {
 		fix: "Try again; `supernats doctor` checks what is wrong.",
 	}
 	var known *problem
-	if errors.As(err, &known) {
+	var refusal interface {
+		HTTPStatus() int
+		Fix() string
+	}
+	switch {
+	case errors.As(err, &known):
 		wrong = known
+	case errors.As(err, &refusal):
+		wrong.status, wrong.fix = refusal.HTTPStatus(), refusal.Fix()
 	}
 	s := p.Fleet.Snapshot()
 	return &answer{
