@@ -48,12 +48,16 @@ type Alert struct {
 	Escalation      int   `json:"escalation,omitempty"`
 	UnansweredSince *Time `json:"unanswered_since,omitempty"`
 
-	// Notifications is how many were made, Notified when the last of them was.
+	// Notifications is how many were made, Notified when the last of them was. Quiet is how
+	// many of them were for the record only, Heard when the last one that people got was
+	// made, if that was before Notified.
 	Notified      *Time `json:"notified,omitempty"`
 	Notifications int   `json:"notifications"`
-	// FirstSeq and LastSeq are the sequences of the first and the last notification in
-	// their stream, where they are known: a receiver whose queue is past them has taken
-	// them.
+	Quiet         int   `json:"quiet,omitempty"`
+	Heard         *Time `json:"heard,omitempty"`
+	// FirstSeq and LastSeq are the sequences of the first and the last notification for
+	// people in their stream, where they are known: a receiver whose queue is past them has
+	// taken them.
 	FirstSeq uint64 `json:"first_seq,omitempty"`
 	LastSeq  uint64 `json:"last_seq,omitempty"`
 	// Reported is what Count was at the last notification. Unlisted is how many events
@@ -128,6 +132,7 @@ type PriorAlert struct {
 	Labels        map[string]string `json:"labels,omitempty"`
 	Notified      *Time             `json:"notified,omitempty"`
 	Notifications int               `json:"notifications"`
+	Quiet         int               `json:"quiet,omitempty"`
 	Answers       int               `json:"answers,omitempty"`
 	Escalation    int               `json:"escalation,omitempty"`
 	Updates       int               `json:"updates,omitempty"`

@@ -60,8 +60,18 @@ type Request struct {
 	Withdraw bool
 }
 
-// Check returns what is wrong with a request.
+// Invalid is the error of a request that says too little or too much.
+type Invalid struct{ error }
+
+// Check returns what is wrong with a request, an Invalid.
 func (q *Request) Check() error {
+	if err := q.check(); err != nil {
+		return Invalid{err}
+	}
+	return nil
+}
+
+func (q *Request) check() error {
 	switch reason := strings.TrimSpace(q.Reason); {
 	case reason == "" && !q.Withdraw:
 		return errors.New("reason: missing: say who does what, for those who wonder why it is not repeated")

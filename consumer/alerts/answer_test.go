@@ -237,6 +237,18 @@ func TestWhatHappensMeanwhileIsRecorded(t *testing.T) {
 			t.Errorf("%s is for people", n.ID)
 		}
 	}
+	w.flush()
+	heard := &schema.Time{Time: t0}
+	if r := w.records[exitKey]; r.Quiet != 3 || r.Notifications != 4 || cmp.Diff(heard, r.Heard) != "" {
+		t.Errorf("the record has %d of %d quiet, heard of at %v", r.Quiet, r.Notifications, r.Heard)
+	}
+
+	w.unack(time.Minute, exitKey)
+	w.pass(4 * time.Hour)
+	w.flush()
+	if r := w.records[exitKey]; r.Quiet != 3 || r.Notifications != 5 || r.Heard != nil {
+		t.Errorf("it is repeated, and the record has %d of %d quiet, heard of at %v", r.Quiet, r.Notifications, r.Heard)
+	}
 }
 
 // A rule that becomes more severe ends what was acknowledged before, and reports that.

@@ -21,6 +21,9 @@ func TestPublished(t *testing.T) {
 		t.Fatalf("%d notifications", len(w.notes))
 	}
 	w.Published(w.notes[1].Alert, 9)
+	quiet := *w.notes[1].Alert // nobody is to take it
+	quiet.Quiet = true
+	w.Published(&quiet, 10)
 	other := *first
 	other.Incident = "another"
 	w.Published(&other, 11)

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,6 +16,8 @@ import (
 	"supernats/consumer/notify/mail/smtptest"
 	"supernats/schema"
 	"supernats/schema/stream"
+
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // ackRules repeat an alert about a group each second, and notify the boss after five.
@@ -179,6 +182,23 @@ func TestWhatWhoeverAcknowledgesIsAnswered(t *testing.T) {
 		ack := send("ann", lasts)
 		if left := time.Until(ack.Until.Time); left > lasts || left < lasts-time.Minute {
 			t.Errorf("for %v: until in %v", lasts, left)
+		}
+	}
+
+	web := acknowledge.Web{JetStream: func() jetstream.JetStream { return f.JS }}
+	for _, c := range []struct {
+		name, incident, reason string
+		lasts                  time.Duration
+		unknown                bool
+	}{
+		{name: "too long a reason", incident: open[0].Incident, reason: strings.Repeat("x", 1025)},
+		{name: "a time that is over", incident: open[0].Incident, reason: "x", lasts: -time.Hour},
+		{name: "a year", incident: open[0].Incident, reason: "x", lasts: 365 * 24 * time.Hour},
+		{name: "no such alert", incident: "nope", reason: "x", unknown: true},
+	} {
+		err := web.Acknowledge(t.Context(), c.incident, c.reason, "ann", c.lasts)
+		if invalid := errors.As(err, new(acknowledge.Invalid)); errors.Is(err, acknowledge.ErrNone) != c.unknown || invalid == c.unknown {
+			t.Errorf("%s: %v", c.name, err)
 		}
 	}
 

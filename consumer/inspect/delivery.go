@@ -118,6 +118,9 @@ func (d *Deliveries) Complete(ctx context.Context, a *Alert) error {
 		return nil
 	}
 
+	if a.Heard != nil { // what came after it is for the record
+		a.Notified = a.Heard
+	}
 	a.Receivers = d.deliveriesOf(a.Notify, last, a.Notified)
 	a.Taken = anyTook(a.Receivers)
 	var made *schema.Time

@@ -57,6 +57,19 @@ func IsQuiet(rec *schema.Alert, typ string) bool {
 	return rec.Acknowledged != nil && typ == schema.TypeAlertUpdate
 }
 
+// Count counts a notification that is about to be noted in a record, and keeps when people
+// heard of it last while they do not.
+func Count(rec *schema.Alert, quiet bool) {
+	if !quiet {
+		rec.Heard = nil
+		return
+	}
+	rec.Quiet++
+	if rec.Heard == nil {
+		rec.Heard = rec.Notified
+	}
+}
+
 // IsFollowedByNews reports whether a notification follows an acknowledgement that ended for
 // a reason: then nobody needs to be notified of the end itself.
 func IsFollowedByNews(cause string) bool {

@@ -177,6 +177,7 @@ func (n *Notifier) notify(inc *Incident, resolved bool, at time.Time) {
 		rec.UnansweredSince = &schema.Time{Time: at}
 	}
 	rec.Again = rec.Again && !last
+	answer.Count(rec, note.Alert.Quiet)
 	rec.Notified = &schema.Time{Time: at}
 	n.journal.MarkChanged(inc, at)
 	n.counts[inc.rule.Index].Notified++

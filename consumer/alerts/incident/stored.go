@@ -37,10 +37,11 @@ func (r *Register) Unsent() map[uint64]schema.AlertEvent {
 }
 
 // Published notes under which sequence the stream of notifications has one: by that people
-// can see which receivers have taken it. It is to be called before Changed.
+// can see which receivers have taken it, unless it is for the record only. It is to be called
+// before Changed.
 func (r *Register) Published(n *schema.Notification, seq uint64) {
 	rule := r.set.Rule(n.Rule)
-	if rule == nil || seq == 0 {
+	if rule == nil || seq == 0 || n.Quiet {
 		return
 	}
 	inc := r.Named(n.Incident, rule, n.Host, n.Group, n.Process)

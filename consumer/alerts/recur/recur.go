@@ -45,7 +45,7 @@ func PriorOf(rec *schema.Alert) *schema.PriorAlert {
 	return &schema.PriorAlert{
 		Incident: rec.Incident, Opened: rec.Opened, Closed: *rec.Closed, Count: rec.Count, Labels: rec.Labels,
 		Notified: rec.Notified, Notifications: rec.Notifications, Updates: rec.Updates,
-		Answers: rec.Answers, Escalation: rec.Escalation,
+		Quiet: rec.Quiet, Answers: rec.Answers, Escalation: rec.Escalation,
 		Reopened: rec.Reopened, Earlier: rec.Earlier, Hold: rec.Hold,
 	}
 }
@@ -103,6 +103,7 @@ func adoptPrior(rec *schema.Alert, rule *rules.Rule, p *schema.PriorAlert) {
 	rec.Reported = p.Count
 	rec.Notified = p.Notified
 	rec.Notifications = p.Notifications
+	rec.Quiet = p.Quiet
 	rec.Answers = p.Answers
 	rec.Escalation = p.Escalation
 	rec.Notify = rule.NotifyAfter(p.Escalation)

@@ -142,7 +142,6 @@ func (p *Pages) Register(mux *http.ServeMux) {
 		"GET /processes/{h}/{g}/{p}": p.serveView,
 		"GET /alerts":                p.serveView,
 		"GET /alerts/{id...}":        p.serveView, // ids have slashes, encoded or not
-		"GET /alerts/{id}/ack":       p.wantPost,
 		"GET /events":                p.serveView,
 		"GET /mutes":                 p.serveView,
 		"/":                          p.notFound, // without a method: others may serve a path below it with any
@@ -250,14 +249,6 @@ func (p *Pages) explain(err error) *answer {
 	return &answer{
 		template: "problem", title: http.StatusText(wrong.Status), status: wrong.Status, snapshot: s,
 		data: map[string]string{"Text": look.Sentence(wrong.Text), "Fix": look.Sentence(wrong.Fix)},
-	}
-}
-
-// wantPost answers who opens what a form sends: that changes nothing.
-func (p *Pages) wantPost(*http.Request) (*answer, error) {
-	return nil, &look.Problem{
-		Status: http.StatusMethodNotAllowed, Text: "opening this address acknowledges nothing",
-		Fix: "The page of the incident has the form that does.",
 	}
 }
 

@@ -80,8 +80,8 @@ func notified(a *inspect.Alert) string {
 	if a.Taken && a.Notified == nil {
 		at = "yes, its time is not kept"
 	}
-	if a.Notifications > 1 {
-		at += fmt.Sprintf(" (%d)", a.Notifications)
+	if n := a.Notifications - a.Quiet; n > 1 {
+		at += fmt.Sprintf(" (%d)", n)
 	}
 	return at
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/acknowledge"
 	"supernats/consumer/fleet"
 	"supernats/consumer/web/page/look"
 	"supernats/consumer/web/site"
@@ -76,7 +77,7 @@ func refusalStatus(err error) int {
 	switch {
 	case err == nil:
 		return http.StatusOK
-	case errors.As(err, &mistake):
+	case errors.As(err, &mistake), errors.As(err, new(acknowledge.Invalid)):
 		return http.StatusUnprocessableEntity
 	}
 	return http.StatusServiceUnavailable
