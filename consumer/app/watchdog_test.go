@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"supernats/consumer/fleet"
 	"supernats/consumer/fleettest"
 	"supernats/schema/stream"
 )
@@ -145,4 +146,25 @@ func TestWatchdogWithoutTheLease(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.Until("pings stop", func() bool { return p.count(2*time.Second) == 0 })
+}
+
+// Events that are read late, or of which nobody knows, are a reason to fail after a minute.
+func TestLateness(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		name   string
+		status fleet.Status
+		want   string
+	}{
+		{name: "all is read", status: fleet.Status{Loaded: true, Live: true}},
+		{name: "some wait for less than a minute", status: fleet.Status{Loaded: true, Lag: 9, LagAge: time.Minute, Since: now}},
+		{name: "some wait for longer", status: fleet.Status{Loaded: true, Lag: 9, LagAge: 61 * time.Second, Since: now}, want: "9 wait, the oldest for 1m"},
+		{name: "nobody knows since less than a minute", status: fleet.Status{Loaded: true, Why: "x", Since: now.Add(-time.Minute)}},
+		{name: "nobody knows for longer", status: fleet.Status{Loaded: true, Why: "x cannot be read", Since: now.Add(-61 * time.Second)}, want: "x cannot be read"},
+		{name: "the records were not read yet", status: fleet.Status{Why: "not yet", Since: now.Add(-time.Hour)}},
+	} {
+		if got := lateness(&fleet.Snapshot{Now: now, Status: c.status}); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
 }
