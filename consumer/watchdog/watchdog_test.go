@@ -129,6 +129,29 @@ func TestSilentWhileAnotherIsActive(t *testing.T) {
 	}
 }
 
+// Whoever becomes active pings at once, and does not wait for a whole period.
+func TestPingsAsSoonAsItIsActive(t *testing.T) {
+	address, got, _ := deadMansSwitch(t)
+	var verdict atomic.Pointer[Verdict]
+	verdict.Store(&Verdict{Silent: true})
+	s := Settings{Name: "switch", URL: secretfile.Secret(address)}.WithDefaults()
+	w := New(s.Name, time.Hour, s.Target(notify.Identity{}), func(context.Context) Verdict { return *verdict.Load() }, health.New(zerolog.Nop()), zerolog.Nop())
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = w.Run(ctx)
+	}()
+	defer func() {
+		cancel()
+		<-done
+	}()
+
+	time.Sleep(100 * time.Millisecond)
+	verdict.Store(&Verdict{})
+	next(t, got, func(p ping) bool { return p.Status == "ok" })
+}
+
 // An address that cannot be pinged is a warning that names no secret, until it can.
 func TestAPingThatFailsIsAWarning(t *testing.T) {
 	address, got, status := deadMansSwitch(t)
