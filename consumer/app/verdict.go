@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"supernats/consumer/fleet"
 	"supernats/consumer/inspect"
 	"supernats/consumer/notify/alertmanager"
 	"supernats/consumer/watchdog"
@@ -77,14 +78,22 @@ func (a *App) verdict(ctx context.Context) watchdog.Verdict {
 	if failures := a.health.Failures(); len(failures) > 0 {
 		return watchdog.Verdict{Reason: failures[0].Text}
 	}
-	switch s := a.fleet.Snapshot().Status; {
-	case s.LagAge > lateAfter:
-		return watchdog.Verdict{Reason: fmt.Sprintf("events are read late: %d wait, the oldest for %s",
-			s.Lag, wording.Brief(s.LagAge))}
-	case s.Loaded && !s.Live && time.Since(s.Since) > lateAfter:
-		return watchdog.Verdict{Reason: s.Why}
+	if reason := lateness(a.fleet.Snapshot()); reason != "" {
+		return watchdog.Verdict{Reason: reason}
 	}
 	return watchdog.Verdict{Reason: a.refusal(ctx)}
+}
+
+// lateness says that events are not read in time, or that nobody knows whether they are; ""
+// if they are. Times are the server's.
+func lateness(s *fleet.Snapshot) string {
+	switch st := s.Status; {
+	case st.LagAge > lateAfter:
+		return fmt.Sprintf("events are read late: %d wait, the oldest for %s", st.Lag, wording.Brief(st.LagAge))
+	case st.Loaded && !st.Live && s.Time().Sub(st.Since) > lateAfter:
+		return st.Why
+	}
+	return ""
 }
 
 // refusal says which receivers do not accept notifications, "" if all do.

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -8,7 +9,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+
+	"supernats/consumer/fleet"
 	"supernats/consumer/fleettest"
+	"supernats/consumer/notify"
+	"supernats/consumer/notify/alertmanager"
+	"supernats/consumer/notify/notifytest"
+	"supernats/consumer/watchdog"
 	"supernats/schema/stream"
 )
 
@@ -145,4 +153,76 @@ func TestWatchdogWithoutTheLease(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.Until("pings stop", func() bool { return p.count(2*time.Second) == 0 })
+}
+
+// Events that are read late, or of which nobody knows, are a reason to fail after a minute.
+func TestLateness(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		name   string
+		status fleet.Status
+		want   string
+	}{
+		{name: "all is read", status: fleet.Status{Loaded: true, Live: true}},
+		{name: "some wait for less than a minute", status: fleet.Status{Loaded: true, Lag: 9, LagAge: time.Minute, Since: now}},
+		{name: "some wait for longer", status: fleet.Status{Loaded: true, Lag: 9, LagAge: 61 * time.Second, Since: now}, want: "9 wait, the oldest for 61 s"},
+		{name: "nobody knows since less than a minute", status: fleet.Status{Loaded: true, Why: "x", Since: now.Add(-time.Minute)}},
+		{name: "nobody knows for longer", status: fleet.Status{Loaded: true, Why: "x cannot be read", Since: now.Add(-61 * time.Second)}, want: "x cannot be read"},
+		{name: "the records were not read yet", status: fleet.Status{Why: "not yet", Since: now.Add(-time.Hour)}},
+	} {
+		if got := lateness(&fleet.Snapshot{Now: now, Status: c.status}); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+// The alert fires in an Alertmanager while people are notified, and is not sent again while
+// they are not: it is over there by itself then.
+func TestAlertThatAlwaysFires(t *testing.T) {
+	url := notifytest.Alertmanager(t, "")
+	am, err := alertmanager.New("am", alertmanager.Config{URLs: []string{url}, Watchdog: true}.WithDefaults(), notify.Identity{Instance: "mon1"}, zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := alwaysFiring{am}
+	updated := func() (at time.Time, found bool) {
+		answer, err := http.Get(url + "/api/v2/alerts?filter=alertname%3D%22Watchdog%22")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		var list []struct {
+			UpdatedAt time.Time
+			EndsAt    time.Time
+		}
+		if err := json.NewDecoder(answer.Body).Decode(&list); err != nil {
+			t.Fatal(err)
+		}
+		if len(list) != 1 || time.Until(list[0].EndsAt) > 4*watchdog.DefaultEvery {
+			return at, false
+		}
+		return list[0].UpdatedAt, true
+	}
+
+	if err := target.Ping(t.Context(), watchdog.Verdict{Reason: "NATS cannot be reached"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, found := updated(); found {
+		t.Error("it fires although nobody is notified")
+	}
+	if err := target.Ping(t.Context(), watchdog.Verdict{}); err != nil {
+		t.Fatal(err)
+	}
+	var first time.Time
+	fleettest.Until(t, "it fires", func() (found bool) {
+		first, found = updated()
+		return found
+	})
+	if err := target.Ping(t.Context(), watchdog.Verdict{Reason: "NATS cannot be reached"}); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Second)
+	if again, _ := updated(); !again.Equal(first) {
+		t.Error("it is sent again although nobody is notified")
+	}
 }

@@ -1,8 +1,6 @@
 package metrics
 
 import (
-	"time"
-
 	"github.com/prometheus/client_golang/prometheus"
 
 	"supernats/consumer/fleet"
@@ -93,14 +91,15 @@ func (c lagCollector) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c lagCollector) Collect(ch chan<- prometheus.Metric) {
-	s := c.metrics.cfg.Snapshot().Status
+	snapshot := c.metrics.cfg.Snapshot()
+	s := snapshot.Status
 	if !s.Loaded {
 		return
 	}
 
 	age := s.LagAge
 	if !s.Live {
-		age = max(age, time.Since(s.Since))
+		age = max(age, snapshot.Time().Sub(s.Since)) // both are the server's
 	}
 	ch <- prometheus.MustNewConstMetric(lagSeconds, prometheus.GaugeValue, age.Seconds())
 	if s.Live || s.Lag > 0 {

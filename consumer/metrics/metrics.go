@@ -18,6 +18,7 @@ package metrics
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -108,6 +109,10 @@ type contents struct {
 
 func (m *Metrics) serveMetrics(w http.ResponseWriter, r *http.Request) {
 	globs := schema.SplitGlobs(r.URL.Query()["host"])
+	if slices.Contains(globs, "") { // no host has that name: a job would see nothing, and no error
+		http.Error(w, "host: missing value: want a glob such as web*", http.StatusBadRequest)
+		return
+	}
 	for _, text := range globs {
 		if _, err := schema.ParseGlob(text); err != nil {
 			http.Error(w, fmt.Sprintf("host: %v", err), http.StatusBadRequest)

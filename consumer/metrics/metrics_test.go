@@ -197,8 +197,14 @@ func TestAPartOfTheFleet(t *testing.T) {
 			t.Errorf("%s: more than the hosts:\n%s", c.query, body)
 		}
 	}
-	if answer, body := d.get(t, "/metrics?host=[", ""); answer.StatusCode != http.StatusBadRequest || !strings.Contains(body, "invalid glob") {
-		t.Errorf("%d %s", answer.StatusCode, body)
+	for query, want := range map[string]string{
+		"host=[": "invalid glob", "host=web*&host={a": "invalid glob", "host=a%5C": "invalid glob", "host=web*,%5B": "invalid glob",
+		"host=": "want a glob", "host": "want a glob", "host=,web*": "want a glob",
+	} {
+		answer, body := d.get(t, "/metrics?"+query, "")
+		if answer.StatusCode != http.StatusBadRequest || !strings.Contains(body, want) || strings.Contains(body, "supervisord_") {
+			t.Errorf("%s: %d %s", query, answer.StatusCode, body)
+		}
 	}
 }
 
@@ -270,7 +276,7 @@ func checkText(t *testing.T, text string) {
 func asText(t *testing.T, open string) string {
 	t.Helper()
 	open, isEnded := strings.CutSuffix(open, "# EOF\n")
-	if !isEnded || strings.Contains(open, "# EOF") {
+	if !isEnded || strings.HasPrefix(open, "# EOF") || strings.Contains(open, "\n# EOF") { // a name may be that
 		t.Error("# EOF is not the last line")
 	}
 	counters := map[string]bool{}
@@ -328,6 +334,26 @@ node_supervisord_start_time_seconds{host="web1",group="api",name="b"} 1772366400
 `, "\n")
 	if got := body[strings.Index(body, "# HELP node_supervisord_up"):]; got != want {
 		t.Error(cmp.Diff(want, got))
+	}
+}
+
+// Whoever asks for the header alone gets that.
+func TestHead(t *testing.T) {
+	d := newDaemon(host("web1", process("p", "RUNNING")))
+	mux := http.NewServeMux()
+	d.Register(mux)
+	server := httptest.NewServer(mux)
+	defer server.Close()
+	for _, path := range []string{"/metrics", "/metrics/self", "/metrics?host=web*", "/api/v1/sd"} {
+		answer, err := http.Head(server.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(answer.Body)
+		_ = answer.Body.Close()
+		if err != nil || len(b) > 0 || answer.StatusCode != http.StatusOK || answer.Header.Get("Content-Type") == "" {
+			t.Errorf("%s: %s, %d bytes, %v", path, answer.Status, len(b), err)
+		}
 	}
 }
 

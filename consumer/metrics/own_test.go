@@ -60,8 +60,8 @@ func TestLag(t *testing.T) {
 	}{
 		{name: "nothing waits", status: fleet.Status{Loaded: true, Live: true}, messages: "0", seconds: "0"},
 		{name: "some wait", status: fleet.Status{Loaded: true, Live: true, Lag: 7, LagAge: 90 * time.Second}, messages: "7", seconds: "90"},
-		{name: "they are late", status: fleet.Status{Loaded: true, Lag: 7, LagAge: 90 * time.Second, Since: time.Now()}, messages: "7", seconds: "90"},
-		{name: "NATS is away", status: fleet.Status{Loaded: true, Since: time.Now().Add(-time.Hour)}, seconds: "3600"},
+		{name: "they are late", status: fleet.Status{Loaded: true, Lag: 7, LagAge: 90 * time.Second, Since: noon.Time}, messages: "7", seconds: "90"},
+		{name: "NATS is away", status: fleet.Status{Loaded: true, Since: noon.Add(-time.Hour)}, seconds: "3600"},
 		{name: "the records were not read yet", status: fleet.Status{}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -97,7 +97,16 @@ func (a *address) Ping(ctx context.Context, v Verdict) error {
 	if a.settings.URLFile != "" {
 		key = "url_file"
 	}
-	return p.Do(ctx, post.Request{URL: url, URLKey: key, Body: body})
+	return p.Do(ctx, post.Request{URL: url, URLKey: key, Body: body, Accepted: accepted})
+}
+
+// accepted knows the answers 200 by which healthchecks has not taken a ping: "OK (not
+// found)" and "OK (rate limited)" (hc/api/views.py ping).
+func accepted(answer post.Answer) *post.Refusal {
+	if text := answer.Text(); strings.HasPrefix(text, "OK (") {
+		return &post.Refusal{Why: text}
+	}
+	return nil
 }
 
 // failAddress is the address to which a failure is reported.
@@ -106,7 +115,5 @@ func failAddress(address string) (string, error) {
 	if err != nil {
 		return "", errors.New("url: not a URL") // the error would quote the secret
 	}
-	u.Path = strings.TrimRight(u.Path, "/") + "/fail"
-	u.RawPath = ""
-	return u.String(), nil
+	return u.JoinPath("fail").String(), nil
 }

@@ -85,14 +85,22 @@ func (w *Watchdog) Counts() map[string]uint64 {
 	return counts
 }
 
+// silentPause is how often one that stands by asks whether it still does: the first ping
+// after a take-over, or a start, does not wait for a whole period.
+const silentPause = time.Second
+
 // Run pings until ctx ends.
 func (w *Watchdog) Run(ctx context.Context) error {
 	defer w.health.Clear(w.cause())
 	for {
 		begun := time.Now()
-		w.pingOnce(ctx)
-		pause := w.every - time.Since(begun)
-		if err := health.Sleep(ctx, max(pause, minEvery/2)); err != nil {
+		v := w.verdict(ctx)
+		pause := silentPause
+		if !v.Silent {
+			w.pingOnce(ctx, v)
+			pause = max(w.every-time.Since(begun), minEvery/2)
+		}
+		if err := health.Sleep(ctx, pause); err != nil {
 			return err
 		}
 	}
@@ -101,10 +109,9 @@ func (w *Watchdog) Run(ctx context.Context) error {
 // cause is that of the warning that the address cannot be pinged.
 func (w *Watchdog) cause() string { return "watchdog " + w.name }
 
-// pingOnce asks for the verdict and posts it.
-func (w *Watchdog) pingOnce(ctx context.Context) {
-	v := w.verdict(ctx)
-	if v.Silent || ctx.Err() != nil {
+// pingOnce posts a verdict.
+func (w *Watchdog) pingOnce(ctx context.Context, v Verdict) {
+	if ctx.Err() != nil {
 		return
 	}
 

@@ -49,8 +49,13 @@ func TestTakeOver(t *testing.T) {
 	p.Wait(counted)
 	time.Sleep(3 * time.Second) // some scrapes more
 
-	if got := p.Query(`resets({__name__=~"supervisord_process_.*_total|supervisord_events_lost_total"}[10m]) > 0`); len(got) > 0 {
-		t.Errorf("counters fell: %v", got)
+	for _, counter := range []string{"process_starts", "process_exits", "process_fatals", "events_lost"} {
+		if got := p.Query(`resets(supervisord_` + counter + `_total[10m]) > 0`); len(got) > 0 {
+			t.Errorf("counters fell: %v", got)
+		}
+		if got := p.Query(`count_over_time(supervisord_` + counter + `_total[10m]) > 10`); len(got) == 0 {
+			t.Errorf("there is no supervisord_%s_total", counter)
+		}
 	}
 	if got := p.Query(fmt.Sprintf(`max_over_time(%s[10m]) > %d`, victim, crashes)); len(got) > 0 {
 		t.Errorf("there were %d crashes: %v", crashes, got)

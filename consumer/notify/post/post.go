@@ -18,9 +18,10 @@ import (
 	"net/http/httptrace"
 	neturl "net/url"
 	"strings"
-	"supernats/consumer/notify"
 	"sync/atomic"
 	"time"
+
+	"supernats/consumer/notify"
 )
 
 const (

@@ -145,7 +145,7 @@ func (h *Host) register(kind string, b *schema.Bridge, stored schema.Time) {
 
 	o := &rec.Bridges[i]
 	o.LastSeen = stored
-	o.Listen = clean(b.Settings["listen"], maxName)
+	o.Listen = clean(b.Settings["listen"], maxText) // a name of DNS has up to 253
 	o.Scheme = schemeOf(b.Settings["listen-scheme"])
 	switch kind {
 	case schema.BridgeStarted:
