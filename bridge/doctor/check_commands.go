@@ -101,7 +101,12 @@ func checkFile(h *host, b *listeners.Bridge, flag, path string) {
 		why = "the bridge does not start"
 	}
 
-	_, err := os.Stat(h.looksAt(path))
+	info, err := os.Stat(h.looksAt(path))
+	if err == nil && !info.Mode().IsRegular() {
+		h.report.fail(b.Section, "command", "correct --"+flag+" in command=, then run: "+h.fix.apply(b.Section),
+			"--%s %s: it is no file: %s", flag, path, why)
+		return
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		h.report.fail(b.Section, "command",
 			"put the file there, or correct --"+flag+" and run: "+h.fix.apply(b.Section),

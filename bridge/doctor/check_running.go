@@ -22,6 +22,9 @@ import (
 	"supernats/schema/stream"
 )
 
+// untaken is what happens to events that NATS does not take.
+const untaken = "events wait in the spool"
+
 // answerTimeout is how long supervisord, and a NATS server, may take.
 const answerTimeout = 5 * time.Second
 
@@ -107,7 +110,7 @@ func checkNATS(ctx context.Context, h *host) {
 	var done []natsconn.Settings
 	for _, b := range h.bridges {
 		settings := b.Flags.NATS
-		if b.FlagsErr != nil || slices.Contains(done, settings) {
+		if b.FlagsErr != nil || slices.Contains(done, settings) || !areFiles(b) {
 			continue
 		}
 		done = append(done, settings)
@@ -115,19 +118,48 @@ func checkNATS(ctx context.Context, h *host) {
 	}
 }
 
+// areFiles reports whether the files that flags name are none that would have to be waited
+// for.
+func areFiles(b *listeners.Bridge) bool {
+	for _, path := range b.Flags.Files {
+		if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+			return false
+		}
+	}
+	return true
+}
+
+// reportConnect reports that a bridge cannot connect, and why.
+func reportConnect(h *host, b *listeners.Bridge, settings natsconn.Settings, err error) {
+	apply := ", then run: " + h.fix.apply(b.Section)
+	if fix := settings.Fix(err); fix != "" && !isReported(err) {
+		h.report.fail(b.Section, "command", fix+"; if a flag is wrong, correct command="+apply,
+			"%v: %s", err, untaken)
+		return
+	}
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		h.report.warn(b.Section, "command", "run it as root: sudo supernats-bridge doctor",
+			"cannot check whether NATS takes the credentials: %v", err)
+	case !isReported(err):
+		h.report.fail(b.Section, "command", "correct the --nats- flags in command= if they are wrong"+apply+
+			"; if they are right, start the server or open its port", "%v: %s", err, untaken)
+	}
+}
+
+// isReported reports whether an error is about a file that cannot be read: the check command
+// has those.
+func isReported(err error) bool {
+	return errors.As(err, new(*natsconn.FileError)) &&
+		(errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission))
+}
+
 // tryNATS connects once, and looks for the stream of events.
 func (h *host) tryNATS(ctx context.Context, b *listeners.Bridge, settings natsconn.Settings) {
-	const why = "events wait in the spool"
-	fix := "correct the --nats- flags in command= if they are wrong, then run: " + h.fix.apply(b.Section)
 	nc, err := settings.Connect("supernats-bridge doctor", nats.RetryOnFailedConnect(false),
 		nats.MaxReconnects(0), nats.Timeout(answerTimeout))
-	var file *natsconn.FileError
-	switch {
-	case errors.As(err, &file):
-		return // the check command has it, or we may not read it
-	case err != nil:
-		h.report.fail(b.Section, "command", fix+"; if they are right, start the server or open its port",
-			"%v: %s", err, why)
+	if err != nil {
+		reportConnect(h, b, settings, err)
 		return
 	}
 	defer nc.Close()
@@ -140,6 +172,6 @@ func (h *host) tryNATS(ctx context.Context, b *listeners.Bridge, settings natsco
 	defer cancel()
 	if _, err := js.Stream(ctx, stream.Events); errors.Is(err, jetstream.ErrStreamNotFound) {
 		h.report.fail(b.Section, "command", "supernats init --nats-url "+checkup.Quote(nc.ConnectedUrlRedacted()),
-			"NATS has no stream %s: %s", stream.Events, why)
+			"NATS has no stream %s: %s", stream.Events, untaken)
 	}
 }

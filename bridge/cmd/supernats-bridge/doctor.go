@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"time"
@@ -79,9 +78,9 @@ func (c doctorCmd) examine() ([]checkup.Finding, error) {
 }
 
 // readOutput returns what a command prints. It waits for the end of that, and not for the
-// end of the process.
+// end of the process. The process has none of our files: whoever reads those would wait for
+// it too.
 func readOutput(c *exec.Cmd, limit time.Duration) ([]byte, error) {
-	c.Stderr = os.Stderr
 	out, err := c.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -97,20 +96,14 @@ func readOutput(c *exec.Cmd, limit time.Duration) ([]byte, error) {
 	if pipe, ok := out.(*os.File); ok {
 		_ = pipe.SetReadDeadline(time.Now().Add(limit))
 	}
-	text, err := readFindings(out)
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	var text json.RawMessage
+	switch err := json.NewDecoder(out).Decode(&text); {
+	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, fmt.Errorf("it has not ended within %v: a file system or a server does not answer", limit)
+	case err != nil:
+		return nil, fmt.Errorf("it ended without an answer: %w", err)
 	}
-	return text, err
-}
-
-// readFindings reads one array of JSON.
-func readFindings(r io.Reader) (text json.RawMessage, err error) {
-	err = json.NewDecoder(r).Decode(&text)
-	if errors.Is(err, io.EOF) {
-		return json.RawMessage("[]"), nil
-	}
-	return text, err
+	return text, nil
 }
 
 // readFlags reads the flags of a section's command.

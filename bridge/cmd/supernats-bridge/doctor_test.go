@@ -62,6 +62,18 @@ func install(t *testing.T) *installation {
 		t.Skip("-short: needs a supervisord")
 	}
 	nats := streamtest.Start(t)
+	in := installOn(t, nats)
+	js := nats.JetStream()
+	supervisordtest.Wait(t, 20*time.Second, func() bool {
+		_, err := js.Stream(t.Context(), stream.Events)
+		return err == nil
+	}, "the bridge to make its stream")
+	return in
+}
+
+// installOn is install on a server that may not run.
+func installOn(t *testing.T, nats *streamtest.Server) *installation {
+	t.Helper()
 	in := &installation{T: t, dir: supervisordtest.Dir(t), good: map[string]string{}}
 	programtest.Build(t, in.dir, "supernats/bridge/cmd/supernats-bridge")
 	in.program = in.dir + "/supernats-bridge"
@@ -85,11 +97,6 @@ func install(t *testing.T) *installation {
 	in.restore()
 
 	in.server = supervisordtest.StartIn(t, in.dir)
-	js := nats.JetStream()
-	supervisordtest.Wait(t, 20*time.Second, func() bool {
-		_, err := js.Stream(t.Context(), stream.Events)
-		return err == nil
-	}, "the bridge to make its stream")
 	return in
 }
 

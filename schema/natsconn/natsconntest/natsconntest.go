@@ -138,9 +138,18 @@ func (o *Operator) Trust(opts *server.Options) { o.change(opts) }
 // Creds makes a user and returns the file with its credentials.
 func (o *Operator) Creds(tb testing.TB, name string) string {
 	tb.Helper()
+	return o.CredsUntil(tb, name, time.Time{})
+}
+
+// CredsUntil is Creds for a user until a time, which may be over.
+func (o *Operator) CredsUntil(tb testing.TB, name string, until time.Time) string {
+	tb.Helper()
 	public, seed := user()
 	c := jwt.NewUserClaims(public)
 	c.Name = name
+	if !until.IsZero() {
+		c.Expires = until.Unix()
+	}
 	token := must(c.Encode(o.account))
 	return File(tb, name+".creds", string(must(jwt.FormatUserConfig(token, seed))))
 }

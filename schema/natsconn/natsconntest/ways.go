@@ -2,6 +2,7 @@ package natsconntest
 
 import (
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 
@@ -90,7 +91,10 @@ func creds(tb testing.TB) Way {
 		Right: natsconn.Settings{CredsFile: operator.Creds(tb, "web1")},
 		Wrong: map[string]Wrong{
 			"of another operator": {natsconn.Settings{CredsFile: others.Creds(tb, "web1")}, violation},
-			"a bare nkey":         {natsconn.Settings{NkeyFile: seed}, violation},
+			"expired": {
+				natsconn.Settings{CredsFile: operator.CredsUntil(tb, "web1", time.Now().Add(-time.Hour))}, violation,
+			},
+			"a bare nkey": {natsconn.Settings{NkeyFile: seed}, violation},
 		},
 	}
 }

@@ -1,12 +1,9 @@
 package frame
 
 import (
+	"cmp"
 	"context"
-	"crypto/tls"
-	"errors"
 	"fmt"
-	"net"
-	"os"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -57,34 +54,7 @@ func Dial(cfg config.Config, g *inspect.Guard) (r *inspect.Reader, closeConn fun
 
 // connectFix says what to do about an error of a connection.
 func connectFix(err error, s natsconn.Settings) string {
-	var op *net.OpError
-	var unknown *tls.CertificateVerificationError
-	switch {
-	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired):
-		return "the server refuses " + loginOf(s) + ": correct it, here or at the server"
-	case errors.As(err, &unknown):
-		return "the certificate of the server is refused: --nats-tls-ca names its authority"
-	case errors.As(err, &op) && op.Op == "remote error":
-		return "the server refuses the certificate of --nats-tls-cert, or wants one: correct it, here or at the server"
-	}
-	return "is `supernats consume` or a nats-server running? --nats-url says where"
-}
-
-// loginOf names what settings log in with.
-func loginOf(s natsconn.Settings) string {
-	switch {
-	case s.CredsFile != "":
-		return "the credentials of --nats-creds " + s.CredsFile
-	case s.NkeyFile != "":
-		return "the nkey of --nats-nkey " + s.NkeyFile
-	case s.User != "":
-		return "the user or password of --nats-user " + s.User
-	case s.TokenFile != "" || os.Getenv(natsconn.EnvToken) != "":
-		return "the token"
-	case s.TLS.Cert != "":
-		return "the certificate of --nats-tls-cert " + s.TLS.Cert
-	}
-	return "a connection without credentials, or those of its URL or context"
+	return cmp.Or(s.Fix(err), "is `supernats consume` or a nats-server running? --nats-url says where")
 }
 
 // NewReader returns a reader that prints its warnings on stderr.

@@ -3,7 +3,9 @@ package setupcmd
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"time"
 
 	"supernats/consumer/cmd/supernats/frame"
 
@@ -32,18 +34,12 @@ func (*Doctor) Examples() []string {
 
 // Run prints what is wrong with the installation.
 func (d *Doctor) Run(ctx context.Context, c *frame.Flags) error {
-	cfg, wrong, err := loadForDoctor(c)
+	cfg, described, err := readInTime(c)
 	if err != nil {
 		return err
 	}
-	in := doctor.Installation{Guard: new(inspect.Guard), Config: describe(c, cfg, wrong), Version: program.Version}
-	r, closeConn, err := frame.Dial(cfg, in.Guard)
-	if err != nil {
-		in.Unreachable = errors.Unwrap(err)
-	} else {
-		defer closeConn()
-		in.Reader = r
-	}
+	in := doctor.Installation{Guard: new(inspect.Guard), Config: described, Version: program.Version}
+	defer connect(&in, cfg)()
 
 	bar := terminal.NewProgress("doctor", false)
 	in.Progress = bar.Show
@@ -57,6 +53,70 @@ func (d *Doctor) Run(ctx context.Context, c *frame.Flags) error {
 		return err
 	}
 	return checkup.Error(findings)
+}
+
+// readTimeout is how long a configuration file, and the files that a connection needs, may
+// take: it may be a pipe, or on a file system that does not answer.
+const readTimeout = 10 * time.Second
+
+// inTime returns what f returns if that takes no longer than readTimeout.
+func inTime[T any](f func() T) (result T, ok bool) {
+	done := make(chan T, 1)
+	go func() { done <- f() }()
+	select {
+	case result = <-done:
+		return result, true
+	case <-time.After(readTimeout):
+		return result, false
+	}
+}
+
+// readInTime reads the configuration file, and returns what the doctor needs to know of it.
+func readInTime(c *frame.Flags) (config.Config, doctor.Configuration, error) {
+	type read struct {
+		cfg       config.Config
+		described doctor.Configuration
+		err       error
+	}
+	got, ok := inTime(func() read {
+		cfg, wrong, err := loadForDoctor(c)
+		if err != nil {
+			return read{err: err}
+		}
+		return read{cfg: cfg, described: describe(c, cfg, wrong)}
+	})
+	if ok {
+		return got.cfg, got.described, got.err
+	}
+
+	cfg, err := c.ApplyFlags(config.Default())
+	unread := &os.PathError{Op: "read", Path: c.Config, Err: errUnanswered}
+	return cfg, doctor.Configuration{File: c.Config, Err: unread, Limits: cfg.StreamLimits()}, err
+}
+
+var errUnanswered = fmt.Errorf("it does not answer within %v", readTimeout)
+
+// connect connects an installation to its server; the caller calls disconnect at the end.
+func connect(in *doctor.Installation, cfg config.Config) (disconnect func()) {
+	type dialed struct {
+		reader *inspect.Reader
+		close  func()
+		err    error
+	}
+	got, ok := inTime(func() dialed {
+		r, closeConn, err := frame.Dial(cfg, in.Guard)
+		return dialed{r, closeConn, err}
+	})
+	switch {
+	case !ok:
+		in.Unreachable = fmt.Errorf("connect to NATS: the server, or a file with its credentials: %w", errUnanswered)
+	case got.err != nil:
+		in.Unreachable = errors.Unwrap(got.err)
+	default:
+		in.Reader = got.reader
+		return got.close
+	}
+	return func() {}
 }
 
 // loadForDoctor reads the configuration file. A file with mistakes is not an error here: wrong

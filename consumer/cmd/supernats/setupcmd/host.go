@@ -33,7 +33,9 @@ func examineHost(ctx context.Context, conf string) []checkup.Finding {
 	ctx, cancel := context.WithTimeout(ctx, hostTimeout)
 	defer cancel()
 
-	out, runErr := exec.CommandContext(ctx, path, args...).Output() // it exits with 1 if something fails
+	c := exec.CommandContext(ctx, path, args...)
+	c.WaitDelay = time.Second
+	out, runErr := c.Output() // it exits with 1 if something fails
 	var findings []checkup.Finding
 	if err := json.Unmarshal(out, &findings); err != nil {
 		why := err.Error()
