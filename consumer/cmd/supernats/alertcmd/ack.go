@@ -45,7 +45,9 @@ func (a *Ack) Run(ctx context.Context, c *frame.Flags) error {
 	q := acknowledge.Request{By: a.Author, Reason: a.Reason}
 	if a.For != nil {
 		if q.For = time.Duration(*a.For); q.For <= 0 {
-			return frame.UsageError{Err: fmt.Errorf("--for: invalid value %s: want a duration above zero, such as 8h", a.For)}
+			return frame.UsageError{
+				Err: fmt.Errorf("--for: invalid value %s: want a duration above zero, such as 8h", a.For),
+			}
 		}
 	}
 	if err := q.Check(); err != nil {

@@ -6,10 +6,9 @@ import (
 	"fmt"
 	"strconv"
 
-	"supernats/consumer/cmd/supernats/frame"
-
 	"github.com/nats-io/nats.go/jetstream"
 
+	"supernats/consumer/cmd/supernats/frame"
 	"supernats/consumer/inspect"
 	"supernats/consumer/terminal"
 	"supernats/consumer/wording"
