@@ -253,6 +253,9 @@ func advice(api *jetstream.APIError, info *jetstream.AccountInfo, c jetstream.St
 	case api.ErrorCode == codeNoPeers:
 		return fmt.Sprintf("; %d replicas need as many nats-servers that run and have room: "+
 			"start them, or set nats.replicas lower", c.Replicas)
+	case api.ErrorCode == codeSubjectsOverlap:
+		return fmt.Sprintf("; another stream stores some of %s: find it by nats stream ls --subject=%s, "+
+			"and remove it or its subjects", strings.Join(c.Subjects, ", "), c.Subjects[0])
 	}
 	return ""
 }

@@ -34,6 +34,7 @@ const (
 	codeInsufficient    = 10023
 	codeMaxStreams      = 10027
 	codeNoReplicas      = 10074
+	codeSubjectsOverlap = 10065
 	codeStorageExceeded = 10047
 	codeMaxStreamBytes  = 10122
 )

@@ -2,8 +2,13 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -152,5 +157,102 @@ func TestAckOfAStreamWithoutItsSubject(t *testing.T) {
 		return strings.Contains(l, "SUPERVISOR does not store supervisor.ack.>, but") && strings.Contains(l, fix)
 	}) {
 		t.Errorf("doctor printed\n%s", strings.Join(lines, "\n"))
+	}
+}
+
+// What does not name one open alert is refused, with what to run.
+func TestAckOfNoOpenAlert(t *testing.T) {
+	i := newInstallation(t)
+	acked := &schema.Acknowledgement{By: "ann", Reason: "rolling back", Since: at(0)}
+	for host, phase := range map[string]string{"web1": schema.PhaseFiring, "web10": schema.PhaseFiring, "db": schema.PhaseResolved, "soon": schema.PhasePending} {
+		i.alert(schema.Alert{Incident: "host-silent/" + host + "/1", Rule: "host-silent", Host: host, Phase: phase, Opened: at(0)})
+	}
+	for n := range 15 {
+		i.alert(schema.Alert{Incident: fmt.Sprintf("many/h%02d/1", n), Rule: "many", Host: fmt.Sprintf("h%02d", n), Phase: schema.PhaseFiring, Opened: at(0), Acknowledged: acked})
+	}
+	long := strings.Repeat("x", 1025)
+	for _, c := range []struct {
+		name string
+		args []string
+		code int
+		says string
+	}{
+		{name: "an empty name", args: []string{"ack", "", "--reason", "x"}, code: program.ExitUsage, says: "no alert is named: `supernats alerts` lists them"},
+		{name: "blanks", args: []string{"unack", " "}, code: program.ExitUsage, says: "no alert is named"},
+		{name: "no name", args: []string{"ack", "--reason", "x"}, code: program.ExitUsage, says: `expected "<alert>"`},
+		{name: "a blank reason", args: []string{"ack", "web1", "--reason", " "}, code: program.ExitUsage, says: "--reason is missing"},
+		{name: "a long reason", args: []string{"ack", "web1", "--reason", long}, code: program.ExitUsage, says: "reason: 1025 bytes: want at most 1024"},
+		{name: "no time", args: []string{"ack", "web1", "--reason", "x", "--for", "0"}, code: program.ExitUsage, says: "--for: invalid"},
+		{name: "zero seconds", args: []string{"ack", "web1", "--reason", "x", "--for", "0s"}, code: program.ExitUsage, says: "--for: invalid value 0s: want a duration above zero"},
+		{name: "time that is over", args: []string{"ack", "web1", "--reason", "x", "--for=-1h"}, code: program.ExitUsage, says: "--for: invalid"},
+		{name: "a time without a unit", args: []string{"ack", "web1", "--reason", "x", "--for", "8"}, code: program.ExitUsage, says: "--for: invalid"},
+		{name: "words", args: []string{"ack", "web1", "--reason", "x", "--for", "ever"}, code: program.ExitUsage, says: "--for: invalid"},
+		{
+			name: "it is over",
+			args: []string{"ack", "db", "--reason", "x"},
+			code: program.ExitFailed,
+			says: "alert host-silent/db/1 is not open but resolved: nothing needs to be acknowledged (`supernats alerts show host-silent/db/1` tells its story)",
+		},
+		{name: "by its id", args: []string{"unack", "host-silent/db/1"}, code: program.ExitFailed, says: "alert host-silent/db/1 is not open but resolved"},
+		{name: "it has not begun", args: []string{"ack", "soon", "--reason", "x"}, code: program.ExitFailed, says: "is not open but pending"},
+		{name: "two that begin so", args: []string{"ack", "web", "--reason", "x"}, code: program.ExitFailed, says: "web means 2 open alerts: name one of host-silent/web1/1, host-silent/web10/1\n"},
+		{name: "many", args: []string{"ack", "many", "--reason", "x"}, code: program.ExitFailed, says: "many means 15 open alerts: name one of many/h00/1, many/h01/1, "},
+		{name: "not all of them", args: []string{"unack", "many"}, code: program.ExitFailed, says: "many/h09/1, or of 5 others\n"},
+		{name: "nobody has it", args: []string{"unack", "web10"}, code: program.ExitFailed, says: "nobody has acknowledged"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			out, errs, code := supernats(t, append(c.args, "--nats-url", i.url)...)
+			if code != c.code || out != "" || !strings.Contains(errs, c.says) {
+				t.Errorf("%d %q %s, want %d with %q", code, out, errs, c.code, c.says)
+			}
+		})
+	}
+}
+
+// An alert is meant by the whole name of its host or process, by the beginning of its id, and
+// to withdraw, by being the only one that is acknowledged.
+func TestAckByName(t *testing.T) {
+	i := newInstallation(t)
+	i.takeAcks()
+	ack := func(name, reason string) string {
+		t.Helper()
+		return i.run("ack", name, "--reason", reason, "--author", "ann", "-o", "table")
+	}
+	for _, name := range []string{"unexpected-exit/web1/4f0c6d1e2a90b7c3/1", "web1/4f0c6d1e2a90b7c3/1", "api:api_00", "web1/api:api_00", "unexpected-exit/web1/api:api_00", " api:api_00 "} {
+		if out := ack(name, "because "+name); !strings.HasPrefix(out, "unexpected-exit web1 api:api_00: acknowledged by ann until it is over or gets worse") {
+			t.Errorf("%q: %s", name, out)
+		}
+	}
+	if out := ack("api:api_00", "now"); !strings.HasSuffix(out, "; before, by ann: because  api:api_00 \n") && !strings.HasSuffix(out, "; before, by ann: because  api:api_00\n") {
+		t.Errorf("%q", out)
+	}
+	if out := i.run("unack", "web1", "-o", "table"); !strings.HasPrefix(out, "unexpected-exit web1 api:api_00: nobody takes care") {
+		t.Errorf("%q", out)
+	}
+}
+
+// A user without a name, as in a container, is known by the number.
+func TestAckByAUserWithoutAName(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root may become another user")
+	}
+	i := newInstallation(t)
+	i.takeAcks()
+	dir := t.TempDir()
+	for _, d := range []string{dir, filepath.Dir(dir)} {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	program := filepath.Join(dir, "supernats")
+	if err := os.Link(binary, program); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(program, "ack", "api:api_00", "--reason", "x", "-o", "json", "--nats-url", i.url)
+	cmd.Env, cmd.Dir = []string{"PATH=" + os.Getenv("PATH")}, dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 54321, Gid: 54321}}
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), `"by": "uid54321@`) {
+		t.Errorf("%v: %s", err, out)
 	}
 }

@@ -54,6 +54,15 @@ func TestComplete(t *testing.T) {
 		{words: []string{"--log-level", "w"}, want: []string{"warn"}},
 		{words: []string{"ps", "--al"}, want: []string{"--all"}},
 		{words: []string{"alerts", "show", url, "fat"}, want: []string{"fatal/web1/x"}},
+		{words: []string{"ack", url, ""}, want: []string{"fatal/web1/x"}},
+		{words: []string{"unack", url, "f"}, want: []string{"fatal/web1/x"}},
+		{words: []string{"alerts", "-c", file, "--rule", ""}, want: []string{"down"}}, // alerts list
+		{words: []string{"alerts", "--ru"}, want: []string{"--rule"}},
+		{words: []string{"hosts", "--outp"}, want: []string{"--output"}},
+		{words: []string{"replay", "--speed", "1"}, want: []string{"1", "10"}},
+		{words: []string{"ps", "--state", "R"}, want: []string{"RUNNING"}},
+		{words: []string{"man", "--dir", "x"}, want: []string{":files"}},
+		{words: []string{"help", "al"}, want: []string{"alerts"}},
 		{words: []string{"ps", "--all", "--ho"}, want: []string{"--host"}},
 		{words: []string{"ps", "-o", "j"}, want: []string{"json", "jsonl"}},
 		{words: []string{"ps", "--output=js"}, want: []string{"--output=json", "--output=jsonl"}},
@@ -91,6 +100,41 @@ func TestComplete(t *testing.T) {
 	}
 	if _, errs, code := supernats(t, "completion", "tcsh"); code != program.ExitUsage || !strings.Contains(errs, `"bash","zsh","fish"`) {
 		t.Errorf("%d %s", code, errs)
+	}
+}
+
+// Every command that people see is completed, with every flag.
+func TestCompleteEveryFlag(t *testing.T) {
+	parser, err := commandLine().Parser(&cli{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	flags := 0
+	for _, leaf := range parser.Model.Leaves(true) {
+		words := strings.Fields(leaf.Path())
+		last := len(words) - 1
+		if got := completes(t, words...); !slices.Contains(got, words[last]) {
+			t.Errorf("%q is not completed: %q", words, got)
+		}
+		got := completes(t, append(words, "--")...)
+		for _, f := range leaf.Flags {
+			if flags++; !f.Hidden && !slices.Contains(got, "--"+f.Name) {
+				t.Errorf("--%s of %q is not completed: %q", f.Name, words, got)
+			}
+		}
+	}
+	if flags < 50 {
+		t.Errorf("there are %d flags", flags)
+	}
+}
+
+// What a name on the command line could not be is not completed.
+func TestCompleteNoHostileNames(t *testing.T) {
+	i := newInstallation(t)
+	i.state(schema.ProcessRecord{Host: "web1\x1b[2J", Group: "api", Process: "api_00", State: "RUNNING"})
+	i.state(schema.ProcessRecord{Host: "web2", Group: "api", Process: "api_00", State: "RUNNING"})
+	if got := completes(t, "ps", "--nats-url="+i.url, "--host", ""); !slices.Equal(got, []string{"web2"}) {
+		t.Errorf("%q", got)
 	}
 }
 

@@ -5,9 +5,9 @@ import (
 	"strings"
 	"testing"
 
-	"supernats/schema/program"
-
 	"github.com/alecthomas/kong"
+
+	"supernats/schema/program"
 )
 
 // parserOf is the parser of the program, without its exits.

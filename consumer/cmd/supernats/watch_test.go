@@ -295,6 +295,9 @@ func TestPsWatchWithoutColors(t *testing.T) {
 
 func TestPsWatchRefuses(t *testing.T) {
 	i := newInstallation(t)
+	if screen := i.onScreen(80, []string{"TERM=dumb"}, "ps", "--watch"); !strings.HasPrefix(screen, "supernats: --watch needs a terminal") {
+		t.Errorf("on a dumb terminal: %s", screen)
+	}
 	for want, args := range map[string][]string{
 		"--watch needs a terminal: `supernats tail --event PROCESS_STATE` prints changes elsewhere": {"ps", "--watch"},
 		"--watch draws a table: it cannot be combined with -o json":                                 {"ps", "-w", "-o", "json"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -19,10 +20,10 @@ import (
 
 // Ack is the command ack.
 type Ack struct {
-	Alert  string          `arg:"" help:"${help_open_alert}"`
-	Reason string          `env:"-" help:"Who does what. Required."`
-	For    schema.Duration `env:"-" placeholder:"DURATION" help:"How long, at most 30d (default: until it is over)."`
-	Author string          `env:"-" placeholder:"NAME" help:"Who acknowledges (default: $$USER@host)."`
+	Alert  string           `arg:"" help:"${help_open_alert}"`
+	Reason string           `env:"-" help:"Who does what. Required."`
+	For    *schema.Duration `env:"-" placeholder:"DURATION" help:"How long, at most 30d: 8h (default: until it is over)."`
+	Author string           `env:"-" placeholder:"NAME" help:"Who acknowledges (default: $$USER@host)."`
 	frame.OutputFlag
 }
 
@@ -41,7 +42,17 @@ func (a *Ack) Run(ctx context.Context, c *frame.Flags) error {
 			Err: errors.New("--reason is missing: say who does what, for those who wonder why it is not repeated"),
 		}
 	}
-	q := acknowledge.Request{By: a.Author, Reason: a.Reason, For: time.Duration(a.For)}
+	q := acknowledge.Request{By: a.Author, Reason: a.Reason}
+	if a.For != nil {
+		if q.For = time.Duration(*a.For); q.For <= 0 {
+			return frame.UsageError{
+				Err: fmt.Errorf("--for: invalid value %s: want a duration above zero, such as 8h", a.For),
+			}
+		}
+	}
+	if err := q.Check(); err != nil {
+		return frame.UsageError{Err: err}
+	}
 	return send(ctx, c, a.Alert, q, &a.OutputFlag)
 }
 
@@ -80,7 +91,7 @@ func send(ctx context.Context, c *frame.Flags, name string, q acknowledge.Reques
 		if err != nil {
 			return err
 		}
-		alert, err := choose(records, name)
+		alert, err := choose(records, name, q.Withdraw)
 		if err != nil {
 			return err
 		}
@@ -91,7 +102,7 @@ func send(ctx context.Context, c *frame.Flags, name string, q acknowledge.Reques
 			return fmt.Errorf("alert %s: %w", terminal.Clean(alert.Incident), err)
 		}
 		return frame.Print(o, []*schema.Alert{record}, func(w *os.File) error {
-			_, err := fmt.Fprintln(w, terminal.Clean(outcome(&q, alert, record)))
+			_, err := io.WriteString(w, terminal.Hanging(outcome(&q, alert, record), 0, terminal.Width(w)))
 			return err
 		})
 	})
@@ -124,41 +135,50 @@ func outcome(q *acknowledge.Request, before, a *schema.Alert) string {
 	return text
 }
 
-// choose returns the open alert that a name means: its id or the beginning of it, or as much
-// of rule, host and process as tells it from the others.
-func choose(records []schema.Alert, name string) (*schema.Alert, error) {
-	if i := slices.IndexFunc(records, func(a schema.Alert) bool { return a.Incident == name }); i >= 0 {
-		return &records[i], nil
+// choose returns the open alert that somebody means, who withdraws an acknowledgement or
+// makes one. Of several, one that is acknowledged is the one to withdraw from.
+func choose(records []schema.Alert, given string, withdraw bool) (*schema.Alert, error) {
+	given = strings.TrimSpace(given)
+	if given == "" {
+		return nil, frame.UsageError{Err: errors.New("no alert is named: `supernats alerts` lists them")}
 	}
-
-	var found []*schema.Alert
+	all := make([]*schema.Alert, len(records))
 	for i := range records {
-		a := &records[i]
-		isNamed := slices.Contains(namesOf(a), name) || isMeant(name, a.Rule, a.Incident)
-		if a.Phase == schema.PhaseFiring && isNamed {
-			found = append(found, a)
-		}
-	}
-	if len(found) == 1 {
-		return found[0], nil
-	}
-	if len(found) == 0 {
-		return nil, fmt.Errorf("no open alert %s: `supernats alerts` lists them, and -o json has their ids",
-			terminal.Clean(name))
+		all[i] = &records[i]
 	}
 
-	var ids []string
-	for _, a := range found {
-		ids = append(ids, terminal.Clean(a.Incident))
+	found := named(given, all)
+	open := slices.DeleteFunc(slices.Clone(found), func(a *schema.Alert) bool { return a.Phase != schema.PhaseFiring })
+	acknowledged := slices.DeleteFunc(slices.Clone(open), func(a *schema.Alert) bool { return !a.IsAcknowledged() })
+	if withdraw && len(acknowledged) > 0 {
+		open = acknowledged
 	}
-	slices.Sort(ids)
-	return nil, fmt.Errorf("%s means %d open alerts: name one of %s",
-		terminal.Clean(name), len(ids), strings.Join(ids, ", "))
+
+	switch {
+	case len(open) == 1:
+		return open[0], nil
+	case len(open) > 1:
+		return nil, fmt.Errorf("%s means %d open alerts: name one of %s",
+			terminal.Clean(given), len(open), strings.Join(firstIDs(open), ", "))
+	case len(found) > 0:
+		a := found[0]
+		return nil, fmt.Errorf("alert %s is not open but %s: nothing needs to be acknowledged "+
+			"(`supernats alerts show %s` tells its story)",
+			terminal.Clean(a.Incident), a.Phase, wording.ShellQuote(a.Incident))
+	}
+	return nil, fmt.Errorf("no open alert %s: `supernats alerts` lists them, and -o json has their ids",
+		terminal.Clean(given))
 }
 
-// namesOf are the names by which people may mean an alert.
-func namesOf(a *schema.Alert) []string {
-	process := wording.ProcessName(a.Group, a.Process)
-	names := []string{a.Rule, a.Host, process, a.Rule + "/" + a.Host, a.Rule + "/" + process}
-	return append(names, a.Host+"/"+process, a.Rule+"/"+a.Host+"/"+process)
+// firstIDs are the ids of the first of some alerts, sorted, and how many there are more.
+func firstIDs(alerts []*schema.Alert) []string {
+	ids := make([]string, len(alerts))
+	for i, a := range alerts {
+		ids[i] = terminal.Clean(a.Incident)
+	}
+	slices.Sort(ids)
+	if more := len(ids) - maxListed; more > 0 {
+		ids = append(ids[:maxListed], fmt.Sprintf("or of %s", wording.Count(uint64(more), "other", "others")))
+	}
+	return ids
 }

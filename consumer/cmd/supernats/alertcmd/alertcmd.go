@@ -13,7 +13,8 @@ func HelpTexts() kong.Vars {
 			"a mail has it in the header X-Supernats-Alert. Without one, the ids are listed.",
 		"help_form": "Output form: table, json, jsonl or md, Markdown for a post-mortem " +
 			"(default: table on a terminal, jsonl elsewhere).",
-		"help_open_alert": "Its id, or what tells it from the other open ones: its rule, its host or GROUP:PROCESS, " +
+		"help_open_alert": "Its id or the beginning of it, or what tells it from the other open ones: " +
+			"its rule, host or GROUP:PROCESS, " +
 			"or several of them as RULE/HOST/GROUP:PROCESS.",
 		"help_receiver": "Only this receiver (default: all of the configuration file, or all there are).",
 	}

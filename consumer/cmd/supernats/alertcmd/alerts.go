@@ -4,9 +4,8 @@ import (
 	"context"
 	"errors"
 
-	"supernats/consumer/cmd/supernats/frame"
-
 	"supernats/consumer"
+	"supernats/consumer/cmd/supernats/frame"
 	"supernats/consumer/cmd/supernats/tables"
 	"supernats/consumer/inspect"
 	"supernats/consumer/terminal"

@@ -27,46 +27,30 @@ func findAlert(ctx context.Context, r *inspect.Reader, given string) (id string,
 	if err != nil {
 		return "", err
 	}
+	records := make([]*schema.Alert, len(alerts))
+	for i := range alerts {
+		records[i] = &alerts[i].Alert
+	}
 	if given == "" {
-		return "", fmt.Errorf("no alert is named; %s", listAlerts(alerts))
+		return "", fmt.Errorf("no alert is named; %s", listAlerts(records))
 	}
 
-	found := slices.DeleteFunc(slices.Clone(alerts), func(a inspect.Alert) bool {
-		return !isMeant(given, a.Rule, a.Incident) && !slices.Contains(namesOf(&a.Alert), given)
-	})
-	if i := slices.IndexFunc(found, func(a inspect.Alert) bool { return a.Incident == given }); i >= 0 {
-		return given, nil
-	}
-	if whole := endingIn(given, found); len(whole) > 0 { // web1, and not web10
-		found = whole
-	}
-	switch len(found) {
+	switch found := named(given, records); len(found) {
 	case 1:
 		return found[0].Incident, nil
 	case 0:
-		return findPast(ctx, r, given, alerts)
+		return findPast(ctx, r, given, records)
+	default:
+		return "", fmt.Errorf("%q may be one of %d alerts; %s", terminal.Clean(given), len(found), listAlerts(found))
 	}
-	return "", fmt.Errorf("%q may be one of %d alerts; %s", terminal.Clean(given), len(found), listAlerts(found))
-}
-
-// isMeant reports whether an id is the given one, or begins with it.
-func isMeant(given, rule, id string) bool {
-	return strings.HasPrefix(id, given) || strings.HasPrefix(strings.TrimPrefix(id, rule+"/"), given)
-}
-
-// endingIn returns the alerts in whose ids the given beginning ends with a whole name.
-func endingIn(given string, alerts []inspect.Alert) []inspect.Alert {
-	return slices.DeleteFunc(slices.Clone(alerts), func(a inspect.Alert) bool {
-		return !isMeant(strings.TrimSuffix(given, "/")+"/", a.Rule, a.Incident)
-	})
 }
 
 // findPast looks for an alert whose record has expired among the notifications.
-func findPast(ctx context.Context, r *inspect.Reader, given string, alerts []inspect.Alert) (string, error) {
+func findPast(ctx context.Context, r *inspect.Reader, given string, alerts []*schema.Alert) (string, error) {
 	var ids []string
 	err := r.History().Scan(ctx, stream.Alerts, history.Position{}, func(m *history.Message) error {
 		n, err := schema.Unmarshal[*schema.Notification](m.Data)
-		if err != nil || n.Data == nil || !isMeant(given, n.Data.Rule, n.Data.Incident) {
+		if err != nil || n.Data == nil || !beginsWith(given, n.Data.Rule, n.Data.Incident) {
 			return nil
 		}
 		if !slices.Contains(ids, n.Data.Incident) {
@@ -92,10 +76,9 @@ func findPast(ctx context.Context, r *inspect.Reader, given string, alerts []ins
 }
 
 // listAlerts says which alerts there are, one on a line.
-func listAlerts(alerts []inspect.Alert) string {
+func listAlerts(alerts []*schema.Alert) string {
 	lines := make([]string, len(alerts))
-	for i := range alerts {
-		a := &alerts[i]
+	for i, a := range alerts {
 		opened := a.Opened
 		lines[i] = wording.Join(", ", a.Incident, a.Phase+" since "+wording.Date(&opened))
 	}

@@ -8,15 +8,14 @@ import (
 	"strings"
 	"time"
 
-	"supernats/consumer/cmd/supernats/frame"
-	"supernats/schema/stream"
-
 	"supernats/consumer"
+	"supernats/consumer/cmd/supernats/frame"
 	"supernats/consumer/cmd/supernats/tables"
 	"supernats/consumer/inspect"
 	"supernats/consumer/silences"
 	"supernats/consumer/terminal"
 	"supernats/schema"
+	"supernats/schema/stream"
 )
 
 // Mute is the command mute.

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"supernats/consumer/cmd/supernats/frame"
-
 	"supernats/consumer/cmd/supernats/tables"
 	"supernats/consumer/inspect"
 )

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"supernats/consumer/cmd/supernats/frame"
-
 	"supernats/consumer/cmd/supernats/tables"
 	"supernats/consumer/inspect"
 	"supernats/consumer/terminal"

@@ -64,6 +64,9 @@ func (c *Completer) Complete(w io.Writer, words []string) {
 	if len(words) > 0 && words[0] == "--" {
 		words = words[1:]
 	}
+	if len(words) > 1 && words[0] == "help" { // help ps is ps --help
+		words = words[1:]
+	}
 	if len(words) == 0 {
 		words = []string{""}
 	}
@@ -85,8 +88,11 @@ func (c *Completer) Complete(w io.Writer, words []string) {
 		if found.word != filesWanted && !strings.HasPrefix(found.word, current) || printed == maxCandidates {
 			continue
 		}
+		if found.word != terminal.Clean(found.word) {
+			continue // a name may hold anything, and another one would not be that
+		}
 		printed++
-		line := prefix + terminal.Clean(found.word) // a name may hold anything
+		line := prefix + found.word
 		if found.word == filesWanted {
 			line = found.word
 		}
@@ -112,10 +118,7 @@ func (c *Completer) candidates(at place, current string) (list []candidate) {
 			list = append(list, candidate{child.Name, child.Help})
 		}
 	}
-	command := at.node
-	if at.node.DefaultCmd != nil { // hosts is hosts list
-		command = at.node.DefaultCmd
-	}
+	command := meantBy(at.node)
 	if n := len(command.Positional); n > 0 {
 		list = append(list, c.values(command.Positional[min(at.arguments, n-1)], at.flags)...)
 	}
@@ -175,9 +178,17 @@ func (p *place) enter(word string) {
 	}
 }
 
+// meantBy is the command that runs: hosts is hosts list.
+func meantBy(node *kong.Node) *kong.Node {
+	if node.DefaultCmd != nil {
+		return node.DefaultCmd
+	}
+	return node
+}
+
 // findFlag returns the flag of a command, or of one above it, that is written like this.
 func findFlag(node *kong.Node, written string) *kong.Flag {
-	for ; node != nil; node = node.Parent {
+	for node = meantBy(node); node != nil; node = node.Parent {
 		for _, f := range node.Flags {
 			if written == "--"+f.Name || f.Short != 0 && written == "-"+string(f.Short) {
 				return f
@@ -188,7 +199,7 @@ func findFlag(node *kong.Node, written string) *kong.Flag {
 }
 
 func flagsOf(node *kong.Node) (list []candidate) {
-	for ; node != nil; node = node.Parent {
+	for node = meantBy(node); node != nil; node = node.Parent {
 		for _, f := range node.Flags {
 			if !f.Hidden {
 				list = append(list, candidate{"--" + f.Name, f.Help})
@@ -206,8 +217,10 @@ func (c *Completer) values(v *kong.Value, flags []string) []candidate {
 	switch {
 	case v.Enum != "":
 		return asCandidates(slices.DeleteFunc(v.EnumSlice(), func(s string) bool { return s == "" }))
-	case v.Flag != nil && v.Flag.PlaceHolder == "FILE", v.Name == "file":
+	case v.Flag != nil && slices.Contains([]string{"FILE", "DIR"}, v.Flag.PlaceHolder), v.Name == "file":
 		return asCandidates([]string{filesWanted})
+	case v.Name == "state":
+		return asCandidates(append(schema.States(), "DOWN"))
 	case v.Name == "event":
 		return asCandidates(append(schema.Families(), schema.Names()...))
 	case !slices.Contains(namedKinds, v.Name):

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"supernats/consumer/cmd/supernats/frame"
-
 	"supernats/consumer/inspect"
 	"supernats/consumer/intake"
 	"supernats/consumer/terminal"

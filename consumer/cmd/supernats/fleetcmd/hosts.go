@@ -5,9 +5,8 @@ import (
 	"os"
 	"time"
 
-	"supernats/consumer/cmd/supernats/frame"
-
 	"supernats/consumer"
+	"supernats/consumer/cmd/supernats/frame"
 	"supernats/consumer/cmd/supernats/tables"
 	"supernats/consumer/inspect"
 	"supernats/consumer/terminal"

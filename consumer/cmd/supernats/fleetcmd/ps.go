@@ -8,9 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"supernats/consumer/cmd/supernats/frame"
-
 	"supernats/consumer"
+	"supernats/consumer/cmd/supernats/frame"
 	"supernats/consumer/cmd/supernats/tables"
 	"supernats/consumer/inspect"
 	"supernats/consumer/terminal"

@@ -3,6 +3,7 @@ package frame
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -29,7 +30,12 @@ func (c *Flags) WithReader(ctx context.Context, do func(ctx context.Context, r *
 	}
 	defer closeConn()
 
-	return g.Run(ctx, func(ctx context.Context) error { return do(ctx, r) })
+	err = g.Run(ctx, func(ctx context.Context) error { return do(ctx, r) })
+	if errors.Is(err, nats.ErrNoResponders) {
+		return fmt.Errorf("JetStream does not answer on %s: it is off, there or for this account, or a domain is "+
+			"needed (--nats-domain): `supernats doctor` says how to turn it on", r.JS.Conn().ConnectedUrlRedacted())
+	}
+	return err
 }
 
 // jetStreamTimeout is how long a request to JetStream may take.

@@ -7,7 +7,6 @@ import (
 	"os"
 
 	"supernats/consumer/cmd/supernats/frame"
-
 	"supernats/consumer/cmd/supernats/trial"
 	"supernats/consumer/config"
 	"supernats/consumer/history"

@@ -6,10 +6,9 @@ import (
 	"fmt"
 	"os"
 
-	"supernats/consumer/cmd/supernats/frame"
-
 	"github.com/alecthomas/kong"
 
+	"supernats/consumer/cmd/supernats/frame"
 	"supernats/consumer/config"
 	"supernats/consumer/terminal"
 )

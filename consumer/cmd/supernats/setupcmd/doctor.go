@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"supernats/consumer/cmd/supernats/frame"
-
 	"supernats/consumer/cmd/supernats/tables"
 	"supernats/consumer/config"
 	"supernats/consumer/doctor"

@@ -6,10 +6,9 @@ import (
 	"fmt"
 	"strconv"
 
-	"supernats/consumer/cmd/supernats/frame"
-
 	"github.com/nats-io/nats.go/jetstream"
 
+	"supernats/consumer/cmd/supernats/frame"
 	"supernats/consumer/inspect"
 	"supernats/consumer/terminal"
 	"supernats/consumer/wording"
@@ -19,7 +18,7 @@ import (
 
 // Init is the command init.
 type Init struct {
-	Replicas int `placeholder:"N" env:"-" help:"${help_replicas}"`
+	Replicas *int `placeholder:"N" env:"-" help:"${help_replicas}"`
 	frame.OutputFlag
 }
 
@@ -44,8 +43,8 @@ func (i *Init) Run(ctx context.Context, c *frame.Flags) error {
 	if err != nil {
 		return err
 	}
-	if i.Replicas != 0 {
-		cfg.NATS.Replicas = i.Replicas
+	if i.Replicas != nil {
+		cfg.NATS.Replicas = *i.Replicas
 	}
 	if n := cfg.NATS.Replicas; n < 1 || n > 5 {
 		return frame.UsageError{Err: fmt.Errorf("--replicas: invalid value %d: want 1 to 5", n)}
@@ -65,8 +64,38 @@ func (i *Init) Run(ctx context.Context, c *frame.Flags) error {
 		if err != nil {
 			return err
 		}
+		sayWhatStays(before, limits)
 		return i.print(before, after)
 	})
+}
+
+// sayWhatStays names what was there with other limits than are asked for, and the command
+// that changes it.
+func sayWhatStays(before map[string]*jetstream.StreamInfo, limits stream.Limits) {
+	for _, name := range stream.Names() {
+		info := before[name]
+		if info == nil {
+			continue
+		}
+		if have := info.Config.Replicas; have < limits.Replicas {
+			terminal.Say("supernats: stream %s was there with %s, not %d; in a cluster: "+
+				"`nats stream edit %s --replicas=%d`",
+				name, wording.Count(uint64(have), "replica", "replicas"), limits.Replicas, name, limits.Replicas)
+		}
+		want := limits.Sizes.Written(name)
+		if have := info.Config.MaxBytes; want > 0 && have != want {
+			terminal.Say("supernats: stream %s was there with %s, not %v: `nats stream edit %s --max-bytes=%d`",
+				name, sizeLimit(have), schema.Size(want), name, want)
+		}
+	}
+}
+
+// sizeLimit is how much a stream may take.
+func sizeLimit(maxBytes int64) string {
+	if maxBytes <= 0 {
+		return "no limit"
+	}
+	return schema.Size(maxBytes).String()
 }
 
 // lookUpStreams returns the streams that exist, by name.
@@ -103,14 +132,11 @@ func (i *Init) print(before, after map[string]*jetstream.StreamInfo) error {
 		}
 		list = append(list, s)
 
-		what, size := "was there", "no limit"
+		what := "was there"
 		if s.Created {
 			what = "created"
 		}
-		if s.MaxBytes > 0 {
-			size = schema.Size(s.MaxBytes).String()
-		}
-		t.Add(terminal.Grey, s.Name, what, size, wording.Mebibytes(s.Bytes), strconv.Itoa(s.Replicas))
+		t.Add(terminal.Grey, s.Name, what, sizeLimit(s.MaxBytes), wording.Mebibytes(s.Bytes), strconv.Itoa(s.Replicas))
 	}
 
 	return frame.Print(&i.OutputFlag, list, t.Print)
