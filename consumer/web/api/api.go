@@ -219,7 +219,7 @@ func (a *API) read(r *http.Request, do func(ctx context.Context, reader *inspect
 func (a *API) snapshot() (*fleet.Snapshot, error) {
 	s := a.Fleet.Snapshot()
 	if !s.Status.Loaded {
-		return nil, unavailable("the records are not read yet: " + s.Status.Why)
+		return nil, unavailable("nothing can be shown yet: " + s.Status.Why)
 	}
 	return s, nil
 }

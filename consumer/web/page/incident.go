@@ -139,9 +139,8 @@ func (v *incidentView) read(r *http.Request, a *answer) (*inspect.Incident, erro
 	if err != nil {
 		return nil, err
 	}
-	return v.pages.incidents.get(r.Context(), v.id+" "+a.shown.Mark, func(ctx context.Context) (*inspect.Incident, error) {
-		return reader.Incident(ctx, v.id)
-	})
+	read := func(ctx context.Context) (*inspect.Incident, error) { return reader.Incident(ctx, v.id) }
+	return v.pages.incidents.get(r.Context(), v.id+" "+a.shown.Mark, read)
 }
 
 // add takes what the streams have, the newest first.
