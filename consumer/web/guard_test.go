@@ -80,9 +80,19 @@ func TestEveryAnswerIsProtected(t *testing.T) {
 	s := newServer(zerolog.Nop())
 	s.Site, s.Rooms = &site.Site{Prefix: "/sn"}, []Room{&testRoom{}}
 	for _, c := range []struct{ method, path string }{
-		{"GET", "/sn/mutes"}, {"GET", "/sn/x"}, {"GET", "/x"}, {"GET", "/"}, {"GET", "/sn"}, {"GET", "/sn//mutes"},
-		{"GET", "/healthz"}, {"GET", "/sn/readyz"}, {"PUT", "/sn/mutes"}, {"OPTIONS", "/sn/mutes"}, {"POST", "/sn/-/reload"},
-		{"GET", "/sn/api/v1"}, {"GET", "/sn/api/v1/x"},
+		{"GET", "/sn/mutes"},
+		{"GET", "/sn/x"},
+		{"GET", "/x"},
+		{"GET", "/"},
+		{"GET", "/sn"},
+		{"GET", "/sn//mutes"},
+		{"GET", "/healthz"},
+		{"GET", "/sn/readyz"},
+		{"PUT", "/sn/mutes"},
+		{"OPTIONS", "/sn/mutes"},
+		{"POST", "/sn/-/reload"},
+		{"GET", "/sn/api/v1"},
+		{"GET", "/sn/api/v1/x"},
 	} {
 		h := ask(s, c.method, c.path).Header
 		if h.Get("Content-Security-Policy") != site.ContentPolicy || h.Get("X-Content-Type-Options") != "nosniff" ||

@@ -157,9 +157,17 @@ func TestPrefixes(t *testing.T) {
 		prefix string
 		wrong  bool
 	}{
-		{prefix: ""}, {prefix: "/"}, {prefix: "/sn"}, {prefix: "sn/eu-1/"}, {prefix: "/~ops/sn.v2"},
-		{prefix: "/a b", wrong: true}, {prefix: "/{x}", wrong: true}, {prefix: "/a%2fb", wrong: true},
-		{prefix: "/名", wrong: true}, {prefix: "/a?b", wrong: true}, {prefix: "http://h/sn", wrong: true},
+		{prefix: ""},
+		{prefix: "/"},
+		{prefix: "/sn"},
+		{prefix: "sn/eu-1/"},
+		{prefix: "/~ops/sn.v2"},
+		{prefix: "/a b", wrong: true},
+		{prefix: "/{x}", wrong: true},
+		{prefix: "/a%2fb", wrong: true},
+		{prefix: "/名", wrong: true},
+		{prefix: "/a?b", wrong: true},
+		{prefix: "http://h/sn", wrong: true},
 	} {
 		if err := CheckPrefix(c.prefix); (err != nil) != c.wrong {
 			t.Errorf("%q: %v", c.prefix, err)
