@@ -163,3 +163,28 @@ func TestAlertsComeInPages(t *testing.T) {
 		t.Error("a phase that there is not")
 	}
 }
+
+// A token of another query would leave out what stands before its place there.
+func TestTokensOfOtherQueries(t *testing.T) {
+	f := newFixture()
+	for _, rule := range []string{"a", "b", "c"} {
+		f.put(alert(rule, "critical", "web1"))
+	}
+	s := f.snapshot(noon)
+	first, err := s.ListAlerts(&AlertQuery{Limit: 1})
+	if err != nil || first.Next == "" {
+		t.Fatal(first, err)
+	}
+	for name, q := range map[string]*AlertQuery{
+		"another filter": {Rules: []string{"[bc]"}}, "another text": {Text: "web"}, "another event": {Events: []string{"EVENT"}},
+	} {
+		q.Token = first.Next
+		if _, err := s.ListAlerts(q); !errors.Is(err, ErrToken) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	next, err := s.ListAlerts(&AlertQuery{Limit: 5, Token: first.Next})
+	if err != nil || len(next.Items) != 2 {
+		t.Errorf("the same query with another limit: %d, %v", len(next.Items), err)
+	}
+}

@@ -8,9 +8,9 @@ import (
 	"strings"
 	"sync"
 
-	"supernats/consumer/wording"
-
 	"github.com/nats-io/nats.go"
+
+	"supernats/consumer/wording"
 )
 
 // Guard ends what waits for an answer that the server denies: nats.go alone would only see

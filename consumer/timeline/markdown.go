@@ -66,7 +66,8 @@ func (t *Timeline) writeLogs(b *strings.Builder) {
 
 // markdownSigns are what a name or a text could format with, or begin a link or HTML.
 var markdownSigns = strings.NewReplacer(
-	`\`, `\\`, "&", "&amp;", "|", `\|`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "<", "&lt;", ">", "&gt;",
+	"&", "&amp;",
+	`\`, `\\`, "|", `\|`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "<", "&lt;", ">", "&gt;",
 	"#", `\#`, "!", `\!`, "~", `\~`,
 )
 

@@ -26,7 +26,9 @@ func (s *Server) protect(h http.Handler) http.Handler {
 		_ = p.AddTrustedOrigin(origin)
 	}
 	p.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		refuse(w, r, http.StatusForbidden, "refused: the request comes from a page of another site")
+		refuse(w, r, http.StatusForbidden, fmt.Sprintf("refused: the request comes from a page of another site: "+
+			"Origin %.100q, Host %.100q; if that is a proxy of this daemon, set external_url to its address",
+			r.Header.Get("Origin"), r.Host))
 	}))
 
 	return p.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

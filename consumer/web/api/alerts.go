@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,8 +66,10 @@ func (a *API) listAlerts(r *http.Request) (any, error) {
 	trusted := site.VisitorOf(r).IsTrusted()
 	for _, item := range found.Items {
 		shown := alert{item.Alert, item.Level().String(), item.Mute}
+		// What is still to be notified is the consumer's own, and may be very much.
+		shown.Unsent, shown.UnsentStates, shown.Matched = nil, nil, nil
 		if !trusted {
-			shown.Last, shown.UnsentStates = withoutLog(shown.Last), nil
+			shown.Last, shown.Members = withoutLog(shown.Last), withoutLogs(shown.Members)
 		}
 		answer.Alerts = append(answer.Alerts, shown)
 	}
@@ -113,4 +116,23 @@ func (a *API) getAlert(r *http.Request) (any, error) {
 		return text{"text/markdown; charset=utf-8", b.String()}, nil
 	}
 	return story, nil
+}
+
+// withoutLog is an event that matched, without what the process has written.
+func withoutLog(e *schema.AlertEvent) *schema.AlertEvent {
+	if e == nil || e.Log == nil {
+		return e
+	}
+	bare := *e
+	bare.Log = nil
+	return &bare
+}
+
+// withoutLogs are the processes of an alert, without what they have written.
+func withoutLogs(members []schema.AlertMember) []schema.AlertMember {
+	bare := slices.Clone(members)
+	for i := range bare {
+		bare[i].State = withoutLog(bare[i].State)
+	}
+	return bare
 }

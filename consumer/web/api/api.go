@@ -105,8 +105,8 @@ func (a *API) getOpenAPI(*http.Request) (any, error) {
 
 // refuse answers what is none of the routes.
 func (a *API) refuse(r *http.Request) (any, error) {
-	return nil, site.NewProblem(http.StatusNotFound,
-		fmt.Sprintf("no such path: %.100q: %s lists those that there are", r.URL.Path, a.Site.Path(Prefix+"openapi.json")))
+	return nil, site.NewProblem(http.StatusNotFound, fmt.Sprintf("no such path: %.100q: %s lists those that there are",
+		r.URL.Path, a.Site.Path(Prefix+"openapi.json")))
 }
 
 // handler answers a request with a value to be written as JSON, or an error, see problem.
@@ -156,7 +156,8 @@ func (a *API) writeJSON(w http.ResponseWriter, status int, v any) {
 	body, err := json.Marshal(v)
 	if err != nil {
 		a.Log.Error().Err(err).Msg("answer cannot be written as JSON")
-		site.NewProblem(http.StatusInternalServerError, "the answer cannot be written as JSON, the log says why").Write(w)
+		site.NewProblem(http.StatusInternalServerError,
+			"the answer cannot be written as JSON, the log says why").Write(w)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -219,7 +220,7 @@ func (a *API) read(r *http.Request, do func(ctx context.Context, reader *inspect
 func (a *API) snapshot() (*fleet.Snapshot, error) {
 	s := a.Fleet.Snapshot()
 	if !s.Status.Loaded {
-		return nil, unavailable("the records are not read yet: " + s.Status.Why)
+		return nil, unavailable("nothing can be shown yet: " + s.Status.Why)
 	}
 	return s, nil
 }

@@ -55,12 +55,14 @@ func install(t *testing.T, allow ...string) *installation {
 	a := &schema.Alert{
 		Incident: "unexpected-exit/web1/4f0c6d1e2a90b7c3/1", Rule: "unexpected-exit", Severity: "critical",
 		Host: "web1", Group: "api", Process: "api_00", Phase: schema.PhaseFiring, Opened: now, Count: 1,
-		Last: &schema.AlertEvent{ID: "1", Time: now, Event: crash.Event, Log: crash.Log},
+		Last:    &schema.AlertEvent{ID: "1", Time: now, Event: crash.Event, Log: crash.Log},
+		Members: []schema.AlertMember{{Process: "api_00", State: &schema.AlertEvent{ID: "2", Log: &schema.Log{Stdout: "hush, too"}}}},
 	}
 	put(stream.AlertsBucket, schema.AlertKey(a.Rule, a.Host, a.Group, a.Process), a)
 	put(stream.AlertsBucket, schema.AlertKey("fatal", a.Host, a.Group, a.Process), func() *schema.Alert {
 		other := *a
-		other.Rule, other.Incident, other.Severity, other.Last = "fatal", "fatal/web1/4f0c6d1e2a90b7c3/2", "warning", nil
+		other.Rule, other.Incident, other.Severity = "fatal", "fatal/web1/4f0c6d1e2a90b7c3/2", "warning"
+		other.Last, other.Members = nil, nil
 		return &other
 	}())
 	n := &schema.Notification{

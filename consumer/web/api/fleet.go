@@ -6,7 +6,6 @@ import (
 	"supernats/consumer/fleet"
 	"supernats/consumer/inspect"
 	"supernats/consumer/web/site"
-	"supernats/schema"
 )
 
 // listProcesses answers GET /api/v1/processes.
@@ -169,14 +168,4 @@ func (a *API) getStatus(r *http.Request) (any, error) {
 		Exited: t.Exited, Fatal: t.Fatal, Unknown: t.Unknown, OpenAlerts: t.Open, LostEvents: t.Lost,
 		LossHosts: t.LossHosts,
 	}}, nil
-}
-
-// withoutLog is an event that matched, without what the process has written.
-func withoutLog(e *schema.AlertEvent) *schema.AlertEvent {
-	if e == nil || e.Log == nil {
-		return e
-	}
-	bare := *e
-	bare.Log = nil
-	return &bare
 }
