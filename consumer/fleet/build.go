@@ -35,6 +35,20 @@ func (s *Snapshot) Host(name string) *Host {
 	return s.Hosts[i]
 }
 
+// Alert returns the record of an incident, nil if there is none.
+func (s *Snapshot) Alert(incident string) *Alert {
+	i := slices.IndexFunc(s.Alerts, func(a *Alert) bool { return a.Incident == incident })
+	if i < 0 {
+		return nil
+	}
+	return s.Alerts[i]
+}
+
+// HasMute reports whether a silence is in force.
+func (s *Snapshot) HasMute(id string) bool {
+	return slices.ContainsFunc(s.Mutes, func(m schema.Mute) bool { return m.ID == id })
+}
+
 // build returns the host as it is shown. Processes that look as before are the same ones.
 func (e *hostEntry) build(name string, open []*Alert, now time.Time) *Host {
 	record := schema.HostRecord{Host: name}

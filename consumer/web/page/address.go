@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"supernats/consumer/fleet"
+	"supernats/consumer/web/page/action"
 	"supernats/consumer/web/page/look"
 	"supernats/consumer/web/site"
 	"supernats/schema"
@@ -19,8 +20,8 @@ const pageLength = fleet.DefaultLimit
 // &state=WORD&sort=worst|name|since&page_token=…
 func queryOf(q url.Values) (*fleet.Query, error) {
 	query := &fleet.Query{
-		Hosts: listOf(q, "host"), Groups: listOf(q, "group"), Processes: listOf(q, "process"),
-		States: listOf(q, "state"), Text: strings.TrimSpace(q.Get("q")), Sort: q.Get("sort"),
+		Hosts: action.List(q, "host"), Groups: action.List(q, "group"), Processes: action.List(q, "process"),
+		States: action.List(q, "state"), Text: strings.TrimSpace(q.Get("q")), Sort: q.Get("sort"),
 		Token: q.Get("page_token"), Limit: pageLength,
 	}
 	if query.Sort == "" {
@@ -32,20 +33,10 @@ func queryOf(q url.Values) (*fleet.Query, error) {
 	return query, nil
 }
 
-// listOf returns the values of a parameter that are not empty.
-func listOf(q url.Values, key string) (list []string) {
-	for _, value := range q[key] {
-		if value = strings.TrimSpace(value); value != "" {
-			list = append(list, value)
-		}
-	}
-	return list
-}
-
 func badAddress(err error) error {
-	return &problem{
-		status: http.StatusBadRequest, text: "the address is not understood: " + look.Clip(err.Error()),
-		fix: "Correct it, or start from the page without what follows the question mark.",
+	return &look.Problem{
+		Status: http.StatusBadRequest, Text: "the address is not understood: " + look.Clip(err.Error()),
+		Fix: "Correct it, or start from the page without what follows the question mark.",
 	}
 }
 
@@ -69,7 +60,7 @@ var filterKeys = []string{"q", "host", "group", "process", "rule", "severity", "
 func filterWords(q url.Values) string {
 	var words []string
 	for _, key := range filterKeys {
-		for _, value := range listOf(q, key) {
+		for _, value := range action.List(q, key) {
 			words = append(words, fmt.Sprintf("%s=%s", key, look.Clip(value)))
 		}
 	}

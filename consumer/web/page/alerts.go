@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"supernats/consumer/fleet"
+	"supernats/consumer/web/page/action"
 	"supernats/consumer/web/page/look"
 	"supernats/consumer/wording"
 	"supernats/schema"
@@ -30,7 +31,7 @@ type alertsView struct {
 func (p *Pages) newAlertsView(q url.Values) (view, error) {
 	v := &alertsView{pages: p, which: cmp.Or(q.Get("show"), showOpen), url: q}
 	v.query = &fleet.AlertQuery{
-		Hosts: listOf(q, "host"), Rules: listOf(q, "rule"), Severities: listOf(q, "severity"),
+		Hosts: action.List(q, "host"), Rules: action.List(q, "rule"), Severities: action.List(q, "severity"),
 		Text: strings.TrimSpace(q.Get("q")), Limit: pageLength, Token: q.Get("page_token"),
 	}
 	switch v.which {
@@ -57,8 +58,8 @@ type alertsData struct {
 }
 
 func (v *alertsView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
-	out := &shown{title: "Alerts"}
-	if err := v.pages.setStatus(out, s, now); err != nil {
+	out, err := v.pages.begin("alerts", "/alerts", "Alerts", s, now)
+	if err != nil {
 		return nil, err
 	}
 	data := &alertsData{
@@ -81,17 +82,16 @@ func (v *alertsView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
 		return nil, badAddress(err)
 	}
 	for _, a := range page.Items {
-		r := look.AlertRow(a, now)
-		if err := out.add(v.pages, "row", "alerts", r.ID, r); err != nil {
+		if err := out.addRow("alerts", look.AlertRow(a, now)); err != nil {
 			return nil, err
 		}
 	}
 	data.Next = nextPage("/alerts", v.url, page.Next)
-	if err := out.add(v.pages, "tabs", "tabs", "which", data); err != nil {
+	if err := out.add("tabs", "tabs", "which", data); err != nil {
 		return nil, err
 	}
 	if none := v.emptyText(s, data, page.Total); none != "" {
-		if err := out.add(v.pages, "none", "why", "none", none); err != nil {
+		if err := out.add("none", "why", "none", none); err != nil {
 			return nil, err
 		}
 	}
@@ -120,7 +120,7 @@ func (v *alertsView) emptyText(s *fleet.Snapshot, data *alertsData, shown int) s
 func (v *alertsView) tabPath(which string) string {
 	q := url.Values{"show": {which}}
 	for _, key := range []string{"q", "host", "rule", "severity"} {
-		for _, value := range listOf(v.url, key) {
+		for _, value := range action.List(v.url, key) {
 			q.Add(key, value)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,8 +21,17 @@ import (
 // browserLimit bounds one test in a browser: the machine may be busy.
 const browserLimit = 2 * time.Minute
 
+// browser is Chromium, or why it does not start.
+type browser struct {
+	ctx  context.Context
+	stop func()
+	err  error
+}
+
+var started atomic.Bool
+
 // chromium is one browser for all tests.
-var chromium = sync.OnceValues(func() (ctx context.Context, stop func()) {
+var chromium = sync.OnceValue(func() browser {
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.WindowSize(1280, 900),
 		chromedp.WSURLReadTimeout(browserLimit))
 	if os.Getuid() == 0 {
@@ -29,19 +39,17 @@ var chromium = sync.OnceValues(func() (ctx context.Context, stop func()) {
 	}
 	allocator, stopAllocator := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, stopBrowser := chromedp.NewContext(allocator)
-	return ctx, func() {
+	started.Store(true)
+	return browser{ctx: ctx, err: chromedp.Do(ctx), stop: func() {
 		stopBrowser()
 		stopAllocator()
-	}
+	}}
 })
-
-var started bool
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if started {
-		_, stop := chromium()
-		stop()
+	if started.Load() {
+		chromium().stop()
 	}
 	os.Exit(code)
 }
@@ -59,25 +67,28 @@ type tab struct {
 // open opens a page in a tab.
 func (h *house) open(path string, actions ...chromedp.Action[chromedp.Void]) *tab {
 	h.Helper()
-	browser, _ := chromium()
-	if !started {
-		if err := chromedp.Do(browser); err != nil {
-			h.Fatalf("Chromium does not start (Debian: apt-get install chromium): %v", err)
-		}
-		started = true
+	return h.openIn(h.T, path, actions...)
+}
+
+// openIn opens a page in a tab for a part of a test.
+func (h *house) openIn(test *testing.T, path string, actions ...chromedp.Action[chromedp.Void]) *tab {
+	test.Helper()
+	b := chromium()
+	if b.err != nil {
+		test.Fatalf("Chromium does not start (Debian: apt-get install chromium): %v", b.err)
 	}
 
-	ctx, closeTab := chromedp.NewContext(browser)
-	h.Cleanup(closeTab)
-	t := &tab{T: h.T}
+	ctx, closeTab := chromedp.NewContext(b.ctx)
+	test.Cleanup(closeTab)
+	t := &tab{T: test}
 	if err := chromedp.Do(ctx); err != nil { // a limit of time here would be that of the tab
-		h.Fatal(err)
+		test.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, browserLimit)
-	h.Cleanup(cancel)
+	test.Cleanup(cancel)
 	t.ctx = ctx
 	if err := chromedp.Listen(ctx, t.listen); err != nil {
-		h.Fatal(err)
+		test.Fatal(err)
 	}
 	t.run(actions...)
 	t.run(chromedp.Navigate(h.url(path)))
@@ -180,3 +191,9 @@ func movePointer(x, y float64) chromedp.Action[chromedp.Void] {
 		return err
 	})
 }
+
+// withoutScripts makes pages do without JavaScript.
+var withoutScripts = chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+	_, err := cdp.Call(ctx, t, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+	return err
+})

@@ -3,6 +3,7 @@ package page_test
 import (
 	"context"
 	"fmt"
+	"html"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 	"github.com/rs/zerolog"
 	"golang.org/x/crypto/bcrypt"
 
@@ -20,6 +22,7 @@ import (
 	"supernats/consumer/config"
 	"supernats/consumer/fleettest"
 	"supernats/schema"
+	"supernats/schema/stream"
 )
 
 // servingHTTP finds the address in the log of a daemon.
@@ -30,7 +33,7 @@ func runDaemon(t *testing.T, settings string) *house {
 	t.Helper()
 	h := &house{Fleet: fleettest.New(t)}
 	file := filepath.Join(t.TempDir(), "supernats.yaml")
-	text := fmt.Sprintf("nats: {url: %q}\nlisten: '127.0.0.1:0'\nweb: {allow: [mute]}\n", h.Server.URL) + settings
+	text := fmt.Sprintf("nats: {url: %q}\nlisten: '127.0.0.1:0'\nweb: {allow: [mute, ack]}\n", h.Server.URL) + settings
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -98,14 +101,15 @@ func TestACrashIsOnTheOpenPage(t *testing.T) {
 	incident.isQuiet()
 }
 
-// Who is logged in by web_config is the author of a silence, and the page stays live.
+// Who is logged in by web_config is the author of a silence and of an acknowledgement, each their
+// own, and the page stays live.
 func TestWhoIsLoggedIn(t *testing.T) {
 	hash, err := bcrypt.GenerateFromPassword([]byte("hush"), bcrypt.MinCost)
 	if err != nil {
 		t.Fatal(err)
 	}
 	users := filepath.Join(t.TempDir(), "web.yaml")
-	if err := os.WriteFile(users, []byte("basic_auth_users: {ops: '"+string(hash)+"'}\n"), 0o600); err != nil {
+	if err := os.WriteFile(users, []byte("basic_auth_users: {ops: '"+string(hash)+"', anna: '"+string(hash)+"'}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	h := runDaemon(t, "web_config: "+users+"\n")
@@ -119,6 +123,14 @@ func TestWhoIsLoggedIn(t *testing.T) {
 		_, text := h.get("/", asOps)
 		return strings.Contains(text, "web1 · api:api_00")
 	})
+	incident := h.firstIncident(asOps)
+	for _, name := range []string{"ops", "anna"} {
+		_, text := h.get(incident, func(r *http.Request) { r.SetBasicAuth(name, "hush") })
+		if !strings.Contains(text, "Acknowledge as "+name) {
+			t.Errorf("%s would be somebody else:\n%s", name, text)
+		}
+	}
+
 	h.address = "ops:hush@" + h.address
 	tab := h.open("/mutes/new?host=web1&comment=moving")
 	tab.untilText("Silence as ops")
@@ -130,4 +142,105 @@ func TestWhoIsLoggedIn(t *testing.T) {
 	h.Publish(h.Crash(func(e *schema.Event) { e.Process = "api_01" }))
 	tab.untilText("web1 · api:api_01")
 	tab.isQuiet()
+}
+
+// firstIncident returns the path of the incident that is first on the page of the fleet.
+func (h *house) firstIncident(change func(*http.Request)) string {
+	h.Helper()
+	_, text := h.get("/", change)
+	m := regexp.MustCompile(`href="(/alerts/[^"]+)"`).FindStringSubmatch(text)
+	if m == nil {
+		h.Fatalf("no incident is on\n%s", text)
+	}
+	return html.UnescapeString(m[1])
+}
+
+// From the fleet to an acknowledgement and its withdrawal by keys alone, with JavaScript and
+// without: the alert's record, the stream of events and the page have both.
+func TestAcknowledgingByKeysAlone(t *testing.T) {
+	h := runDaemon(t, "")
+	for _, c := range []struct {
+		name, process string
+		options       []chromedp.Action[chromedp.Void]
+		toTheIncident func(t *tab, row string)
+	}{
+		{name: "with JavaScript", process: "api_00", toTheIncident: func(t *tab, _ string) {
+			t.isLive()
+			t.run(chromedp.KeyEvent("jjk"))
+		}},
+		{
+			name: "without JavaScript", process: "api_01", options: []chromedp.Action[chromedp.Void]{withoutScripts},
+			toTheIncident: func(t *tab, row string) { t.tabToRow(row) },
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			row := "web1 · api:" + c.process
+			h.Publish(h.Crash(func(e *schema.Event) { e.Process = c.process }))
+			h.sees("/", row)
+			tab := h.openIn(t, "/", c.options...)
+			c.toTheIncident(tab, row)
+			tab.run(chromedp.KeyEvent(kb.Enter))
+			tab.until("it is the incident", `location.pathname.startsWith("/alerts/")`)
+			id := strings.TrimPrefix(evaluate[string](tab, "decodeURIComponent(location.pathname)"), "/alerts/")
+
+			tab.tabTo("Acknowledge …")
+			tab.run(chromedp.KeyEvent(kb.Enter))
+			tab.tabTo("reason")
+			tab.run(chromedp.KeyEvent("rolling back"))
+			tab.run(chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent("1 day"), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(kb.Enter))
+			tab.until("the page has it", `document.querySelector("main .facts")?.innerText.includes("by web: rolling back, until ") ?? false`)
+
+			ack := h.acknowledged(id)
+			if ack == nil || ack.By != "web" || ack.Reason != "rolling back" || ack.Until == nil || ack.Until.Sub(ack.Since.Time) != 24*time.Hour {
+				t.Errorf("the API has %+v", ack)
+			}
+			if got := h.lastAck(); !strings.HasPrefix(got, "supervisor.ack.web1.api."+c.process) || !strings.Contains(got, schema.TypeAck) {
+				t.Errorf("the stream has %s", got)
+			}
+			h.sees("/alerts", "acknowledged")
+
+			tab.tabTo("Withdraw")
+			tab.run(chromedp.KeyEvent(kb.Enter))
+			tab.until("nobody has it any more", `!(document.querySelector("main .facts")?.innerText.includes("by web") ?? true)`)
+			if ack := h.acknowledged(id); ack != nil {
+				t.Errorf("the API has %+v", ack)
+			}
+			if got := h.lastAck(); !strings.Contains(got, schema.TypeUnack) {
+				t.Errorf("the stream has %s", got)
+			}
+			tab.isQuiet()
+		})
+	}
+}
+
+// acknowledged returns who takes care of an incident, as the API has it.
+func (h *house) acknowledged(id string) *schema.Acknowledgement {
+	h.Helper()
+	_, text := h.get("/api/v1/alerts")
+	var answer struct {
+		Alerts []schema.Alert `json:"alerts"`
+	}
+	h.Unmarshal([]byte(text), &answer)
+	for _, a := range answer.Alerts {
+		if a.Incident == id {
+			return a.Acknowledged
+		}
+	}
+	h.Fatalf("the API has no alert %s: %s", id, text)
+	return nil
+}
+
+// lastAck returns the subject and the text of the newest acknowledgement, or withdrawal, in the
+// stream of events.
+func (h *house) lastAck() string {
+	h.Helper()
+	s, err := h.JS.Stream(h.Context(), stream.Events)
+	if err != nil {
+		h.Fatal(err)
+	}
+	m, err := s.GetLastMsgForSubject(h.Context(), stream.AllAcks)
+	if err != nil {
+		h.Fatal(err)
+	}
+	return m.Subject + " " + string(m.Data)
 }

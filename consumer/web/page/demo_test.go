@@ -14,9 +14,15 @@ func minutesAgo(n float64) schema.Time {
 	return schema.Time{Time: time.Now().UTC().Add(-time.Duration(n * float64(time.Minute))).Truncate(time.Microsecond)}
 }
 
+// Incidents of a furnished house, beside that which furnish returns.
+const (
+	acknowledgedIncident = "/alerts/backoff-web12-api_01"
+	pastIncident         = "/alerts/unexpected-exit-web10-api_00"
+)
+
 // furnish fills a house with a fleet in which several things are wrong, and returns the path
-// of an incident.
-func (h *house) furnish() (incident string) {
+// of an incident: a process that crashed some times.
+func (h *house) furnish(crashes int) (incident string) {
 	h.Helper()
 	h.hasHost("web3", func(r *schema.HostRecord) { r.Running, r.Down, r.Stopped = 2, 1, 1 })
 	h.hasProcess("web3", "api", "api_00", schema.StateRunning)
@@ -64,7 +70,12 @@ func (h *house) furnish() (incident string) {
 		a.Annotations = map[string]string{"runbook": "https://wiki.example.com/sync", "team": "storage"}
 		a.Notifications = 2
 	})
-	h.crashes()
+	h.hasAlert("backoff", "warning", "web12", "api", "api_01", func(a *schema.Alert) {
+		until := minutesAgo(-460)
+		a.Opened, a.Last.Event, a.Notifications = minutesAgo(25), schema.ProcessStateBackoff, 1
+		a.Acknowledged = &schema.Acknowledgement{By: "anna", Reason: "rolling back 1.4.2", Since: minutesAgo(20), Until: &until}
+	})
+	h.crashes(crashes)
 	h.put(stream.MutesBucket, "1m2n3p4q5r", &schema.Mute{
 		ID: "1m2n3p4q5r", Hosts: []string{"web1*"}, Rules: []string{"unexpected-exit"}, Author: "anna",
 		Comment: "rolling out 1.4.2",
@@ -72,17 +83,17 @@ func (h *house) furnish() (incident string) {
 	})
 	h.Until("all is seen", func() bool {
 		s := h.live.Snapshot()
-		return len(s.Alerts) == 4 && len(s.Hosts) == 10 && len(s.Mutes) == 1 && s.Host("web15") != nil && len(s.Host("web15").Processes) == 2
+		return len(s.Alerts) == 5 && len(s.Hosts) == 10 && len(s.Mutes) == 1 && s.Host("web15") != nil && len(s.Host("web15").Processes) == 2
 	})
 	return site.AlertPath(a.Incident)
 }
 
 // crashes publishes the events of a process that crashes again and again, and what was
 // notified of it.
-func (h *house) crashes() {
+func (h *house) crashes(n int) {
 	h.Helper()
-	for i := range 22 {
-		at := minutesAgo(15 - float64(i)*0.65)
+	for i := range n {
+		at := minutesAgo(15 - float64(i)*14.3/float64(n))
 		of := func(e *schema.Event) { e.Host, e.Group, e.Process, e.PID = "db1", "sync", "sync", 8000+i }
 		crash := h.Crash(of, func(e *schema.Event) {
 			e.FromState, e.Ran = schema.StateRunning, new(38.5)
@@ -97,18 +108,18 @@ func (h *house) crashes() {
 			h.Event(schema.ProcessStateRunning, of, func(e *schema.Event) { e.FromState = schema.StateStarting }))
 	}
 
-	n := &schema.Notification{
+	notification := &schema.Notification{
 		Incident: "unexpected-exit-db1-sync", Rule: "unexpected-exit", Severity: "warning", Host: "db1",
 		Group: "sync", Process: "sync",
 		Opened: minutesAgo(15), Count: 1,
 	}
 	for i, typ := range []string{schema.TypeAlertFiring, schema.TypeAlertUpdate} {
 		at := minutesAgo(15 - 10*float64(i))
-		n.Count = 1 + 15*i
-		text, err := schema.Marshal(n.Envelope(fmt.Sprintf("n-%d", i), typ, at.Time))
+		notification.Count = 1 + 15*i
+		text, err := schema.Marshal(notification.Envelope(fmt.Sprintf("n-%d", i), typ, at.Time))
 		if err != nil {
 			h.Fatal(err)
 		}
-		h.PublishRaw(n.Subject(), string(text))
+		h.PublishRaw(notification.Subject(), string(text))
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"supernats/consumer/history"
 	"supernats/consumer/web/feed"
 	"supernats/consumer/web/live"
+	"supernats/consumer/web/page/action"
 	"supernats/consumer/web/page/look"
 	"supernats/consumer/web/site"
 	"supernats/consumer/wording"
@@ -39,7 +40,7 @@ func (p *Pages) newEventsView(q url.Values) (view, error) {
 		pages: p, since: strings.TrimSpace(q.Get("since")), until: strings.TrimSpace(q.Get("until")), url: q,
 	}
 	v.query = history.NewestQuery{Limit: pageLength, Filter: consumer.Filter{
-		Hosts: listOf(q, "host"), Groups: listOf(q, "group"), Processes: listOf(q, "process"),
+		Hosts: action.List(q, "host"), Groups: action.List(q, "group"), Processes: action.List(q, "process"),
 	}}
 	switch event := q.Get("event"); event {
 	case eventsOfProcesses:
@@ -96,8 +97,8 @@ type eventsData struct {
 }
 
 func (v *eventsView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
-	out := &shown{title: "Events"}
-	if err := v.pages.setStatus(out, s, now); err != nil {
+	out, err := v.pages.begin("events", "/events", "Events", s, now)
+	if err != nil {
 		return nil, err
 	}
 	spans := look.Words{
@@ -127,19 +128,25 @@ type eventNews struct {
 	trusted bool
 }
 
-// Rows returns at most the newest of a page.
+// Rows returns at most the newest of a page. What cannot be shown is fetched with the page,
+// which says why.
 func (n *eventNews) Rows(after, through uint64) (rows []live.Row, whole bool) {
 	events, whole := n.Between(after, through, &n.view.query.Filter)
 	for _, e := range events[max(0, len(events)-pageLength):] {
-		entry := n.view.entryOf(e, n.trusted)
-		html, err := n.view.pages.fragment("entry", entry)
+		row, err := n.row(e)
 		if err != nil {
-			n.view.pages.few.Error().Err(err).Msg("event cannot be shown as it comes")
 			return nil, false
 		}
-		rows = append(rows, live.Row{List: "timeline", ID: entry.ID, HTML: html})
+		rows = append(rows, row)
 	}
 	return rows, whole
+}
+
+func (n *eventNews) row(e *history.StoredEvent) (row live.Row, err error) {
+	defer n.view.pages.recoverIn(n.view, &err)
+	entry := n.view.entryOf(e, n.trusted)
+	html, err := n.view.pages.fragment("entry", entry)
+	return live.Row{List: "timeline", ID: entry.ID, HTML: html}, err
 }
 
 func (v *eventsView) kinds() []look.Choice {
@@ -164,7 +171,7 @@ func (v *eventsView) complete(r *http.Request, a *answer) error {
 	q.Until, _ = parseTime(v.until, time.Now())
 	found, err := v.pages.newest(r, a, q)
 	if err != nil {
-		data.Trouble = sentence(err.Error())
+		data.Trouble = look.Sentence(err.Error())
 		return nil
 	}
 

@@ -1,14 +1,15 @@
 package page_test
 
 import (
-	"context"
+	"html"
+	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
-	"supernats/consumer/web/page"
 	"supernats/consumer/web/site"
 	"supernats/schema"
 	"supernats/schema/stream"
@@ -34,11 +35,27 @@ func (h *house) post(path string, form url.Values, change ...func(*http.Request)
 	return answer
 }
 
+// send sends a form, and returns the page that answers it.
+func (h *house) send(path string, form url.Values) (status int, text string) {
+	h.Helper()
+	answer, err := http.PostForm(h.url(path), form)
+	if err != nil {
+		h.Fatal(err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		h.Fatal(err)
+	}
+	return answer.StatusCode, string(body)
+}
+
 func goodMute() url.Values {
 	return url.Values{"host": {"web1, web{2,3}"}, "rule": {"exit"}, "for": {"30m"}, "comment": {"rolling out"}}
 }
 
 func TestMakingASilence(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, silencing)
 	h.hasHost("web1")
 	h.hasProcess("web1", "api", "api_00", schema.StateRunning)
@@ -75,7 +92,62 @@ func TestMakingASilence(t *testing.T) {
 	}
 }
 
+// A form that is refused, or cannot be stored, comes back with all that was typed: it says what
+// is wrong, and does not get itself again.
+func TestARefusedSilenceIsShownAgain(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, silencing)
+	filled := url.Values{
+		"host": {"web1, web2"}, "group": {"api"}, "process": {"api_00"}, "rule": {"exit"}, "for": {"45m"}, "comment": {"moving <b>"},
+	}
+	for _, c := range []struct {
+		name, field, typed string
+		away               bool
+		status             int
+		wrong, invalid     string
+	}{
+		{name: "no reason", field: "comment", typed: " ", status: 422, wrong: "The reason is missing", invalid: "comment"},
+		{name: "a malformed glob", field: "rule", typed: "x[", status: 422, wrong: "want a name with *", invalid: "rule"},
+		{name: "NATS is away", away: true, status: 503, wrong: "send it again when NATS is back"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			form := url.Values{}
+			for key, values := range filled {
+				form[key] = values
+			}
+			if c.field != "" {
+				form.Set(c.field, c.typed)
+			}
+			if c.away {
+				h.Server.Stop()
+			}
+
+			status, text := h.send("/mutes", form)
+			if status != c.status || !strings.Contains(text, `role="alert"`) || !strings.Contains(text, c.wrong) {
+				t.Errorf("status %d, want %d with %q\n%s", status, c.status, c.wrong, text)
+			}
+			if strings.Contains(text, "http-equiv") {
+				t.Error("the page gets itself again, and loses what was typed")
+			}
+			for key := range filled {
+				want := `name="` + key + `" value="` + html.EscapeString(form.Get(key)) + `"`
+				if key == "for" {
+					want = `<option value="45m" selected>`
+				}
+				if !strings.Contains(text, want) {
+					t.Errorf("%s is lost:\n%s", want, text)
+				}
+				marked := regexp.MustCompile(`name="` + key + `"[^>]* aria-invalid="true"`).MatchString(text)
+				if marked != (key == c.invalid) {
+					t.Errorf("%s is marked as wrong: %v", key, marked)
+				}
+			}
+		})
+	}
+}
+
 func TestFormsThatAreRefused(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, silencing)
 	for _, c := range []struct {
 		name   string
@@ -93,6 +165,7 @@ func TestFormsThatAreRefused(t *testing.T) {
 		{name: "a page of another site", send: func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") }, status: 403},
 		{name: "another origin", send: func(r *http.Request) { r.Header.Set("Origin", "https://evil.example") }, status: 403},
 		{name: "acknowledging is not allowed", path: "/alerts/x/ack", status: 403},
+		{name: "withdrawing is not allowed", path: "/alerts/x/ack/end", status: 403},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			form := goodMute()
@@ -119,10 +192,11 @@ func TestFormsThatAreRefused(t *testing.T) {
 
 // Without web.allow a page changes nothing.
 func TestReadOnlyByDefault(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	h.hasHost("web1")
 	a := h.hasAlert("exit", "critical", "web1", "api", "api_00")
-	for _, path := range []string{"/mutes", "/mutes/x/end", "/alerts/x/ack"} {
+	for _, path := range []string{"/mutes", "/mutes/x/end", "/alerts/x/ack", "/alerts/x/ack/end"} {
 		if answer := h.post(path, goodMute()); answer.StatusCode != http.StatusForbidden {
 			t.Errorf("%s: status %d", path, answer.StatusCode)
 		}
@@ -132,37 +206,5 @@ func TestReadOnlyByDefault(t *testing.T) {
 		if _, text := h.get(path); strings.Contains(text, `method="post"`) || strings.Contains(text, "/mutes/new") {
 			t.Errorf("%s offers a change", path)
 		}
-	}
-}
-
-// acknowledged is what was asked for.
-type acknowledger struct {
-	incident, reason, by string
-	until                time.Time
-}
-
-func (a *acknowledger) Acknowledge(_ context.Context, incident, reason, by string, until time.Time) error {
-	*a = acknowledger{incident, reason, by, until}
-	return nil
-}
-
-func TestAcknowledging(t *testing.T) {
-	var got acknowledger
-	h := newHouse(t, func(o *page.Options) {
-		o.Site.Settings.Allow, o.Acknowledger = []string{site.AllowAck}, &got
-	})
-	h.hasHost("web1")
-	a := h.hasAlert("exit", "critical", "web1", "api", "api_00")
-	h.sees(site.AlertPath(a.Incident), "Acknowledge as web")
-
-	answer := h.post(site.AlertPath(a.Incident)+"/ack", url.Values{"reason": {"on it"}, "for": {"8h"}})
-	if answer.StatusCode != http.StatusSeeOther || got.incident != a.Incident || got.reason != "on it" || got.by != "web" {
-		t.Errorf("status %d, %+v", answer.StatusCode, got)
-	}
-	if left := time.Until(got.until); left < 7*time.Hour || left > 8*time.Hour {
-		t.Errorf("until %v", got.until)
-	}
-	if answer := h.post(site.AlertPath(a.Incident)+"/ack", nil); answer.StatusCode != http.StatusUnprocessableEntity {
-		t.Errorf("without a reason: status %d", answer.StatusCode)
 	}
 }

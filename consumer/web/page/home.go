@@ -55,13 +55,18 @@ func (v *homeView) isFiltered() bool {
 }
 
 func (v *homeView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
-	out := &shown{title: "Fleet"}
+	out, err := v.pages.begin("home", "/", "Fleet", s, now)
+	if err != nil {
+		return nil, err
+	}
 	data := &homeData{
 		Filtered: v.isFiltered(), Query: v.url, First: v.query.Token == "",
 		Sorts: look.SortChoices(v.query.Sort), States: look.StateChoices(v.query.States),
 	}
 	out.data = data
-	if err := v.pages.setHead(out, s, now); err != nil {
+	head := look.HeadOf(s)
+	out.Summary = head.Text
+	if out.Head, err = v.pages.fragment("head", head); err != nil {
 		return nil, err
 	}
 	data.Head = template.HTML(out.Head)
@@ -82,13 +87,12 @@ func (v *homeView) addAttention(out *shown, data *homeData, s *fleet.Snapshot, n
 	things := look.Attention(s)
 	for i, t := range things {
 		if i == maxAttention {
-			if err := out.add(v.pages, "more", "rest", "more", len(things)-i); err != nil {
+			if err := out.add("more", "rest", "more", len(things)-i); err != nil {
 				return err
 			}
 			break
 		}
-		r := t.Row(now)
-		if err := out.add(v.pages, "row", "open", r.ID, r); err != nil {
+		if err := out.addRow("open", t.Row(now)); err != nil {
 			return err
 		}
 	}
@@ -96,7 +100,7 @@ func (v *homeView) addAttention(out *shown, data *homeData, s *fleet.Snapshot, n
 	counts, begin, whole := v.pages.crashes.Counts(time.Now())
 	data.Crashes = look.NewChart(counts, begin, history.CrashPart)
 	data.Crashes.Known, data.Crashes.Label = whole, "crashes in each half hour of the last 24 hours"
-	return out.add(v.pages, "crashes", "chart", "crashes", data.Crashes)
+	return out.add("crashes", "chart", "crashes", data.Crashes)
 }
 
 // addHosts lists the hosts of a page. The worst come with what is wrong with them.
@@ -110,7 +114,7 @@ func (v *homeView) addHosts(out *shown, data *homeData, s *fleet.Snapshot, now l
 	for _, h := range page.Items {
 		r := look.NewHostRow(h, now, min(room, maxWrongOfHost))
 		room -= len(r.Wrong)
-		if err := out.add(v.pages, "host-row", "hosts", r.ID, r); err != nil {
+		if err := out.add("host-row", "hosts", r.ID, r); err != nil {
 			return err
 		}
 	}
@@ -120,7 +124,7 @@ func (v *homeView) addHosts(out *shown, data *homeData, s *fleet.Snapshot, now l
 		n.none = "No host has reported yet. A supernats-bridge under supervisord publishes its first snapshot " +
 			"at once: `supernats doctor` on such a host says what is missing."
 	}
-	return out.addNotes(v.pages, n)
+	return out.addNotes(n)
 }
 
 // addProcesses lists the processes that pass a filter.
@@ -134,8 +138,7 @@ func (v *homeView) addProcesses(out *shown, data *homeData, s *fleet.Snapshot, n
 		return err
 	}
 	for _, p := range page.Items {
-		r := look.ProcessRow(p, now, true)
-		if err := out.add(v.pages, "row", "processes", r.ID, r); err != nil {
+		if err := out.addRow("processes", look.ProcessRow(p, now, true)); err != nil {
 			return err
 		}
 	}
@@ -145,7 +148,7 @@ func (v *homeView) addProcesses(out *shown, data *homeData, s *fleet.Snapshot, n
 		n.none = "No process matches " + filterWords(v.url) + ": 0 of " +
 			wording.Count(page.Of, "process", "processes") + " on " + wording.Count(len(s.Hosts), "host", "hosts") + "."
 	}
-	return out.addNotes(v.pages, n)
+	return out.addNotes(n)
 }
 
 // matching says how many of all there are pass a filter.
@@ -169,7 +172,7 @@ func (v *homeView) addHostsByName(out *shown, s *fleet.Snapshot, now look.Clock)
 			continue
 		}
 		r := look.NewHostRow(h, now, 0)
-		if err := out.add(v.pages, "host-row", "hosts", r.ID, r); err != nil {
+		if err := out.add("host-row", "hosts", r.ID, r); err != nil {
 			return err
 		}
 		n++
@@ -182,20 +185,4 @@ func (v *homeView) complete(*http.Request, *answer) error {
 		v.pages.Log.Debug().Err(err).Msg("crashes cannot be counted for the page")
 	})
 	return nil
-}
-
-// setHead writes what stands above the lists, and the status line.
-func (p *Pages) setHead(out *shown, s *fleet.Snapshot, now look.Clock) (err error) {
-	h := look.HeadOf(s)
-	out.Summary = h.Text
-	if out.Head, err = p.fragment("head", h); err != nil {
-		return err
-	}
-	return p.setStatus(out, s, now)
-}
-
-// setStatus writes the status line.
-func (p *Pages) setStatus(out *shown, s *fleet.Snapshot, now look.Clock) (err error) {
-	out.Status, err = p.fragment("status", statusOf(s, now))
-	return err
 }

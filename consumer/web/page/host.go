@@ -48,8 +48,8 @@ type trouble struct {
 // show returns the host. When it was last seen is not shown while it is heard: that would
 // change all the time.
 func (v *hostView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
-	out := &shown{title: look.Name(v.host)}
-	if err := v.pages.setStatus(out, s, now); err != nil {
+	out, err := v.pages.begin("host", "/", look.Name(v.host), s, now)
+	if err != nil {
 		return nil, err
 	}
 	h := s.Host(v.host)
@@ -58,10 +58,10 @@ func (v *hostView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
 			out.Mark = "unknown"
 			return out, nil
 		}
-		return nil, &problem{
-			status: http.StatusNotFound,
-			text:   "no host " + look.Name(v.host) + " is known, of " + wording.Count(len(s.Hosts), "host", "hosts"),
-			fix:    "It may have been forgotten, or has never reported: `supernats doctor` run on it says why.",
+		return nil, &look.Problem{
+			Status: http.StatusNotFound,
+			Text:   "no host " + look.Name(v.host) + " is known, of " + wording.Count(len(s.Hosts), "host", "hosts"),
+			Fix:    "It may have been forgotten, or has never reported: `supernats doctor` run on it says why.",
 		}
 	}
 
@@ -88,8 +88,7 @@ func (v *hostView) addRows(out *shown, data *hostData, s *fleet.Snapshot, h *fle
 		if i == pageLength {
 			break
 		}
-		r := look.AlertRow(a, now)
-		if err := out.add(v.pages, "row", "open", r.ID, r); err != nil {
+		if err := out.addRow("open", look.AlertRow(a, now)); err != nil {
 			return err
 		}
 	}
@@ -100,8 +99,7 @@ func (v *hostView) addRows(out *shown, data *hostData, s *fleet.Snapshot, h *fle
 		return badAddress(err)
 	}
 	for _, p := range page.Items {
-		r := look.ProcessRow(p, now, false)
-		if err := out.add(v.pages, "row", "processes", r.ID, r); err != nil {
+		if err := out.addRow("processes", look.ProcessRow(p, now, false)); err != nil {
 			return err
 		}
 	}
@@ -115,7 +113,7 @@ func (v *hostView) addRows(out *shown, data *hostData, s *fleet.Snapshot, h *fle
 	case page.Total == 0:
 		n.none = "No process of this host matches " + filterWords(v.url) + ": 0 of " + look.Number(page.Of) + "."
 	}
-	return out.addNotes(v.pages, n)
+	return out.addNotes(n)
 }
 
 func (v *hostView) complete(*http.Request, *answer) error { return nil }

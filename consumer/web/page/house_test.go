@@ -249,3 +249,8 @@ func (h *house) followAs(path, from string) (event func(text string) string) {
 		return ""
 	}
 }
+
+// allowingAll lets the pages do all that they can.
+func allowingAll(o *page.Options) {
+	o.Site.Settings.Allow, o.Acknowledger = []string{site.AllowMute, site.AllowAck}, &acknowledger{}
+}

@@ -14,6 +14,7 @@ import (
 	"supernats/consumer/history"
 	"supernats/consumer/inspect"
 	"supernats/consumer/timeline"
+	"supernats/consumer/web/page/action"
 	"supernats/consumer/web/page/look"
 	"supernats/consumer/web/site"
 	"supernats/consumer/wording"
@@ -27,17 +28,21 @@ type incidentView struct {
 }
 
 type incidentData struct {
-	ID, Who, Why                string
-	Mark                        look.Mark
-	Facts                       []look.Fact
-	MutePath, AckPath, TextPath string
-	// AckCommand acknowledges it where the page may not.
-	AckCommand string
-	Runbook    string
-	IsOpen     bool
-	Mutes      []look.MuteRow
+	ID, Who, Why       string
+	Mark               look.Mark
+	Facts              []look.Fact
+	MutePath, TextPath string
+	// AckPath is where it can be acknowledged: "" if it is not open, or nobody may here.
+	// AckCommand does it then, "" if it is not open.
+	AckPath, AckCommand string
+	// IsTaken says that somebody takes care of it.
+	IsTaken bool
+	Runbook string
+	IsOpen  bool
+	Mutes   []look.MuteRow
 
 	// What complete adds.
+	Ack       *action.AckForm
 	Timeline  []look.Entry
 	Receivers []look.Receiver
 	Crashes   *look.Chart
@@ -46,37 +51,30 @@ type incidentData struct {
 	Troubles  []string
 }
 
-func (v *incidentView) find(s *fleet.Snapshot) *fleet.Alert {
-	i := slices.IndexFunc(s.Alerts, func(a *fleet.Alert) bool { return a.Incident == v.id })
-	if i < 0 {
-		return nil
-	}
-	return s.Alerts[i]
-}
-
 // show returns what the record of the incident says. One that is over may have none any
 // more: complete finds what the streams still have.
 func (v *incidentView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
-	out := &shown{title: "Incident " + look.Name(v.id)}
-	if err := v.pages.setStatus(out, s, now); err != nil {
+	out, err := v.pages.begin("incident", "/alerts", "Incident "+look.Name(v.id), s, now)
+	if err != nil {
 		return nil, err
 	}
 	data := &incidentData{ID: look.Name(v.id), TextPath: "/api/v1" + site.AlertPath(v.id) + "?format=md"}
 	out.data = data
-	a := v.find(s)
+	a := s.Alert(v.id)
 	if a == nil {
 		out.Mark = "no record"
 		return out, nil
 	}
 
 	data.describe(a, now)
+	data.offerAck(a, v.pages.actions.MayAcknowledge())
 	for i := range s.Mutes {
 		if inspect.Silences(&s.Mutes[i], &a.Alert) && data.IsOpen {
-			data.Mutes = append(data.Mutes, look.MuteRowOf(&s.Mutes[i], s, now))
+			data.Mutes = append(data.Mutes, v.pages.muteRow(&s.Mutes[i], s, now))
 		}
 	}
 	out.title = data.Who
-	out.Mark = fmt.Sprintf("%s %d %d %d %s", a.Phase, a.Count, a.Notifications, a.Seq, a.Mute)
+	out.Mark = fmt.Sprintf("%s %d %d %d %s %s", a.Phase, a.Count, a.Notifications, a.Seq, a.Mute, look.AckText(a))
 	out.Summary = data.Who + ": " + data.Why
 	return out, nil
 }
@@ -86,9 +84,23 @@ func (d *incidentData) describe(a *fleet.Alert, now look.Clock) {
 	d.Who, d.Why, d.Mark = look.About(&a.Alert), look.AlertWhy(&a.Alert), look.AlertMark(a)
 	d.IsOpen, d.Facts = a.Phase != schema.PhaseResolved, look.IncidentFacts(a, now)
 	d.MutePath = newMutePath(a.Host, a.Group, a.Process, a.Rule)
-	d.AckPath = site.AlertPath(a.Incident) + "/ack"
-	d.AckCommand = "supernats ack " + wording.ShellQuote(a.Incident) + " --reason …"
 	d.Runbook = runbook(cmp.Or(a.Annotations["runbook_url"], a.Annotations["runbook"]))
+}
+
+// offerAck adds how the incident is acknowledged, and how that is withdrawn.
+func (d *incidentData) offerAck(a *fleet.Alert, may bool) {
+	switch {
+	case !a.IsOpen():
+	case !may:
+		d.AckCommand = "supernats ack " + wording.ShellQuote(a.Incident) + " --reason …"
+	default:
+		d.AckPath, d.IsTaken = action.AckPath(a.Incident), a.IsAcknowledged()
+		for i := range d.Facts {
+			if d.Facts[i].Word == look.AckWord {
+				d.Facts[i].EndPath = d.AckPath + "/end"
+			}
+		}
+	}
 }
 
 // runbook returns an address if it is one of the web.
@@ -101,23 +113,27 @@ func runbook(address string) string {
 
 // complete reads what the streams have of the incident.
 func (v *incidentView) complete(r *http.Request, a *answer) error {
-	data, alert := a.data.(*incidentData), v.find(a.snapshot)
-	trusted := site.VisitorOf(r).IsTrusted()
+	data, alert := a.data.(*incidentData), a.snapshot.Alert(v.id)
+	visitor := site.VisitorOf(r)
+	trusted := visitor.IsTrusted()
+	if data.AckPath != "" {
+		data.Ack = action.AckFormOf(nil, v.id, visitor.Author())
+	}
 	if alert != nil && alert.Last != nil {
 		data.Output = look.OutputOf(alert.Last.Log, alert.Last.Time.Time, trusted)
 	}
 	in, err := v.read(r)
 	switch {
 	case errors.Is(err, inspect.ErrNoIncident) && alert == nil:
-		return &problem{
-			status: http.StatusNotFound, text: "no incident " + look.Name(v.id) + " is recorded",
-			fix: "Those that are over are kept for a while only. " +
+		return &look.Problem{
+			Status: http.StatusNotFound, Text: "no incident " + look.Name(v.id) + " is recorded",
+			Fix: "Those that are over are kept for a while only. " +
 				"`supernats alerts --since 30d` lists all notifications that the stream still has.",
 		}
 	case err != nil && alert == nil:
 		return err
 	case err != nil:
-		data.Troubles = append(data.Troubles, sentence(err.Error()))
+		data.Troubles = append(data.Troubles, look.Sentence(err.Error()))
 		return nil
 	}
 
@@ -152,7 +168,7 @@ func (d *incidentData) add(in *inspect.Incident, t *timeline.Timeline, trusted b
 			" left out here; the timeline as text has them.")
 	}
 	for _, warning := range t.Warnings {
-		d.Troubles = append(d.Troubles, sentence(warning))
+		d.Troubles = append(d.Troubles, look.Sentence(warning))
 	}
 	if in.Alert != nil {
 		for _, del := range in.Alert.Receivers {

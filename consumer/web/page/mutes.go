@@ -3,11 +3,9 @@ package page
 import (
 	"net/http"
 	"regexp"
-	"time"
 
 	"supernats/consumer/fleet"
 	"supernats/consumer/web/page/look"
-	"supernats/consumer/web/site"
 	"supernats/consumer/wording"
 	"supernats/schema"
 )
@@ -23,33 +21,39 @@ type mutesData struct {
 }
 
 func (v *mutesView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
-	out := &shown{title: "Silences"}
-	if err := v.pages.setStatus(out, s, now); err != nil {
+	out, err := v.pages.begin("mutes", "/mutes", "Silences", s, now)
+	if err != nil {
 		return nil, err
 	}
 	for i := range s.Mutes {
 		if i == fleet.MaxLimit {
 			break
 		}
-		r := look.MuteRowOf(&s.Mutes[len(s.Mutes)-1-i], s, now) // the youngest first
-		if v.pages.mayMute() {
-			r.EndPath = "/mutes/" + r.ID + "/end"
-		}
-		if err := out.add(v.pages, "mute-row", "mutes", r.Element, r); err != nil {
+		r := v.pages.muteRow(&s.Mutes[len(s.Mutes)-1-i], s, now) // the youngest first
+		if err := out.add("mute-row", "mutes", r.Element, r); err != nil {
 			return nil, err
 		}
 	}
-	out.data = &mutesData{Total: len(s.Mutes), MayMute: v.pages.mayMute()}
+	out.data = &mutesData{Total: len(s.Mutes), MayMute: v.pages.actions.MayMute()}
 	out.Summary = wording.Count(len(s.Mutes), "silence is in force", "silences are in force")
 	return out, nil
 }
 
+// muteRow is a silence with the form that ends it, where that is allowed.
+func (p *Pages) muteRow(m *schema.Mute, s *fleet.Snapshot, now look.Clock) look.MuteRow {
+	r := look.MuteRowOf(m, s, now)
+	if p.actions.MayMute() {
+		r.EndPath = "/mutes/" + r.ID + "/end"
+	}
+	return r
+}
+
 func (v *mutesView) complete(r *http.Request, a *answer) error {
 	data, q := a.data.(*mutesData), r.URL.Query()
-	if id := q.Get("made"); hasMute(a.snapshot, id) { // others may have made the link
+	if id := q.Get("made"); a.snapshot.HasMute(id) { // others may have made the link
 		data.Made = id
 	}
-	if id := q.Get("ended"); muteID.MatchString(id) && !hasMute(a.snapshot, id) {
+	if id := q.Get("ended"); muteID.MatchString(id) && !a.snapshot.HasMute(id) {
 		data.Ended = id
 	}
 	return nil
@@ -57,12 +61,3 @@ func (v *mutesView) complete(r *http.Request, a *answer) error {
 
 // muteID matches an id of a silence.
 var muteID = regexp.MustCompile(`^[0-9a-v]{10}$`)
-
-// mayMute reports whether silences can be made and ended here.
-func (p *Pages) mayMute() bool { return p.Site.Allows(site.AllowMute) }
-
-// lasting reads how long a silence is to last.
-func lasting(text string) (time.Duration, bool) {
-	d, err := schema.ParseDuration(text)
-	return time.Duration(d), err == nil && d > 0
-}

@@ -20,7 +20,6 @@ import (
 	"html/template"
 	"net/http"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -32,6 +31,7 @@ import (
 	"supernats/consumer/inspect"
 	"supernats/consumer/web/feed"
 	"supernats/consumer/web/live"
+	"supernats/consumer/web/page/action"
 	"supernats/consumer/web/page/assets"
 	"supernats/consumer/web/page/look"
 	"supernats/consumer/web/page/shared"
@@ -48,7 +48,7 @@ type Options struct {
 	// JetStream returns the connection to NATS, nil while there is none yet.
 	JetStream func() jetstream.JetStream
 	// Acknowledger acknowledges incidents; nil: that is not offered.
-	Acknowledger Acknowledger
+	Acknowledger action.Acknowledger
 	Version      string
 	Log          zerolog.Logger
 }
@@ -61,8 +61,9 @@ type Pages struct {
 	feed      *feed.Feed
 	crashes   *history.CrashLog
 	// reads are of the stream, bodies of pages: all who look at one get the same.
-	reads  shared.Results[*history.Newest]
-	bodies shared.Results[[]byte]
+	reads   shared.Results[*history.Newest]
+	bodies  shared.Results[[]byte]
+	actions *action.Room
 	// few logs what each request and each snapshot may repeat.
 	few zerolog.Logger
 }
@@ -71,6 +72,9 @@ type Pages struct {
 func New(o Options) *Pages {
 	p := &Pages{
 		Options: o, crashes: &history.CrashLog{},
+		actions: &action.Room{
+			Site: o.Site, Fleet: o.Fleet, JetStream: o.JetStream, Acknowledger: o.Acknowledger, Log: o.Log,
+		},
 		few: o.Log.Sample(&zerolog.BurstSampler{Burst: 10, Period: time.Hour}),
 	}
 	funcs := template.FuncMap{
@@ -104,21 +108,23 @@ func (p *Pages) openView(r *http.Request, address string) (*live.View, error) {
 	return opened, nil
 }
 
-// frameOf returns what a view shows live. A mistake of ours in it must not end the daemon: it
-// ends the view, as in a handler of net/http.
+// frameOf returns what a view shows live.
 func (p *Pages) frameOf(v view, s *fleet.Snapshot) (frame *live.Frame, err error) {
-	defer func() {
-		if broken := recover(); broken != nil {
-			err = fmt.Errorf("%T is broken: %v", v, broken)
-			p.few.Error().Err(err).Bytes("stack", debug.Stack()).Msg("page cannot be kept up to date")
-		}
-	}()
-
+	defer p.recoverIn(v, &err)
 	shown, err := v.show(s, look.Clock{})
 	if err != nil {
 		return nil, err
 	}
 	return &shown.Frame, nil
+}
+
+// recoverIn makes a mistake of ours in a view an error: it must not end the daemon, but the
+// view, as in a handler of net/http.
+func (p *Pages) recoverIn(v view, err *error) {
+	if broken := recover(); broken != nil {
+		*err = fmt.Errorf("%T is broken: %v", v, broken)
+		p.few.Error().Err(*err).Bytes("stack", debug.Stack()).Msg("page cannot be kept up to date")
+	}
 }
 
 // Run keeps open pages up to date until ctx ends.
@@ -139,13 +145,12 @@ func (p *Pages) Register(mux *http.ServeMux) {
 		"GET /alerts/{id}":           p.serveView,
 		"GET /events":                p.serveView,
 		"GET /mutes":                 p.serveView,
-		"GET /mutes/new":             p.showMuteForm,
-		"POST /mutes":                p.makeMute,
-		"POST /mutes/{id}/end":       p.endMute,
-		"POST /alerts/{id}/ack":      p.acknowledge,
 		"/":                          p.notFound, // without a method: others may serve a path below it with any
 	} {
 		mux.Handle(pattern, p.page(handle))
+	}
+	for pattern, act := range p.actions.Handlers() {
+		mux.Handle(pattern, p.page(func(r *http.Request) (*answer, error) { return answerOf(act(r)) }))
 	}
 	mux.HandleFunc("GET /assets/{name}", assets.Serve)
 	mux.Handle("GET /api/v1/stream", p.hub)
@@ -177,14 +182,16 @@ type answer struct {
 	body []byte
 }
 
-// problem is an error that a page explains.
-type problem struct {
-	status int
-	// text says what is wrong, fix what to do.
-	text, fix string
+// answerOf makes a page of what an action answers.
+func answerOf(a *action.Answer, err error) (*answer, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &answer{
+		template: a.Template, title: a.Title, nav: a.Nav, status: a.Status, data: a.Form, next: a.Next,
+		snapshot: a.Snapshot,
+	}, nil
 }
-
-func (p *problem) Error() string { return p.text }
 
 // contentPolicy allows nothing but what comes from here, and no page to frame it.
 const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
@@ -227,8 +234,8 @@ func (p *Pages) body(r *http.Request, a *answer) ([]byte, error) {
 	var b bytes.Buffer
 	if err := p.render(&b, r, a); err != nil {
 		p.few.Error().Err(err).Str("path", r.URL.Path).Msg("page could not be rendered")
-		return nil, &problem{
-			status: http.StatusInternalServerError, text: "this page could not be rendered, the log says why",
+		return nil, &look.Problem{
+			Status: http.StatusInternalServerError, Text: "this page could not be rendered, the log says why",
 		}
 	}
 	return b.Bytes(), nil
@@ -236,37 +243,25 @@ func (p *Pages) body(r *http.Request, a *answer) ([]byte, error) {
 
 // explain makes a page of an error.
 func (p *Pages) explain(err error) *answer {
-	wrong := &problem{
-		status: http.StatusServiceUnavailable, text: err.Error(),
-		fix: "Try again; `supernats doctor` checks what is wrong.",
+	wrong := &look.Problem{
+		Status: http.StatusServiceUnavailable, Text: err.Error(),
+		Fix: "Try again; `supernats doctor` checks what is wrong.",
 	}
-	var known *problem
+	var known *look.Problem
 	if errors.As(err, &known) {
 		wrong = known
 	}
 	s := p.Fleet.Snapshot()
 	return &answer{
-		template: "problem", title: http.StatusText(wrong.status), status: wrong.status, snapshot: s,
-		data: map[string]string{"Text": sentence(wrong.text), "Fix": sentence(wrong.fix)},
+		template: "problem", title: http.StatusText(wrong.Status), status: wrong.Status, snapshot: s,
+		data: map[string]string{"Text": look.Sentence(wrong.Text), "Fix": look.Sentence(wrong.Fix)},
 	}
-}
-
-// sentence begins a text with a capital and ends it with a full stop.
-func sentence(s string) string {
-	if s == "" {
-		return ""
-	}
-	s = strings.ToUpper(s[:1]) + s[1:]
-	if !strings.HasSuffix(s, ".") && !strings.HasSuffix(s, "?") {
-		s += "."
-	}
-	return s
 }
 
 func (p *Pages) notFound(r *http.Request) (*answer, error) {
-	return nil, &problem{
-		status: http.StatusNotFound, text: "there is no page " + look.Clip(r.URL.Path),
-		fix: "The pages are Fleet, Alerts, Events and Silences, above.",
+	return nil, &look.Problem{
+		Status: http.StatusNotFound, Text: "there is no page " + look.Clip(r.URL.Path),
+		Fix: "The pages are Fleet, Alerts, Events and Silences, above.",
 	}
 }
 
@@ -274,10 +269,10 @@ func (p *Pages) notFound(r *http.Request) (*answer, error) {
 func (p *Pages) reader() (*inspect.Reader, error) {
 	js := p.JetStream()
 	if js == nil {
-		return nil, &problem{
-			status: http.StatusServiceUnavailable,
-			text:   "NATS cannot be reached, so what it has stored cannot be shown",
-			fix:    "The page shows it as soon as NATS is back. What is known of the fleet is on the page Fleet.",
+		return nil, &look.Problem{
+			Status: http.StatusServiceUnavailable,
+			Text:   "NATS cannot be reached, so what it has stored cannot be shown",
+			Fix:    "The page shows it as soon as NATS is back. What is known of the fleet is on the page Fleet.",
 		}
 	}
 	return &inspect.Reader{JS: js}, nil

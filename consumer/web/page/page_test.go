@@ -19,6 +19,7 @@ import (
 
 // What is wrong stands first, and only that is open.
 func TestProblemsComeFirst(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	h.hasHost("web1")
 	h.hasProcess("web1", "api", "api_00", schema.StateRunning)
@@ -44,6 +45,7 @@ func TestProblemsComeFirst(t *testing.T) {
 
 // Every page says what it is about, and none of them needs a script.
 func TestPages(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	h.hasHost("web3", func(r *schema.HostRecord) { r.Lost = 3 }) // an old record has no time
 	h.hasProcess("web3", "api", "api_02", schema.StateFatal)
@@ -98,6 +100,7 @@ func TestPages(t *testing.T) {
 
 // A page never claims to be up to date when it is not, and says why.
 func TestStalePages(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	h.hasHost("web1")
 	h.sees("/", "Nothing needs attention", "as of")
@@ -114,6 +117,7 @@ func TestStalePages(t *testing.T) {
 
 // What programs wrote is for those who are logged in, or at this machine.
 func TestLogsAreForThoseWhoMaySeeThem(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	h.hasHost("web1")
 	a := h.hasAlert("exit", "critical", "web1", "api", "api_00")
@@ -135,6 +139,7 @@ func TestLogsAreForThoseWhoMaySeeThem(t *testing.T) {
 
 // Nothing of another site may run in a page, and nobody may frame it.
 func TestHeaders(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	answer, err := http.Get(h.url("/"))
 	if err != nil {
@@ -153,6 +158,7 @@ func TestHeaders(t *testing.T) {
 
 // All links and files stay below the prefix.
 func TestBelowAPrefix(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, func(o *page.Options) { o.Site.Prefix = "/sn" })
 	h.hasHost("web1")
 	text := h.sees("/sn/", `href="/sn/hosts/web1"`)
@@ -173,6 +179,7 @@ func TestBelowAPrefix(t *testing.T) {
 
 // Lists come in pages of 100, and the token of the next page leads on.
 func TestListsComeInPages(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	for i := range 250 {
 		name := fmt.Sprintf("web%03d", i)

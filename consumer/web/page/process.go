@@ -43,8 +43,8 @@ type processData struct {
 
 func (v *processView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
 	label := look.Name(wording.ProcessName(v.group, v.process))
-	out := &shown{title: label + " on " + look.Name(v.host)}
-	if err := v.pages.setStatus(out, s, now); err != nil {
+	out, err := v.pages.begin("process", "/", label+" on "+look.Name(v.host), s, now)
+	if err != nil {
 		return nil, err
 	}
 	h := s.Host(v.host)
@@ -57,9 +57,9 @@ func (v *processView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
 			out.Mark = "unknown"
 			return out, nil
 		}
-		return nil, &problem{
-			status: http.StatusNotFound, text: "no process " + label + " is known on host " + look.Name(v.host),
-			fix: "The page of the host lists those that it has: its supervisord may have been reconfigured.",
+		return nil, &look.Problem{
+			Status: http.StatusNotFound, Text: "no process " + label + " is known on host " + look.Name(v.host),
+			Fix: "The page of the host lists those that it has: its supervisord may have been reconfigured.",
 		}
 	}
 
@@ -74,8 +74,7 @@ func (v *processView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
 		if a.Host != v.host || a.Group != v.group && a.Group != "" || a.Process != v.process && a.Process != "" {
 			continue
 		}
-		r := look.AlertRow(a, now)
-		if err := out.add(v.pages, "row", "alerts", r.ID, r); err != nil {
+		if err := out.addRow("alerts", look.AlertRow(a, now)); err != nil {
 			return nil, err
 		}
 	}
@@ -93,7 +92,7 @@ func (v *processView) complete(r *http.Request, a *answer) error {
 	}
 	found, err := v.pages.newest(r, a, history.NewestQuery{Filter: filter, Limit: maxTimeline})
 	if err != nil {
-		data.Trouble = sentence(err.Error())
+		data.Trouble = look.Sentence(err.Error())
 		return nil
 	}
 

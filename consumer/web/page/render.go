@@ -28,9 +28,17 @@ type view interface {
 // shown is a frame with the rest of its page.
 type shown struct {
 	live.Frame
-	title string
+	pages *Pages
+	// template is that of the page, nav the path of its entry in the navigation.
+	template, nav, title string
 	// data is for the template of the page.
 	data any
+}
+
+// begin returns the frame of a page with its status line.
+func (p *Pages) begin(template, nav, title string, s *fleet.Snapshot, now look.Clock) (*shown, error) {
+	status, err := p.fragment("status", look.StatusOf(s, now))
+	return &shown{pages: p, template: template, nav: nav, title: title, Frame: live.Frame{Status: status}}, err
 }
 
 // List returns the rows of a list, for templates.
@@ -44,14 +52,17 @@ func (s *shown) List(name string) (rows []template.HTML) {
 }
 
 // add renders a row of a list with a template that has its name.
-func (s *shown) add(p *Pages, template, list, id string, data any) error {
-	html, err := p.fragment(template, data)
+func (s *shown) add(template, list, id string, data any) error {
+	html, err := s.pages.fragment(template, data)
 	if err != nil {
 		return err
 	}
 	s.Rows = append(s.Rows, live.Row{List: list, ID: id, HTML: html})
 	return nil
 }
+
+// addRow renders a line of a list.
+func (s *shown) addRow(list string, r look.Row) error { return s.add("row", list, r.ID, r) }
 
 // notes are what a page says about its lists, in elements that change with them.
 type notes struct {
@@ -61,11 +72,11 @@ type notes struct {
 	noneIn string
 }
 
-func (s *shown) addNotes(p *Pages, n notes) error {
-	if err := s.add(p, "total", "totals", "total", n.total); err != nil || n.none == "" {
+func (s *shown) addNotes(n notes) error {
+	if err := s.add("total", "totals", "total", n.total); err != nil || n.none == "" {
 		return err
 	}
-	return s.add(p, cmp.Or(n.noneIn, "none"), "why", "none", n.none)
+	return s.add(cmp.Or(n.noneIn, "none"), "why", "none", n.none)
 }
 
 // fragment renders a part of a page.
@@ -121,17 +132,17 @@ func (p *Pages) serveView(r *http.Request) (*answer, error) {
 	}
 	v, err := p.parseView(address)
 	if err != nil {
-		return nil, &problem{
-			status: http.StatusBadRequest, text: err.Error(),
-			fix: "Correct the address, or start from the page Fleet.",
+		return nil, &look.Problem{
+			Status: http.StatusBadRequest, Text: err.Error(),
+			Fix: "Correct the address, or start from the page Fleet.",
 		}
 	}
 
 	s := p.hub.Snapshot()
 	if !s.Status.Loaded {
-		return nil, &problem{
-			status: http.StatusServiceUnavailable, text: "nothing can be shown yet: " + s.Status.Why,
-			fix: "This takes seconds after a start, and as long as NATS cannot be reached. " +
+		return nil, &look.Problem{
+			Status: http.StatusServiceUnavailable, Text: "nothing can be shown yet: " + s.Status.Why,
+			Fix: "This takes seconds after a start, and as long as NATS cannot be reached. " +
 				"The page tries again by itself.",
 		}
 	}
@@ -150,8 +161,10 @@ func (p *Pages) viewBody(r *http.Request, v view, address string, s *fleet.Snaps
 	if err != nil {
 		return nil, err
 	}
-	a := &answer{title: shown.title, snapshot: s, view: address, shown: shown, data: shown.data}
-	a.template, a.nav = templateOf(v)
+	a := &answer{
+		template: shown.template, title: shown.title, nav: shown.nav, snapshot: s, view: address, shown: shown,
+		data: shown.data,
+	}
 	if err := v.complete(r, a); err != nil {
 		return nil, err
 	}
@@ -159,42 +172,24 @@ func (p *Pages) viewBody(r *http.Request, v view, address string, s *fleet.Snaps
 	return p.body(r, a)
 }
 
-func templateOf(v view) (template, nav string) {
-	switch v.(type) {
-	case *hostView:
-		return "host", "/"
-	case *processView:
-		return "process", "/"
-	case *alertsView:
-		return "alerts", "/alerts"
-	case *incidentView:
-		return "incident", "/alerts"
-	case *eventsView:
-		return "events", "/events"
-	case *mutesView:
-		return "mutes", "/mutes"
-	}
-	return "home", "/"
-}
-
 // layout is what the frame of a page needs.
 type layout struct {
 	Title, Nav, Search string
 	// View and ID are for the script: what to follow, and from when on.
 	View, ID string
-	// Stale says that the fleet is not up to date, Retry that the page has to be got again.
+	// Stale says that the fleet is not up to date, Retry that the page has to be got again: no form,
+	// which would lose what was typed.
 	Stale, Retry bool
 	Status       template.HTML
 	Summary      string
 	Version      string
 	// Now is the server's time in milliseconds since 1970: a browser may have another one.
 	Now int64
-	// MayMute and MayAck say what the visitor may change.
-	MayMute, MayAck bool
-	Visitor         site.Visitor
-	Shown           *shown
-	Data            any
-	Body            template.HTML
+	// MayMute says that the visitor may make silences.
+	MayMute bool
+	Shown   *shown
+	Data    any
+	Body    template.HTML
 }
 
 // render writes a whole page.
@@ -202,15 +197,15 @@ func (p *Pages) render(b *bytes.Buffer, r *http.Request, a *answer) error {
 	l := &layout{
 		Title: a.title, Nav: a.nav, Search: r.URL.Query().Get("q"), View: a.view, ID: a.id, Version: p.Version,
 		Now:     time.Now().UnixMilli(),
-		Retry:   a.status == http.StatusServiceUnavailable,
-		MayMute: p.mayMute(), MayAck: p.mayAcknowledge(), Visitor: site.VisitorOf(r), Shown: a.shown, Data: a.data,
+		Retry:   a.status == http.StatusServiceUnavailable && a.template == "problem" && r.Method == http.MethodGet,
+		MayMute: p.actions.MayMute(), Shown: a.shown, Data: a.data,
 	}
 	s := a.snapshot
 	if s == nil {
 		s = p.Fleet.Snapshot()
 	}
 	l.Stale = !s.Status.Live
-	status, err := p.fragment("status", statusOf(s, look.ClockOf(s)))
+	status, err := p.fragment("status", look.StatusOf(s, look.ClockOf(s)))
 	if err != nil {
 		return err
 	}
@@ -235,24 +230,4 @@ func code(text string) template.HTML {
 		b.WriteString(part)
 	}
 	return template.HTML(b.String())
-}
-
-// status is whether what is shown is up to date.
-type status struct {
-	Live  bool
-	Since look.Moment
-	Why   string
-	// AsOf is when it was so; empty in what is sent live.
-	AsOf look.Moment
-}
-
-func statusOf(s *fleet.Snapshot, now look.Clock) status {
-	st := status{Live: s.Status.Live, Why: s.Status.Why}
-	if !st.Live && !s.Status.Since.IsZero() {
-		st.Since = now.At(s.Status.Since)
-	}
-	if !now.IsZero() && s.Status.Loaded {
-		st.AsOf = look.Clock{}.At(now.Time)
-	}
-	return st
 }

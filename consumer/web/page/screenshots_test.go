@@ -1,12 +1,10 @@
 package page_test
 
 import (
-	"cmp"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -19,8 +17,8 @@ func TestPicturesOfTheManual(t *testing.T) {
 	if *screenshotsDir == "" {
 		t.Skip("draws pictures only with -screenshots DIR")
 	}
-	h := newHouse(t, silencing)
-	incident := h.furnish()
+	h := newHouse(t, allowingAll)
+	incident := h.furnish(22)
 	h.get("/") // counts the crashes
 	for _, c := range []struct{ name, path, theme string }{
 		{name: "fleet.png", path: "/", theme: "light"}, {name: "incident.png", path: incident, theme: "dark"},
@@ -42,28 +40,18 @@ func TestScreenshots(t *testing.T) {
 	if *screenshotsDir == "" {
 		t.Skip("draws pictures only with -screenshots DIR")
 	}
-	h := newHouse(t, silencing)
-	incident := h.furnish()
-	for _, path := range []string{
-		"/", "/hosts/web3", "/processes/db1/sync/sync", "/alerts", incident, "/events", "/mutes",
-		"/mutes/new?host=web3&group=api",
-		"/?q=nothing", "/hosts/none",
-	} {
-		for _, theme := range []string{"light", "dark"} {
-			for _, width := range []int64{1280, 375} {
-				tab := h.open(path, inTheme(theme), chromedp.EmulateViewport(width, 900))
-				if !strings.Contains(path, "none") && !strings.Contains(path, "new") {
-					tab.isLive()
-				}
-				picture, err := chromedp.Run(tab.ctx, chromedp.FullScreenshot(100))
-				if err != nil {
-					t.Fatal(err)
-				}
-				name := strings.Trim(strings.NewReplacer("/", "-", "?", "-", "&", "-", "=", "-").Replace(path), "-")
-				file := filepath.Join(*screenshotsDir, fmt.Sprintf("%s-%d-%s.png", cmp.Or(name, "fleet"), width, theme))
-				if err := os.WriteFile(file, picture, 0o600); err != nil {
-					t.Fatal(err)
-				}
+	h := newHouse(t, allowingAll)
+	for _, p := range h.pages() {
+		tab := h.visit(t, p)
+		for _, s := range screens {
+			tab.run(s.actions()...)
+			picture, err := chromedp.Run(tab.ctx, chromedp.FullScreenshot(100))
+			if err != nil {
+				t.Fatal(err)
+			}
+			file := filepath.Join(*screenshotsDir, fmt.Sprintf("%s-%d-%s.png", p.name, s.width, s.theme))
+			if err := os.WriteFile(file, picture, 0o600); err != nil {
+				t.Fatal(err)
 			}
 		}
 	}

@@ -2,7 +2,6 @@ package page_test
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
@@ -67,10 +66,21 @@ func TestByKeysAlone(t *testing.T) {
 // tabTo presses Tab until something has the focus: by its text, or the name of a field.
 func (t *tab) tabTo(what string) {
 	t.Helper()
+	t.tabUntil(what, func(focus string) bool { return focus == what })
+}
+
+// tabToRow presses Tab until the row with a text has the focus.
+func (t *tab) tabToRow(text string) {
+	t.Helper()
+	t.tabUntil(text, func(focus string) bool { return strings.Contains(focus, text) })
+}
+
+func (t *tab) tabUntil(what string, isThere func(focus string) bool) {
+	t.Helper()
 	t.until("the page is there", `document.readyState === "complete"`)
 	for range 40 {
 		t.run(chromedp.KeyEvent(kb.Tab))
-		if evaluate[string](t, "document.activeElement.innerText || document.activeElement.name || ''") == what {
+		if isThere(evaluate[string](t, "document.activeElement.innerText || document.activeElement.name || ''")) {
 			return
 		}
 	}
@@ -79,6 +89,7 @@ func (t *tab) tabTo(what string) {
 
 // What others have written is text, wherever it stands, in what is sent live too.
 func TestNothingOfOthersRuns(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, silencing)
 	const tag = `<img src=x onerror="window.owned=1">`
 	host, process := `web1"><script>window.owned=1</script>`, `api'`+tag
@@ -132,6 +143,7 @@ func TestNothingOfOthersRuns(t *testing.T) {
 
 // Filter, order and page are in the address: what a form makes can be sent to somebody else.
 func TestFilterSortAndPageByAddress(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	for i := range 130 {
 		name := fmt.Sprintf("web%03d", i)
@@ -170,31 +182,4 @@ func TestFilterSortAndPageByAddress(t *testing.T) {
 	h.hasProcess("web000", "api", "api", schema.StateRunning)
 	tab.until("one is gone", `document.querySelectorAll("#processes > li").length === 5`)
 	tab.isQuiet()
-}
-
-// axe-core has nothing to say against any page, in both themes, wide and narrow.
-func TestAccessibility(t *testing.T) {
-	axe, err := os.ReadFile("testdata/axe-core/axe.min.js")
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := newHouse(t, silencing)
-	incident := h.furnish()
-	for _, path := range []string{
-		"/", "/?q=web", "/?q=nothing", "/hosts/web3", "/hosts/none", "/processes/db1/sync/sync", "/alerts", "/alerts?show=past", incident,
-		"/events", "/mutes", "/mutes/new?host=web3",
-	} {
-		for _, theme := range []string{"light", "dark"} {
-			tab := h.open(path, inTheme(theme), chromedp.EmulateViewport(map[string]int64{"light": 1280, "dark": 375}[theme], 900))
-			tab.run(chromedp.Evaluate[chromedp.Void](string(axe) + "; void 0"))
-			findings := evaluate[[]string](tab, `axe.run().then(r => r.passes.length < 10 ? ["axe has looked at nothing"] :
-				r.violations.flatMap(v => v.nodes.map(n => v.id + ": " + n.failureSummary + " " + n.html)))`)
-			for _, finding := range findings {
-				t.Errorf("%s, %s: %s", path, theme, finding)
-			}
-			if wide := evaluate[int](tab, `document.documentElement.scrollWidth - document.documentElement.clientWidth`); wide > 0 {
-				t.Errorf("%s, %s: %d pixels stand out at the side", path, theme, wide)
-			}
-		}
-	}
 }

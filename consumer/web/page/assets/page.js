@@ -21,7 +21,7 @@ function ago(at) {
 // writeTimes writes how long ago things were, and moments in the zone of the visitor.
 function writeTimes(root) {
   for (const time of root.querySelectorAll("time[datetime]:not([data-fixed])")) {
-    const at = new Date(time.dateTime), text = time.hasAttribute("data-clock") ? at.toLocaleString() : ago(at);
+    const at = new Date(time.dateTime), text = time.hasAttribute("data-clock") ? at.toLocaleString([], { timeZoneName: "short" }) : ago(at);
     if (time.textContent !== text) time.textContent = text;
     time.title = at.toLocaleString();
   }

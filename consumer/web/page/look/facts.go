@@ -16,7 +16,12 @@ type Fact struct {
 	At         Moment
 	// Path is what Text leads to.
 	Path string
+	// EndPath is where to end it, "" where nobody may.
+	EndPath string
 }
+
+// AckWord is the word of the fact that somebody takes care of an incident.
+const AckWord = "Acknowledged"
 
 // HostFacts are what is known of a host.
 func HostFacts(h *fleet.Host, now Clock) (facts []Fact) {
@@ -80,19 +85,15 @@ func IncidentFacts(a *fleet.Alert, now Clock) []Fact {
 
 	if a.Closed != nil {
 		facts = append(facts,
-			Fact{Word: "Closed", Text: cmp.Or(Clip(a.Ended), "recovered") + " ", At: now.AtTime(a.Closed)})
+			Fact{Word: "Closed", Text: cmp.Or(Clip(a.Ended), "recovered"), At: now.AtTime(a.Closed)})
 	}
 	add("Matched", wording.Count(a.Count, "event", "events"))
 	if a.Reopened > 0 {
 		add("Reopened", wording.Count(a.Reopened, "time", "times"))
 	}
 	add("Inhibited by", Name(a.InhibitedBy))
-	if ack := a.Acknowledged; a.IsAcknowledged() {
-		text := wording.Join(": ", "by "+Name(ack.By), Clip(ack.Reason))
-		if ack.Until != nil {
-			text += ", until " + ack.Until.UTC().Format("2006-01-02 15:04 UTC") + " at the latest"
-		}
-		facts = append(facts, Fact{Word: "Acknowledged", Text: text + " ", At: now.At(ack.Since.Time)})
+	if a.IsAcknowledged() {
+		facts = append(facts, Fact{Word: AckWord, Text: AckText(a), At: now.At(a.Acknowledged.Since.Time)})
 	}
 	if a.Muted > 0 {
 		add("Silenced", wording.Count(a.Muted, "notification", "notifications")+" dropped")
@@ -112,6 +113,19 @@ func IncidentFacts(a *fleet.Alert, now Clock) []Fact {
 		}
 	}
 	return facts
+}
+
+// AckText says who takes care of an incident, why and until when; "" if nobody does.
+func AckText(a *fleet.Alert) string {
+	if !a.IsAcknowledged() {
+		return ""
+	}
+	ack := a.Acknowledged
+	text := wording.Join(": ", "by "+Name(ack.By), Clip(ack.Reason))
+	if ack.Until != nil {
+		text += ", until " + ack.Until.UTC().Format("2006-01-02 15:04 UTC") + " at the latest"
+	}
+	return text
 }
 
 func sortedKeys(m map[string]string) []string {

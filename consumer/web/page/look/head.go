@@ -8,13 +8,13 @@ import (
 	"supernats/consumer/wording"
 )
 
-// Head is what stands above the lists of the first page.
+// Head is what stands above the lists of the fleet.
 type Head struct {
 	Text   string
 	Counts []Count
 }
 
-// Count is one of the numbers above the lists.
+// Count is one of the numbers below the headline.
 type Count struct {
 	Number int
 	Word   string
@@ -22,7 +22,7 @@ type Count struct {
 	Bad    bool
 }
 
-// HeadOf counts what needs attention, and what there is.
+// HeadOf sums up the fleet.
 func HeadOf(s *fleet.Snapshot) Head {
 	n := 0
 	for _, t := range Attention(s) {
@@ -72,4 +72,25 @@ func plural(n int, one, many string) string {
 		return one
 	}
 	return many
+}
+
+// Status is whether what is shown is up to date.
+type Status struct {
+	Live  bool
+	Since Moment
+	Why   string
+	// AsOf is when it was so; empty in what is sent live.
+	AsOf Moment
+}
+
+// StatusOf says whether a snapshot is up to date.
+func StatusOf(s *fleet.Snapshot, now Clock) Status {
+	st := Status{Live: s.Status.Live, Why: s.Status.Why}
+	if !st.Live && !s.Status.Since.IsZero() {
+		st.Since = now.At(s.Status.Since)
+	}
+	if !now.IsZero() && s.Status.Loaded {
+		st.AsOf = Clock{}.At(now.Time)
+	}
+	return st
 }

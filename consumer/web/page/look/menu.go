@@ -54,8 +54,15 @@ func StateChoices(chosen []string) []Choice {
 }
 
 // LastsChoices are how long a silence may last.
-func LastsChoices(chosen string) []Choice {
-	words := Words{
+func LastsChoices(chosen string) []Choice { return lastsChoices(chosen, nil) }
+
+// AckLastsChoices are how long an acknowledgement may hold.
+func AckLastsChoices(chosen string) []Choice {
+	return lastsChoices(chosen, Words{{"", "until it is over"}})
+}
+
+func lastsChoices(chosen string, first Words) []Choice {
+	words := append(first, Words{
 		{"30m", "30 minutes"},
 		{"1h", "1 hour"},
 		{"2h", "2 hours"},
@@ -63,7 +70,7 @@ func LastsChoices(chosen string) []Choice {
 		{"8h", "8 hours"},
 		{"1d", "1 day"},
 		{"7d", "7 days"},
-	}
+	}...)
 	if _, err := schema.ParseDuration(chosen); err == nil && !words.Has(chosen) {
 		words = append(words, [2]string{chosen, chosen})
 	}

@@ -43,8 +43,8 @@ func ProcessRow(p *fleet.Process, now Clock, withHost bool) Row {
 type HostRow struct {
 	Row
 	Wrong []Row
-	// More is how many others are wrong.
-	More, All int
+	// Rest says what else it has.
+	Rest string
 }
 
 // NewHostRow shows up to room processes that are wrong.
@@ -55,13 +55,13 @@ func NewHostRow(h *fleet.Host, now Clock, room int) HostRow {
 			ID: DOMID("h", h.Name()), Path: site.HostPath(h.Name()), Mark: HostMark(h), Who: Name(h.Name()),
 			Why: HostWhy(h), At: at,
 		},
-		All: len(h.Processes),
 	}
 	if h.UnknownSince != nil { // all are unknown then
 		return r
 	}
 	// It is seen every few seconds: that is no change worth a line.
 	r.At = Moment{}
+	more := 0
 	for _, p := range h.Processes {
 		if p.Level() < fleet.Warning {
 			continue
@@ -69,8 +69,17 @@ func NewHostRow(h *fleet.Host, now Clock, room int) HostRow {
 		if len(r.Wrong) < room { // the others are counted
 			r.Wrong = append(r.Wrong, ProcessRow(p, now, false))
 		} else {
-			r.More++
+			more++
 		}
+	}
+	all := wording.Count(len(h.Processes), "process", "processes")
+	switch {
+	case more > 0:
+		r.Rest = Number(more) + " more that are not well, of " + all
+	case len(h.Processes) == 1:
+		r.Rest = r.Who + " has no other process"
+	default:
+		r.Rest = "All " + all + " of " + r.Who
 	}
 	return r
 }
