@@ -97,7 +97,8 @@ type Status struct {
 	// Loaded is false until all buckets were read once.
 	Loaded bool
 	// Live says that records are written as events come, and that we see them. If not, Since
-	// is the time up to which the snapshot is right, and Why says what is wrong.
+	// is the time up to which the snapshot is right, zero if that is not known, and Why says
+	// what is wrong.
 	Live  bool
 	Since time.Time
 	Why   string

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -67,10 +68,44 @@ func (p *pulse) check(ctx context.Context) Status {
 		return s
 	}
 	if p.right.IsZero() {
-		p.right = p.now()
+		p.right = p.recordedUntil(ctx)
 	}
 	s.Since = p.right
 	return s
+}
+
+// recordedUntil returns up to when the records are right though nobody has looked at that
+// time: until the oldest event that waits was stored; zero if that cannot be found out.
+func (p *pulse) recordedUntil(ctx context.Context) time.Time {
+	events, err := p.js.Stream(ctx, stream.Events)
+	if err != nil {
+		return time.Time{}
+	}
+	c, err := events.Consumer(ctx, stream.EventsConsumer)
+	if err != nil {
+		return time.Time{}
+	}
+	if waiting(c.CachedInfo()) == 0 {
+		return p.now()
+	}
+	oldest, err := oldestWaiting(ctx, events, c.CachedInfo())
+	if err != nil {
+		return time.Time{}
+	}
+	return oldest
+}
+
+// waiting is how many messages of the stream were not read yet.
+func waiting(c *jetstream.ConsumerInfo) uint64 { return c.NumPending + uint64(c.NumAckPending) }
+
+// oldestWaiting returns when the oldest message was stored that was not read yet. Those before
+// it may have expired: ticks are kept for an hour.
+func oldestWaiting(ctx context.Context, events jetstream.Stream, c *jetstream.ConsumerInfo) (time.Time, error) {
+	m, err := events.GetMsg(ctx, c.AckFloor.Stream+1, jetstream.WithGetMsgSubject(">"))
+	if err != nil {
+		return time.Time{}, err
+	}
+	return m.Time, nil
 }
 
 // look fills in a status. The error says why it is not live.
@@ -102,15 +137,15 @@ func (p *pulse) lookLag(ctx context.Context, s *Status, events jetstream.Stream)
 	if err != nil {
 		return fmt.Errorf("how far events are recorded cannot be found out: %w", err)
 	}
-	info := c.CachedInfo()
-	s.Lag = info.NumPending + uint64(info.NumAckPending)
-	if s.Lag == 0 {
+	if s.Lag = waiting(c.CachedInfo()); s.Lag == 0 {
 		return nil
 	}
-
-	// The oldest message that was not acknowledged may have expired meanwhile.
-	if m, err := events.GetMsg(ctx, info.AckFloor.Stream+1); err == nil {
-		s.LagAge = max(0, p.now().Sub(m.Time))
+	oldest, err := oldestWaiting(ctx, events, c.CachedInfo())
+	switch {
+	case err == nil:
+		s.LagAge = max(0, p.now().Sub(oldest))
+	case !errors.Is(err, jetstream.ErrMsgNotFound): // all that waited have been read, or expired
+		return fmt.Errorf("how far events are recorded cannot be found out: %w", err)
 	}
 	if s.LagAge > LateAfter {
 		return fmt.Errorf("events are recorded late: %d wait, the oldest for %s",

@@ -120,6 +120,54 @@ func TestStatusSaysWhyItIsNotLive(t *testing.T) {
 	f.Until("it is live again", func() bool { return live.Snapshot().Status.Live })
 }
 
+// Who has not seen the last recording says up to when events were recorded, or that it is not
+// known: never the time of its own start.
+func TestSinceBeforeAnybodyLooked(t *testing.T) {
+	f := fleettest.New(t)
+	live := follow(t, f)
+	f.Until("nobody records events", func() bool { return live.Snapshot().Status.Why != "" && live.Snapshot().Status.Loaded })
+	if s := live.Snapshot().Status; !s.Since.IsZero() {
+		t.Errorf("nobody has ever recorded events, but it says since %s", s.Since)
+	}
+
+	if _, err := f.JS.CreateConsumer(t.Context(), stream.Events, jetstream.ConsumerConfig{
+		Durable: stream.EventsConsumer, AckPolicy: jetstream.AckAllPolicy,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	f.Publish(f.Event(schema.ProcessStateRunning))
+	stored := f.Messages(stream.Events)[0].Time
+	time.Sleep(50 * time.Millisecond)
+	later := follow(t, f)
+	f.Until("nobody records events", func() bool { return later.Snapshot().Status.Loaded })
+	if s := later.Snapshot().Status; !s.Since.Equal(stored) {
+		t.Errorf("since %s, but the first event that waits is of %s", s.Since, stored)
+	}
+}
+
+// Events that wait are late though the oldest of them have expired.
+func TestLateThoughTheOldestHasExpired(t *testing.T) {
+	f := fleettest.New(t)
+	put(f, stream.LeasesBucket, stream.LeaseKey, &stream.LeaseRecord{Instance: "web1, pid 7"})
+	if _, err := f.JS.CreateConsumer(t.Context(), stream.Events, jetstream.ConsumerConfig{
+		Durable: stream.EventsConsumer, AckPolicy: jetstream.AckAllPolicy,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	first := f.Publish(f.Event("TICK_5"))
+	f.Publish(f.Event(schema.ProcessStateRunning))
+	s, err := f.JS.Stream(t.Context(), stream.Events)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.DeleteMsg(t.Context(), first); err != nil {
+		t.Fatal(err)
+	}
+
+	live := follow(t, f)
+	f.Until("it is known for how long they wait", func() bool { return live.Snapshot().Status.LagAge > 0 })
+}
+
 // A record that is malformed or under a wrong key hides no other.
 func TestMalformedRecordsHideNoOther(t *testing.T) {
 	f := fleettest.New(t)

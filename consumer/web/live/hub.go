@@ -173,8 +173,8 @@ func (h *Hub) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case s := <-h.joining:
-			r.forgetEnded()
 			r.join(s)
+			r.forgetEnded() // after it: it may have ended already
 		case <-changed:
 			r.updateSoon()
 		case <-h.NewsChanged:

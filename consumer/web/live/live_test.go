@@ -129,8 +129,12 @@ func listHosts(_ *http.Request, view string) (*View, error) {
 }
 
 func newHub(t *testing.T, max int) (*fakeFleet, *Hub, string) {
+	return newHubOf(t, func(f *fakeFleet) Options { return Options{Source: f, Max: max, Open: listHosts} })
+}
+
+func newHubOf(t *testing.T, options func(*fakeFleet) Options) (*fakeFleet, *Hub, string) {
 	f := &fakeFleet{now: &fleet.Snapshot{Version: 1}, changed: make(chan struct{}, 1)}
-	h := New(Options{Source: f, Max: max, Open: listHosts})
+	h := New(options(f))
 	h.every = 0
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})

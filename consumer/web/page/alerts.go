@@ -54,8 +54,7 @@ type alertsData struct {
 	Query              url.Values
 	Severities         []look.Choice
 	Open, Past         int
-	Total              int
-	Next, Empty        string
+	Next               string
 }
 
 func (v *alertsView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
@@ -87,17 +86,24 @@ func (v *alertsView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
 			return nil, err
 		}
 	}
-	data.Total, data.Next = page.Total, nextPage("/alerts", v.url, page.Next)
-	data.Empty = v.emptyText(s, data)
+	data.Next = nextPage("/alerts", v.url, page.Next)
+	if err := out.add("tabs", "tabs", "which", data); err != nil {
+		return nil, err
+	}
+	if none := v.emptyText(s, data, page.Total); none != "" {
+		if err := out.add("none", "why", "none", none); err != nil {
+			return nil, err
+		}
+	}
 	out.Summary = wording.Count(data.Open, "open alert", "open alerts")
 	return out, nil
 }
 
 // emptyText says why there is nothing to see.
-func (v *alertsView) emptyText(s *fleet.Snapshot, data *alertsData) string {
+func (v *alertsView) emptyText(s *fleet.Snapshot, data *alertsData, shown int) string {
 	all := map[string]int{showOpen: data.Open, showPast: data.Past}[v.which]
 	switch {
-	case data.Total > 0:
+	case shown > 0:
 		return ""
 	case all > 0:
 		return "No alert matches " + filterWords(v.url) + ": 0 of " + look.Number(all) + "."

@@ -44,14 +44,9 @@ type homeData struct {
 	Filtered      bool
 	Query         url.Values
 	Sorts, States []look.Choice
-	Total, Of     int
-	// More is how many things that need attention are not listed.
-	More    int
-	Hosts   int
-	Next    string
-	First   bool
-	Empty   string
-	Crashes *look.Chart
+	Next          string
+	First         bool
+	Crashes       *look.Chart
 }
 
 func (v *homeView) isFiltered() bool {
@@ -65,7 +60,7 @@ func (v *homeView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
 		return nil, err
 	}
 	data := &homeData{
-		Filtered: v.isFiltered(), Query: v.url, First: v.query.Token == "", Hosts: len(s.Hosts),
+		Filtered: v.isFiltered(), Query: v.url, First: v.query.Token == "",
 		Sorts: look.SortChoices(v.query.Sort), States: look.StateChoices(v.query.States),
 	}
 	out.data = data
@@ -92,7 +87,9 @@ func (v *homeView) addAttention(out *shown, data *homeData, s *fleet.Snapshot, n
 	things := look.Attention(s)
 	for i, t := range things {
 		if i == maxAttention {
-			data.More = len(things) - i
+			if err := out.add("more", "rest", "more", len(things)-i); err != nil {
+				return err
+			}
 			break
 		}
 		if err := out.addRow("open", t.Row(now)); err != nil {
@@ -121,8 +118,13 @@ func (v *homeView) addHosts(out *shown, data *homeData, s *fleet.Snapshot, now l
 			return err
 		}
 	}
-	data.Total, data.Of, data.Next = page.Total, page.Of, nextPage("/", v.url, page.Next)
-	return nil
+	data.Next = nextPage("/", v.url, page.Next)
+	n := notes{total: look.Number(page.Total)}
+	if len(s.Hosts) == 0 {
+		n.none = "No host has reported yet. A supernats-bridge under supervisord publishes its first snapshot " +
+			"at once: `supernats doctor` on such a host says what is missing."
+	}
+	return out.addNotes(n)
 }
 
 // addProcesses lists the processes that pass a filter.
@@ -140,13 +142,17 @@ func (v *homeView) addProcesses(out *shown, data *homeData, s *fleet.Snapshot, n
 			return err
 		}
 	}
-	data.Total, data.Of, data.Next = page.Total, page.Of, nextPage("/", v.url, page.Next)
+	data.Next = nextPage("/", v.url, page.Next)
+	n := notes{total: matching(page.Total, page.Of), noneIn: "none-of-fleet"}
 	if page.Total == 0 {
-		data.Empty = "No process matches " + filterWords(v.url) + ": 0 of " +
+		n.none = "No process matches " + filterWords(v.url) + ": 0 of " +
 			wording.Count(page.Of, "process", "processes") + " on " + wording.Count(len(s.Hosts), "host", "hosts") + "."
 	}
-	return nil
+	return out.addNotes(n)
 }
+
+// matching says how many of all there are pass a filter.
+func matching(n, all int) string { return look.Number(n) + " of " + look.Number(all) + " match" }
 
 // maxFound is how many hosts a search lists before the processes.
 const maxFound = 10

@@ -36,8 +36,7 @@ type hostData struct {
 	EventsPath    string
 	Query         url.Values
 	Sorts, States []look.Choice
-	Total, Of     int
-	Next, Empty   string
+	Next          string
 }
 
 // trouble is something that is wrong with a host.
@@ -105,15 +104,16 @@ func (v *hostView) addRows(out *shown, data *hostData, s *fleet.Snapshot, h *fle
 		}
 	}
 
-	data.Total, data.Of, data.Next = page.Total, page.Of, nextPage(site.HostPath(v.host), v.url, page.Next)
+	data.Next = nextPage(site.HostPath(v.host), v.url, page.Next)
+	n := notes{total: look.Number(page.Total) + " of " + look.Number(page.Of)}
 	switch {
 	case page.Of == 0:
-		data.Empty = "Its supervisord has not reported a process yet: " +
+		n.none = "Its supervisord has not reported a process yet: " +
 			"a snapshot of its process table comes every minute."
 	case page.Total == 0:
-		data.Empty = "No process of this host matches " + filterWords(v.url) + ": 0 of " + look.Number(page.Of) + "."
+		n.none = "No process of this host matches " + filterWords(v.url) + ": 0 of " + look.Number(page.Of) + "."
 	}
-	return nil
+	return out.addNotes(n)
 }
 
 func (v *hostView) complete(*http.Request, *answer) error { return nil }

@@ -1,12 +1,15 @@
 package page_test
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -40,7 +43,17 @@ type house struct {
 // newHouse serves pages; change may alter what they are made with.
 func newHouse(t *testing.T, change ...func(*page.Options)) *house {
 	t.Helper()
-	h := &house{Fleet: fleettest.New(t), live: fleet.New(), site: &site.Site{}}
+	h := &house{Fleet: fleettest.New(t), site: &site.Site{}, address: "127.0.0.1:0"}
+	h.settle(change...)
+	h.serve()
+	t.Cleanup(h.vanish)
+	h.isActive()
+	return h
+}
+
+// settle makes pages that know nothing yet, as a daemon that starts.
+func (h *house) settle(change ...func(*page.Options)) {
+	h.live = fleet.New()
 	o := page.Options{
 		Site: h.site, Fleet: h.live, JetStream: h.jetStream, Version: "test",
 		Log: zerolog.New(&h.log),
@@ -54,13 +67,10 @@ func newHouse(t *testing.T, change ...func(*page.Options)) *house {
 		Site: h.site, Rooms: []web.Room{pages}, Health: health.New(zerolog.Nop()), Ready: make(chan struct{}),
 		Log: zerolog.Nop(),
 	}
-	h.handler, h.address = server.Handler(), "127.0.0.1:0"
-	h.serve()
-	t.Cleanup(h.vanish)
-	h.Background(func(ctx context.Context) error { return h.live.Run(ctx, h.JS, zerolog.Nop()) })
+	h.handler = server.Handler()
+	live := h.live
+	h.Background(func(ctx context.Context) error { return live.Run(ctx, h.JS, zerolog.Nop()) })
 	h.Background(pages.Run)
-	h.isActive()
-	return h
 }
 
 // serve answers at the address, as the daemon does: with limits of connections and time.
@@ -207,6 +217,37 @@ func (h *house) sees(path string, texts ...string) string {
 // silencing lets the pages make silences.
 func silencing(o *page.Options) {
 	o.Site.Settings.Allow = []string{site.AllowMute}
+}
+
+// followAs follows a page from an address, and returns what waits for an event with a text.
+func (h *house) followAs(path, from string) (event func(text string) string) {
+	h.Helper()
+	_, page := h.get(path)
+	id := regexp.MustCompile(`data-id="([^"]+)"`).FindStringSubmatch(page)
+	if id == nil {
+		h.Fatalf("%s cannot be followed: %.500s", path, page)
+	}
+	query := url.Values{"view": {path}, "after": {id[1]}}
+	r, err := http.NewRequestWithContext(h.Context(), http.MethodGet, h.url("/api/v1/stream?"+query.Encode()), nil)
+	if err != nil {
+		h.Fatal(err)
+	}
+	r.Header.Set("X-Forwarded-For", from)
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		h.Fatal(err)
+	}
+	h.Cleanup(func() { _ = answer.Body.Close() })
+
+	lines := bufio.NewScanner(answer.Body)
+	return func(text string) string {
+		for lines.Scan() {
+			if strings.Contains(lines.Text(), text) {
+				return lines.Text()
+			}
+		}
+		return ""
+	}
 }
 
 // allowingAll lets the pages do all that they can.

@@ -194,31 +194,69 @@ func TestNobodyRecordsEvents(t *testing.T) {
 	tab.isQuiet()
 }
 
+// That nobody records events any more is sent to every page.
+func TestNobodyRecordsEventsOnAnyPage(t *testing.T) {
+	h := newHouse(t)
+	h.hasHost("web1")
+	h.hasProcess("web1", "api", "api_00", schema.StateRunning)
+	a := h.hasAlert("exit", "critical", "web1", "api", "api_00")
+	h.sees("/processes/web1/api/api_00", "RUNNING")
+	h.sees("/", "api_00")
+	pages := map[string]func(text string) string{}
+	for _, path := range []string{
+		"/", "/?q=web1", "/hosts/web1", "/processes/web1/api/api_00", "/alerts", "/alerts?show=past",
+		"/alerts/" + a.Incident, "/events", "/events?until=1h", "/mutes",
+	} {
+		pages[path] = h.followAs(path, "127.0.0.1")
+	}
+	if err := h.Bucket(stream.LeasesBucket).Delete(t.Context(), stream.LeaseKey); err != nil {
+		t.Fatal(err)
+	}
+	for path, event := range pages {
+		if text := event("stale since"); text == "" {
+			t.Errorf("%s is not told", path)
+		}
+	}
+}
+
 // A server that keeps its connections and says nothing, as after a network has gone, is
-// noticed within a minute.
+// noticed within a minute, on every page.
 func TestASilentServer(t *testing.T) {
 	t.Parallel() // it waits most of the time
 	h := newHouse(t)
 	h.hasHost("web1")
-	h.sees("/", "web1")
+	h.hasProcess("web1", "api", "api_00", schema.StateRunning)
+	a := h.hasAlert("exit", "critical", "web1", "api", "api_00")
+	h.sees("/processes/web1/api/api_00", "RUNNING")
+	h.sees("/", "api_00")
 	w := newWire(t, h.address)
 	h.address = w.address
-	tab := h.open("/")
-	tab.isLive()
+	var tabs []*tab
+	for _, path := range []string{
+		"/", "/hosts/web1", "/processes/web1/api/api_00", "/alerts", "/alerts/" + a.Incident, "/events", "/mutes",
+	} {
+		tab := h.open(path)
+		tab.isLive()
+		tabs = append(tabs, tab)
+	}
 
 	w.cut()
 	cutAt := time.Now()
-	for evaluate[bool](tab, `document.querySelector("#status .state-word").textContent === "live"`) {
-		if time.Since(cutAt) > time.Minute {
-			t.Fatal("it claims to be live after a minute")
+	for _, tab := range tabs {
+		for evaluate[bool](tab, `document.querySelector("#status .state-word").textContent === "live"`) {
+			if time.Since(cutAt) > time.Minute {
+				t.Fatalf("it claims to be live after a minute:\n%s", evaluate[string](tab, "document.body.innerText"))
+			}
+			time.Sleep(time.Second)
 		}
-		time.Sleep(time.Second)
+		tab.untilText("stale since")
 	}
-	tab.untilText("stale since")
 	h.hasAlert("exit", "critical", "web1", "api", "api_07")
 	w.mend()
-	tab.untilText("web1 · api:api_07")
-	tab.isLive()
+	tabs[0].untilText("web1 · api:api_07")
+	for _, tab := range tabs {
+		tab.isLive()
+	}
 }
 
 // wire is a connection that can be cut without either end noticing.

@@ -2,6 +2,7 @@ package page
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"html/template"
@@ -62,6 +63,21 @@ func (s *shown) add(template, list, id string, data any) error {
 
 // addRow renders a line of a list.
 func (s *shown) addRow(list string, r look.Row) error { return s.add("row", list, r.ID, r) }
+
+// notes are what a page says about its lists, in elements that change with them.
+type notes struct {
+	// total is how much the lists are of, none says why there is nothing in them.
+	total, none string
+	// noneIn is the template of none.
+	noneIn string
+}
+
+func (s *shown) addNotes(n notes) error {
+	if err := s.add("total", "totals", "total", n.total); err != nil || n.none == "" {
+		return err
+	}
+	return s.add(cmp.Or(n.noneIn, "none"), "why", "none", n.none)
+}
 
 // fragment renders a part of a page.
 func (p *Pages) fragment(name string, data any) (string, error) {

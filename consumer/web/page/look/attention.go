@@ -1,6 +1,9 @@
 package look
 
 import (
+	"cmp"
+	"slices"
+
 	"supernats/consumer/fleet"
 	"supernats/consumer/web/site"
 	"supernats/consumer/wording"
@@ -15,8 +18,9 @@ type Thing struct {
 	lossy bool
 }
 
-// Attention lists what needs attention: open alerts, then hosts with something wrong that
-// no open alert is about, whatever rules there are, then those that have lost events.
+// Attention lists what needs attention, the worst first: a page may not have room for all.
+// Of what is alike, open alerts come first, then hosts with something wrong that no open
+// alert is about, whatever rules there are, then those that have lost events.
 func Attention(s *fleet.Snapshot) (things []Thing) {
 	lossAlert := map[string]bool{}
 	for _, a := range s.Alerts {
@@ -42,7 +46,19 @@ func Attention(s *fleet.Snapshot) (things []Thing) {
 			lossy = append(lossy, Thing{host: h, lossy: true})
 		}
 	}
-	return append(things, lossy...)
+	things = append(things, lossy...)
+	slices.SortStableFunc(things, func(a, b Thing) int { return cmp.Compare(b.level(), a.level()) })
+	return things
+}
+
+func (t Thing) level() fleet.Level {
+	switch {
+	case t.alert != nil:
+		return t.alert.Level()
+	case t.lossy:
+		return fleet.Warning
+	}
+	return t.host.Level
 }
 
 // NeedsAttention reports whether somebody has to do something: not if a silence covers it.

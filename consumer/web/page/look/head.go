@@ -2,6 +2,7 @@ package look
 
 import (
 	"strings"
+	"time"
 
 	"supernats/consumer/fleet"
 	"supernats/consumer/wording"
@@ -53,8 +54,17 @@ func headline(s *fleet.Snapshot, n int) string {
 	if s.Status.Live {
 		return text
 	}
-	return strings.NewReplacer("needs", "needed", "need", "needed").Replace(text) + " at " +
-		s.Status.Since.UTC().Format("15:04:05 UTC") + "; what has happened since is not known"
+
+	when := "when events were last recorded"
+	switch since := s.Status.Since; {
+	case since.IsZero():
+	case s.Now.Sub(since) < 12*time.Hour:
+		when = "at " + since.UTC().Format("15:04:05 UTC")
+	default:
+		when = "at " + since.UTC().Format(FullTime)
+	}
+	past := strings.NewReplacer("needs", "needed", "need", "needed")
+	return past.Replace(text) + " " + when + "; what has happened since is not known"
 }
 
 func plural(n int, one, many string) string {

@@ -130,7 +130,7 @@ func TestAttention(t *testing.T) {
 		r := thing.Row(look.Clock{})
 		got = append(got, strings.TrimSpace(r.Who+" "+r.Mark.Word+map[bool]string{false: " (nobody need do anything)"}[thing.NeedsAttention()]))
 	}
-	want := []string{"web1 critical", "web2 silenced (nobody need do anything)", "web3 1 down", "web4 events lost"}
+	want := []string{"web1 critical", "web3 1 down", "web4 events lost", "web2 silenced (nobody need do anything)"}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
@@ -177,4 +177,26 @@ func TestAcknowledgedIncident(t *testing.T) {
 		}
 	}
 	t.Errorf("%+v", look.IncidentFacts(a, look.ClockOf(&fleet.Snapshot{Now: time.Now()})))
+}
+
+// The headline of what is not up to date says when it was so, and never that all is well.
+func TestHeadlineOfWhatIsNotLive(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		name  string
+		since time.Time
+		want  string
+	}{
+		{name: "today", since: now.Add(-time.Minute), want: "Nothing needed attention at 11:59:00 UTC; what has happened since is not known"},
+		{
+			name: "long ago", since: now.Add(-72 * time.Hour),
+			want: "Nothing needed attention at 2026-02-26 12:00:00 UTC; what has happened since is not known",
+		},
+		{name: "not known", want: "Nothing needed attention when events were last recorded; what has happened since is not known"},
+	} {
+		s := &fleet.Snapshot{Now: now, Hosts: []*fleet.Host{host(func(*fleet.Host) {})}, Status: fleet.Status{Since: c.since}}
+		if got := look.HeadOf(s).Text; got != c.want {
+			t.Errorf("%s: %s", c.name, got)
+		}
+	}
 }
