@@ -9,6 +9,7 @@ import (
 
 	"supernats/consumer/fleet"
 	"supernats/consumer/fleettest"
+	"supernats/consumer/history"
 	"supernats/consumer/web/page/look"
 	"supernats/consumer/web/site"
 )
@@ -30,6 +31,19 @@ func TestABrokenPageEndsNothingElse(t *testing.T) {
 		t.Error("it has shown something")
 	}
 	if !strings.Contains(log.String(), "index out of range") {
+		t.Errorf("the log has %s", log.String())
+	}
+}
+
+// An event that cannot be shown ends nothing either: the page is fetched instead.
+func TestABrokenEventEndsNothingElse(t *testing.T) {
+	var log fleettest.Buffer
+	p := New(Options{Site: &site.Site{}, Fleet: fleet.New(), Log: zerolog.New(&log)})
+	n := &eventNews{view: &eventsView{pages: p}}
+	if _, err := n.row(&history.StoredEvent{}); err == nil {
+		t.Error("it has shown something")
+	}
+	if !strings.Contains(log.String(), "nil pointer") {
 		t.Errorf("the log has %s", log.String())
 	}
 }

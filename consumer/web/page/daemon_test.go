@@ -3,6 +3,7 @@ package page_test
 import (
 	"context"
 	"fmt"
+	"html"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -100,14 +101,15 @@ func TestACrashIsOnTheOpenPage(t *testing.T) {
 	incident.isQuiet()
 }
 
-// Who is logged in by web_config is the author of a silence, and the page stays live.
+// Who is logged in by web_config is the author of a silence and of an acknowledgement, each their
+// own, and the page stays live.
 func TestWhoIsLoggedIn(t *testing.T) {
 	hash, err := bcrypt.GenerateFromPassword([]byte("hush"), bcrypt.MinCost)
 	if err != nil {
 		t.Fatal(err)
 	}
 	users := filepath.Join(t.TempDir(), "web.yaml")
-	if err := os.WriteFile(users, []byte("basic_auth_users: {ops: '"+string(hash)+"'}\n"), 0o600); err != nil {
+	if err := os.WriteFile(users, []byte("basic_auth_users: {ops: '"+string(hash)+"', anna: '"+string(hash)+"'}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	h := runDaemon(t, "web_config: "+users+"\n")
@@ -121,6 +123,14 @@ func TestWhoIsLoggedIn(t *testing.T) {
 		_, text := h.get("/", asOps)
 		return strings.Contains(text, "web1 · api:api_00")
 	})
+	incident := h.firstIncident(asOps)
+	for _, name := range []string{"ops", "anna"} {
+		_, text := h.get(incident, func(r *http.Request) { r.SetBasicAuth(name, "hush") })
+		if !strings.Contains(text, "Acknowledge as "+name) {
+			t.Errorf("%s would be somebody else:\n%s", name, text)
+		}
+	}
+
 	h.address = "ops:hush@" + h.address
 	tab := h.open("/mutes/new?host=web1&comment=moving")
 	tab.untilText("Silence as ops")
@@ -132,6 +142,17 @@ func TestWhoIsLoggedIn(t *testing.T) {
 	h.Publish(h.Crash(func(e *schema.Event) { e.Process = "api_01" }))
 	tab.untilText("web1 · api:api_01")
 	tab.isQuiet()
+}
+
+// firstIncident returns the path of the incident that is first on the page of the fleet.
+func (h *house) firstIncident(change func(*http.Request)) string {
+	h.Helper()
+	_, text := h.get("/", change)
+	m := regexp.MustCompile(`href="(/alerts/[^"]+)"`).FindStringSubmatch(text)
+	if m == nil {
+		h.Fatalf("no incident is on\n%s", text)
+	}
+	return html.UnescapeString(m[1])
 }
 
 // From the fleet to an acknowledgement and its withdrawal by keys alone, with JavaScript and

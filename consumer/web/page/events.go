@@ -128,19 +128,25 @@ type eventNews struct {
 	trusted bool
 }
 
-// Rows returns at most the newest of a page.
+// Rows returns at most the newest of a page. What cannot be shown is fetched with the page,
+// which says why.
 func (n *eventNews) Rows(after, through uint64) (rows []live.Row, whole bool) {
 	events, whole := n.Between(after, through, &n.view.query.Filter)
 	for _, e := range events[max(0, len(events)-pageLength):] {
-		entry := n.view.entryOf(e, n.trusted)
-		html, err := n.view.pages.fragment("entry", entry)
+		row, err := n.row(e)
 		if err != nil {
-			n.view.pages.few.Error().Err(err).Msg("event cannot be shown as it comes")
 			return nil, false
 		}
-		rows = append(rows, live.Row{List: "timeline", ID: entry.ID, HTML: html})
+		rows = append(rows, row)
 	}
 	return rows, whole
+}
+
+func (n *eventNews) row(e *history.StoredEvent) (row live.Row, err error) {
+	defer n.view.pages.recoverIn(n.view, &err)
+	entry := n.view.entryOf(e, n.trusted)
+	html, err := n.view.pages.fragment("entry", entry)
+	return live.Row{List: "timeline", ID: entry.ID, HTML: html}, err
 }
 
 func (v *eventsView) kinds() []look.Choice {

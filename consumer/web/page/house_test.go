@@ -219,11 +219,6 @@ func silencing(o *page.Options) {
 	o.Site.Settings.Allow = []string{site.AllowMute}
 }
 
-// allowingAll lets the pages do all that they can.
-func allowingAll(o *page.Options) {
-	o.Site.Settings.Allow, o.Acknowledger = []string{site.AllowMute, site.AllowAck}, &acknowledger{}
-}
-
 // followAs follows a page from an address, and returns what waits for an event with a text.
 func (h *house) followAs(path, from string) (event func(text string) string) {
 	h.Helper()
@@ -253,4 +248,9 @@ func (h *house) followAs(path, from string) (event func(text string) string) {
 		}
 		return ""
 	}
+}
+
+// allowingAll lets the pages do all that they can.
+func allowingAll(o *page.Options) {
+	o.Site.Settings.Allow, o.Acknowledger = []string{site.AllowMute, site.AllowAck}, &acknowledger{}
 }

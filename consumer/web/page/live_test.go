@@ -194,6 +194,31 @@ func TestNobodyRecordsEvents(t *testing.T) {
 	tab.isQuiet()
 }
 
+// That nobody records events any more is sent to every page.
+func TestNobodyRecordsEventsOnAnyPage(t *testing.T) {
+	h := newHouse(t)
+	h.hasHost("web1")
+	h.hasProcess("web1", "api", "api_00", schema.StateRunning)
+	a := h.hasAlert("exit", "critical", "web1", "api", "api_00")
+	h.sees("/processes/web1/api/api_00", "RUNNING")
+	h.sees("/", "api_00")
+	pages := map[string]func(text string) string{}
+	for _, path := range []string{
+		"/", "/?q=web1", "/hosts/web1", "/processes/web1/api/api_00", "/alerts", "/alerts?show=past",
+		"/alerts/" + a.Incident, "/events", "/events?until=1h", "/mutes",
+	} {
+		pages[path] = h.followAs(path, "127.0.0.1")
+	}
+	if err := h.Bucket(stream.LeasesBucket).Delete(t.Context(), stream.LeaseKey); err != nil {
+		t.Fatal(err)
+	}
+	for path, event := range pages {
+		if text := event("stale since"); text == "" {
+			t.Errorf("%s is not told", path)
+		}
+	}
+}
+
 // A server that keeps its connections and says nothing, as after a network has gone, is
 // noticed within a minute, on every page.
 func TestASilentServer(t *testing.T) {

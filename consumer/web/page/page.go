@@ -109,21 +109,23 @@ func (p *Pages) openView(r *http.Request, address string) (*live.View, error) {
 	return opened, nil
 }
 
-// frameOf returns what a view shows live. A mistake of ours in it must not end the daemon: it
-// ends the view, as in a handler of net/http.
+// frameOf returns what a view shows live.
 func (p *Pages) frameOf(v view, s *fleet.Snapshot) (frame *live.Frame, err error) {
-	defer func() {
-		if broken := recover(); broken != nil {
-			err = fmt.Errorf("%T is broken: %v", v, broken)
-			p.few.Error().Err(err).Bytes("stack", debug.Stack()).Msg("page cannot be kept up to date")
-		}
-	}()
-
+	defer p.recoverIn(v, &err)
 	shown, err := v.show(s, look.Clock{})
 	if err != nil {
 		return nil, err
 	}
 	return &shown.Frame, nil
+}
+
+// recoverIn makes a mistake of ours in a view an error: it must not end the daemon, but the
+// view, as in a handler of net/http.
+func (p *Pages) recoverIn(v view, err *error) {
+	if broken := recover(); broken != nil {
+		*err = fmt.Errorf("%T is broken: %v", v, broken)
+		p.few.Error().Err(*err).Bytes("stack", debug.Stack()).Msg("page cannot be kept up to date")
+	}
 }
 
 // Run keeps open pages up to date until ctx ends.

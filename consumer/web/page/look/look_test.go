@@ -197,3 +197,25 @@ func TestAcknowledgedIncident(t *testing.T) {
 	}
 	t.Errorf("%+v", look.IncidentFacts(a, look.ClockOf(&fleet.Snapshot{Now: time.Now()})))
 }
+
+// The headline of what is not up to date says when it was so, and never that all is well.
+func TestHeadlineOfWhatIsNotLive(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		name  string
+		since time.Time
+		want  string
+	}{
+		{name: "today", since: now.Add(-time.Minute), want: "Nothing needed attention at 11:59:00 UTC; what has happened since is not known"},
+		{
+			name: "long ago", since: now.Add(-72 * time.Hour),
+			want: "Nothing needed attention at 2026-02-26 12:00:00 UTC; what has happened since is not known",
+		},
+		{name: "not known", want: "Nothing needed attention when events were last recorded; what has happened since is not known"},
+	} {
+		s := &fleet.Snapshot{Now: now, Hosts: []*fleet.Host{host(func(*fleet.Host) {})}, Status: fleet.Status{Since: c.since}}
+		if got := look.HeadOf(s).Text; got != c.want {
+			t.Errorf("%s: %s", c.name, got)
+		}
+	}
+}
