@@ -120,6 +120,7 @@ func TestARefusedSilenceIsShownAgain(t *testing.T) {
 			}
 			if c.away {
 				h.Server.Stop()
+				h.Until("that is noticed", func() bool { return h.jetStream() == nil })
 			}
 
 			status, text := h.send("/mutes", form)

@@ -54,7 +54,8 @@ func TestPages(t *testing.T) {
 		e.Host, e.Process, e.PID = "web3", "api_02", 815
 		e.Log = &schema.Log{Stderr: "out of luck\n"}
 	}))
-	h.sees("/", "web3")
+	h.sees("/hosts/web3", "api:api_02")
+	h.sees("/alerts", "api:api_02")
 
 	for _, c := range []struct {
 		path   string
