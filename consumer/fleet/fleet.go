@@ -136,12 +136,16 @@ type Fleet struct {
 	mu        sync.Mutex
 	listeners map[chan struct{}]struct{}
 
-	model *model
+	model   *model
+	mirrors []follower
+	// right is when all was well last, on the connection before.
+	right time.Time
 }
 
 // New returns a copy that knows nothing yet.
 func New() *Fleet {
-	f := &Fleet{listeners: map[chan struct{}]struct{}{}, model: newModel()}
+	m := newModel()
+	f := &Fleet{listeners: map[chan struct{}]struct{}{}, model: m, mirrors: mirrorsOf(m)}
 	f.current.Store(&Snapshot{Status: Status{Why: "the records have not been read yet"}})
 	return f
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -27,32 +28,17 @@ const (
 // Run follows the buckets over a connection until ctx ends. What is known outlives it, and
 // may be continued over another connection.
 func (f *Fleet) Run(ctx context.Context, js jetstream.JetStream, log zerolog.Logger) error {
-	m := f.model
-	loaded := make(chan struct{}, 4)
-	follow := func(g *errgroup.Group, ctx context.Context, run func(context.Context) error, bucket string) {
-		g.Go(func() error {
-			retry := health.Retry{Log: log, What: "following bucket " + bucket, Conn: js.Conn()}
-			return retry.Until(ctx, func() error { return run(ctx) })
-		})
+	g, ctx := errgroup.WithContext(ctx)
+	var loading []<-chan struct{}
+	for _, follow := range f.mirrors {
+		loaded := make(chan struct{})
+		loading = append(loading, loaded)
+		g.Go(func() error { return follow(ctx, js, log, sync.OnceFunc(func() { close(loaded) })) })
 	}
 
-	g, ctx := errgroup.WithContext(ctx)
-	states := newMirror(m, js, stream.StateBucket, m.setProcess, m.removeProcess,
-		func(p *schema.ProcessRecord) string { return schema.StateKey(p.Host, p.Group, p.Process) })
-	hosts := newMirror(m, js, stream.HostsBucket, m.setHost, m.removeHost,
-		func(h *schema.HostRecord) string { return schema.Token(h.Host) })
-	alerts := newMirror(m, js, stream.AlertsBucket, m.setAlert, m.removeAlert, alertKey)
-	mutes := newMirror(m, js, stream.MutesBucket, m.setMute, m.removeMute,
-		func(mute *schema.Mute) string { return mute.ID })
-	states.loaded, hosts.loaded, alerts.loaded, mutes.loaded = loaded, loaded, loaded, loaded
-	follow(g, ctx, states.run, stream.StateBucket)
-	follow(g, ctx, hosts.run, stream.HostsBucket)
-	follow(g, ctx, alerts.run, stream.AlertsBucket)
-	follow(g, ctx, mutes.run, stream.MutesBucket)
-
-	p := &pulse{js: js, model: m}
+	p := &pulse{js: js, model: f.model, right: f.right}
 	g.Go(func() error {
-		for range 4 {
+		for _, loaded := range loading {
 			select {
 			case <-loaded:
 			case <-ctx.Done():
@@ -62,7 +48,41 @@ func (f *Fleet) Run(ctx context.Context, js jetstream.JetStream, log zerolog.Log
 		return p.run(ctx)
 	})
 	g.Go(func() error { return f.publishChanges(ctx, p) })
-	return g.Wait()
+	err := g.Wait()
+	f.right = p.right
+	f.end(p)
+	return err
+}
+
+// end says that nobody follows any more.
+func (f *Fleet) end(p *pulse) {
+	f.model.mu.Lock()
+	s := f.model.status
+	if s.Live {
+		s = Status{Loaded: true, Since: p.right, Why: "NATS cannot be reached"}
+	}
+	f.model.setStatus(s)
+	f.model.mu.Unlock()
+
+	if s.Loaded {
+		f.publish(f.model.snapshot(p.now()))
+	}
+}
+
+// follower follows a bucket over a connection until ctx ends. It calls loaded each time it has
+// read all that the bucket holds.
+type follower func(ctx context.Context, js jetstream.JetStream, log zerolog.Logger, loaded func()) error
+
+// mirrorsOf are the buckets that a model shows.
+func mirrorsOf(m *model) []follower {
+	states := newMirror(m, stream.StateBucket, m.setProcess, m.removeProcess,
+		func(p *schema.ProcessRecord) string { return schema.StateKey(p.Host, p.Group, p.Process) })
+	hosts := newMirror(m, stream.HostsBucket, m.setHost, m.removeHost,
+		func(h *schema.HostRecord) string { return schema.Token(h.Host) })
+	alerts := newMirror(m, stream.AlertsBucket, m.setAlert, m.removeAlert, alertKey)
+	mutes := newMirror(m, stream.MutesBucket, m.setMute, m.removeMute,
+		func(mute *schema.Mute) string { return mute.ID })
+	return []follower{states.follow, hosts.follow, alerts.follow, mutes.follow}
 }
 
 // publishChanges makes snapshots until ctx ends.
@@ -77,10 +97,9 @@ func (f *Fleet) publishChanges(ctx context.Context, p *pulse) error {
 	}
 }
 
-// mirror follows one bucket into the model.
+// mirror follows one bucket into the model, over one connection after the other.
 type mirror[T any] struct {
 	model  *model
-	js     jetstream.JetStream
 	bucket string
 	// set takes in a record, remove what was last set under a key; key is that of a record.
 	// The model is locked while they run.
@@ -89,26 +108,28 @@ type mirror[T any] struct {
 
 	// held is what was set, by key. A record is needed again to remove it.
 	held map[string]*T
-	// loaded gets a value when all that the bucket holds was read for the first time.
-	loaded chan<- struct{}
 }
 
-func newMirror[T any](
-	m *model, js jetstream.JetStream, bucket string, set, remove func(*T), key func(*T) string,
-) *mirror[T] {
-	return &mirror[T]{model: m, js: js, bucket: bucket, set: set, remove: remove, key: key, held: map[string]*T{}}
+func newMirror[T any](m *model, bucket string, set, remove func(*T), key func(*T) string) *mirror[T] {
+	return &mirror[T]{model: m, bucket: bucket, set: set, remove: remove, key: key, held: map[string]*T{}}
+}
+
+// follow follows the bucket until ctx ends, whatever becomes of it.
+func (b *mirror[T]) follow(ctx context.Context, js jetstream.JetStream, log zerolog.Logger, loaded func()) error {
+	retry := health.Retry{Log: log, What: "following bucket " + b.bucket, Conn: js.Conn()}
+	return retry.Until(ctx, func() error { return b.run(ctx, js, loaded) })
 }
 
 // errReplaced says that a bucket is not the one that was being followed.
 var errReplaced = errors.New("the bucket was created again or restored")
 
 // run follows the bucket until ctx ends, or the bucket is another one.
-func (b *mirror[T]) run(ctx context.Context) error {
-	s, err := b.js.Stream(ctx, stream.OfBucket(b.bucket))
+func (b *mirror[T]) run(ctx context.Context, js jetstream.JetStream, loaded func()) error {
+	s, err := js.Stream(ctx, stream.OfBucket(b.bucket))
 	if err != nil {
 		return fmt.Errorf("open bucket %s: %w", b.bucket, err)
 	}
-	kv, err := b.js.KeyValue(ctx, b.bucket)
+	kv, err := js.KeyValue(ctx, b.bucket)
 	if err != nil {
 		return fmt.Errorf("open bucket %s: %w", b.bucket, err)
 	}
@@ -127,7 +148,7 @@ func (b *mirror[T]) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-check.C:
-			if known, err = b.checkIdentity(ctx, known); err != nil {
+			if known, err = b.checkIdentity(ctx, js, known); err != nil {
 				return err
 			}
 		case e, ok := <-w.Updates():
@@ -137,7 +158,7 @@ func (b *mirror[T]) run(ctx context.Context) error {
 			case e == nil: // that was all
 				b.removeOthers(seen)
 				seen = nil
-				b.reportLoaded()
+				loaded()
 			default:
 				if seen != nil {
 					seen[e.Key()] = true
@@ -150,8 +171,10 @@ func (b *mirror[T]) run(ctx context.Context) error {
 
 // checkIdentity returns an error if the bucket is not the one that was opened. That it
 // cannot be looked up now is none: the watch resumes by itself.
-func (b *mirror[T]) checkIdentity(ctx context.Context, known stream.Identity) (stream.Identity, error) {
-	s, err := b.js.Stream(ctx, stream.OfBucket(b.bucket))
+func (b *mirror[T]) checkIdentity(
+	ctx context.Context, js jetstream.JetStream, known stream.Identity,
+) (stream.Identity, error) {
+	s, err := js.Stream(ctx, stream.OfBucket(b.bucket))
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		return known, fmt.Errorf("follow bucket %s: %w", b.bucket, err)
@@ -203,12 +226,5 @@ func (b *mirror[T]) removeOthers(seen map[string]bool) {
 		if !seen[key] {
 			b.drop(key)
 		}
-	}
-}
-
-func (b *mirror[T]) reportLoaded() {
-	if b.loaded != nil {
-		b.loaded <- struct{}{}
-		b.loaded = nil
 	}
 }

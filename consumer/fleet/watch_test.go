@@ -168,6 +168,48 @@ func TestLateThoughTheOldestHasExpired(t *testing.T) {
 	f.Until("it is known for how long they wait", func() bool { return live.Snapshot().Status.LagAge > 0 })
 }
 
+// While nobody follows, between two connections, nothing is live.
+func TestNothingIsLiveBetweenTwoConnections(t *testing.T) {
+	f := fleettest.New(t)
+	put(f, stream.LeasesBucket, stream.LeaseKey, &stream.LeaseRecord{Instance: "web1, pid 7"})
+	if _, err := f.JS.CreateConsumer(t.Context(), stream.Events, jetstream.ConsumerConfig{
+		Durable: stream.EventsConsumer, AckPolicy: jetstream.AckAllPolicy,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	live := fleet.New()
+	stop := f.Background(func(ctx context.Context) error { return live.Run(ctx, f.JS, zerolog.Nop()) })
+	f.Until("it is live", func() bool { return live.Snapshot().Status.Live })
+
+	stop()
+	if s := live.Snapshot().Status; s.Live || time.Since(s.Since) > time.Minute || s.Why == "" {
+		t.Errorf("%+v", s)
+	}
+}
+
+// What is deleted while nobody follows, between two connections, is gone with the next one.
+func TestWhatIsDeletedBetweenTwoConnections(t *testing.T) {
+	f := fleettest.New(t)
+	putProcess(f, "api_00", schema.StateRunning)
+	putProcess(f, "api_01", schema.StateRunning)
+	live := fleet.New()
+	run := func() (stop func()) {
+		return f.Background(func(ctx context.Context) error { return live.Run(ctx, f.JS, zerolog.Nop()) })
+	}
+	stop := run()
+	f.Until("both are seen", func() bool { return stateOf(live, "api_00") != "" && stateOf(live, "api_01") != "" })
+	stop()
+
+	if err := f.Bucket(stream.StateBucket).Purge(t.Context(), "web1.api.api_00"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(run())
+	f.Until("it is gone", func() bool { return stateOf(live, "api_00") == "" })
+	if stateOf(live, "api_01") == "" {
+		t.Error("the other one is gone too")
+	}
+}
+
 // A record that is malformed or under a wrong key hides no other.
 func TestMalformedRecordsHideNoOther(t *testing.T) {
 	f := fleettest.New(t)
