@@ -100,7 +100,7 @@ func IncidentFacts(a *fleet.Alert, now Clock) []Fact {
 		if ack.Until != nil {
 			text += ", until " + ack.Until.UTC().Format("2006-01-02 15:04 UTC") + " at the latest"
 		}
-		facts = append(facts, Fact{Word: "Acknowledged", Text: text, At: now.At(ack.Since.Time)})
+		facts = append(facts, Fact{Word: "Acknowledged", Text: text + " ", At: now.At(ack.Since.Time)})
 	}
 	if a.Muted > 0 {
 		add("Silenced", wording.Count(a.Muted, "notification", "notifications")+" dropped")
