@@ -62,10 +62,13 @@ func render(
 	return c, nil
 }
 
-func execute(t interface {
+// executor is what text/template and html/template have in common.
+type executor interface {
 	Execute(w io.Writer, data any) error
-}, v *view,
-) (string, error) {
+}
+
+// execute returns what a template of our own writes.
+func execute(t executor, v *view) (string, error) {
 	var b strings.Builder
 	err := t.Execute(&b, v)
 	return b.String(), err
