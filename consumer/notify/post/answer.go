@@ -9,8 +9,9 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"supernats/consumer/notify"
 	"time"
+
+	"supernats/consumer/notify"
 )
 
 // Answer is what the other side says with a status 2xx.
