@@ -52,4 +52,10 @@ func Lasted(seconds float64) time.Duration {
 
 // Instant is a time as a record holds it: in UTC and whole microseconds. What was read
 // back from a record compares equal to it.
-func Instant(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+func Instant(t time.Time) time.Time {
+	t = t.UTC().Round(0) // without the reading of a monotonic clock
+	if below := t.Nanosecond() % int(time.Microsecond); below != 0 {
+		t = t.Add(-time.Duration(below))
+	}
+	return t
+}

@@ -58,15 +58,18 @@ func (g *Engine) Wants(event string) bool {
 
 // Apply takes a message. After a restart it may come again: the records that
 // have seen it know. tooOld says that an event would have matched a rule, but is history.
-func (g *Engine) Apply(m Message) (tooOld bool) {
+func (g *Engine) Apply(m Message) (tooOld bool) { return g.apply(&m) }
+
+// apply is Apply without a copy: that is small enough to be inlined.
+func (g *Engine) apply(m *Message) (tooOld bool) {
 	m.Meta.Stored = schema.Instant(m.Meta.Stored)
-	g.advanceTo(&m)
+	g.advanceTo(m)
 
 	// In this order: what happened, then what is true after it. A process may be well
 	// again by the time that its exit is reported.
 	switch {
 	case m.Event != nil:
-		tooOld = g.applyEvent(&m)
+		tooOld = g.applyEvent(m)
 	case m.Loss != nil:
 		g.applyLoss(m.Meta, m.Loss, m.Horizon)
 	case m.Ack != nil:

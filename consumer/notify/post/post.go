@@ -76,7 +76,7 @@ func agentRune(r rune) rune {
 // Close closes the connections.
 func (p *Poster) Close() { p.client.CloseIdleConnections() }
 
-// Post is one request.
+// Request is one request of a Poster.
 type Request struct {
 	URL string
 	// URLKey is the key of the configuration that has the URL, AuthKey that of the

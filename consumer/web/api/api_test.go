@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -191,10 +190,21 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 // takeAcks does with acknowledgements what the daemon does: they go into the records.
 func (i *installation) takeAcks() {
 	i.Helper()
-	sub, err := i.JS.Conn().Subscribe(stream.AllAcks, func(m *nats.Msg) {
-		ce, err := schema.Unmarshal[*schema.Ack](m.Data)
-		if err != nil || m.Subject != ce.Data.Subject() {
-			i.Errorf("%s on %s: %v", m.Data, m.Subject, err)
+	acks, err := i.JS.OrderedConsumer(i.Context(), stream.Events, jetstream.OrderedConsumerConfig{
+		FilterSubjects: []string{stream.AllAcks},
+	})
+	if err != nil {
+		i.Fatal(err)
+	}
+	reading, err := acks.Consume(func(m jetstream.Msg) {
+		ce, err := schema.Unmarshal[*schema.Ack](m.Data())
+		if err != nil || m.Subject() != ce.Data.Subject() {
+			i.Errorf("%s on %s: %v", m.Data(), m.Subject(), err)
+			return
+		}
+		meta, err := m.Metadata()
+		if err != nil {
+			i.Error(err)
 			return
 		}
 		a, kv := ce.Data, i.Bucket(stream.AlertsBucket)
@@ -209,6 +219,8 @@ func (i *installation) takeAcks() {
 			i.Error(err)
 			return
 		}
+		record.Seq = max(record.Seq, meta.Sequence.Stream)
+		record.Clock = schema.Time{Time: meta.Timestamp}
 		record.Acknowledged = nil
 		if ce.Type == schema.TypeAck {
 			record.Acknowledged = &schema.Acknowledgement{By: a.By, Reason: a.Reason, Since: ce.Time}
@@ -223,7 +235,7 @@ func (i *installation) takeAcks() {
 	if err != nil {
 		i.Fatal(err)
 	}
-	i.Cleanup(func() { _ = sub.Unsubscribe() })
+	i.Cleanup(reading.Stop)
 }
 
 // Incidents are acknowledged only where web.allow says so, by who is logged in.

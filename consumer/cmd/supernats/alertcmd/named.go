@@ -43,9 +43,16 @@ func beginsWith(given, rule, id string) bool {
 	return strings.HasPrefix(id, given) || strings.HasPrefix(strings.TrimPrefix(id, rule+"/"), given)
 }
 
-// namesOf are the names by which people may mean an alert.
+// namesOf are the names by which people may mean an alert. One about a group has its name, and
+// the one by which supervisorctl and `supernats alerts` mean all of it: "api" and "api:*".
 func namesOf(a *schema.Alert) []string {
-	process := wording.ProcessName(a.Group, a.Process)
-	names := []string{a.Rule, a.Host, process, a.Rule + "/" + a.Host, a.Rule + "/" + process}
-	return append(names, a.Host+"/"+process, a.Rule+"/"+a.Host+"/"+process)
+	names := []string{a.Rule, a.Host, a.Rule + "/" + a.Host}
+	processes := []string{wording.ProcessName(a.Group, a.Process)}
+	if a.Group != "" && a.Process == "" {
+		processes = append(processes, a.Group+":*")
+	}
+	for _, p := range processes {
+		names = append(names, p, a.Rule+"/"+p, a.Host+"/"+p, a.Rule+"/"+a.Host+"/"+p)
+	}
+	return names
 }
