@@ -93,6 +93,9 @@ type Options struct {
 	// Rebuild derives the states from the stream again first.
 	Rebuild bool
 	Log     zerolog.Logger
+
+	// zeroFor is metrics.Config.ZeroFor.
+	zeroFor time.Duration
 }
 
 // plan is what a reload replaces: a valid configuration with the receivers that it makes.
