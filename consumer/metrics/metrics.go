@@ -16,6 +16,7 @@
 package metrics
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -34,10 +35,8 @@ const (
 	// maxScrapes are served at once, maxRendering of them make text at a time.
 	maxScrapes   = 16
 	maxRendering = 2
-	// zeroFor is for how long the counters of a new process are exported at 0, whatever it
-	// does: each Prometheus must scrape that once, or what the process did before its first
-	// scrape would have no increase. It is what scrape intervals are at most, and a half
-	// more than Prometheus's own default.
+	// zeroFor is Config.ZeroFor if none is given: what scrape intervals are at most, and a
+	// half more than Prometheus's own default.
 	zeroFor = 90 * time.Second
 )
 
@@ -53,7 +52,11 @@ type Config struct {
 	NodeExporter func() bool
 	// Pings returns how many pings of each watchdog had each result.
 	Pings func() map[string]map[string]uint64
-	Log   zerolog.Logger
+	// ZeroFor is for how long the counters of a new process are exported at 0, whatever it
+	// does: each Prometheus must scrape that once, or what the process did before its first
+	// scrape would have no increase. 0 is 90 s; tests have less patience.
+	ZeroFor time.Duration
+	Log     zerolog.Logger
 }
 
 // Rule is what metrics show of a rule.
@@ -73,16 +76,14 @@ type Metrics struct {
 	// scrapes has room for maxScrapes values, rendering for maxRendering.
 	scrapes   chan struct{}
 	rendering chan struct{}
-
-	// zeroFor is the constant; shorter in tests.
-	zeroFor time.Duration
 }
 
 // New returns the metrics of a daemon.
 func New(cfg Config) *Metrics {
+	cfg.ZeroFor = cmp.Or(cfg.ZeroFor, zeroFor)
 	m := &Metrics{
 		cfg: cfg, own: prometheus.NewRegistry(),
-		scrapes: make(chan struct{}, maxScrapes), rendering: make(chan struct{}, maxRendering), zeroFor: zeroFor,
+		scrapes: make(chan struct{}, maxScrapes), rendering: make(chan struct{}, maxRendering),
 	}
 	m.registerOwn()
 	m.BeginEvents()
@@ -125,7 +126,7 @@ func (m *Metrics) serveMetrics(w http.ResponseWriter, r *http.Request) {
 		c.events = c.own
 		c.node = m.cfg.NodeExporter()
 		c.hosts = selectHosts(m.labels.of(s), globs)
-		c.newSince = s.Time().Add(-m.zeroFor)
+		c.newSince = s.Time().Add(-m.cfg.ZeroFor)
 	} else {
 		m.labels.reset()
 	}

@@ -44,9 +44,8 @@ func TestTheFirstCrashIsSeenByAPair(t *testing.T) {
 			return &s
 		},
 		Active: func() bool { return true }, Rules: func() []Rule { return nil }, NodeExporter: func() bool { return false },
-		Pings: func() map[string]map[string]uint64 { return nil }, Log: zerolog.Nop(),
+		Pings: func() map[string]map[string]uint64 { return nil }, ZeroFor: 6 * time.Second, Log: zerolog.Nop(),
 	})
-	m.zeroFor = 6 * time.Second
 	old := crashed("old", 7)
 	old.Appeared = time.Now().Add(-time.Hour)
 	show(old)
