@@ -187,3 +187,49 @@ func TestAsksOverWhatThereIs(t *testing.T) {
 		}
 	}
 }
+
+// A bridge that has outlived its supervisord is found by the spool that it holds, and only by
+// that.
+func TestOrphans(t *testing.T) {
+	h := &host{machine: daemons.Machine{Orphans: []daemons.Bridge{{PID: 4711}, {PID: 4712}}}}
+	b := &listeners.Bridge{Section: &supervisordconf.Section{Name: "eventlistener:supernats", Places: []supervisordconf.Place{{File: "c", Line: 1}}}}
+	checkOrphans(h, b, []int{17, 4712})
+	found := h.report.Findings
+	if len(found) != 1 || found[0].Status != checkup.Warn || !strings.Contains(found[0].Message, "process 4712") || found[0].Fix != "kill 4712" {
+		t.Errorf("%+v", found)
+	}
+}
+
+// What programs print and nobody keeps is said, and is no fault; what a container's runtime
+// keeps is not said.
+func TestOutputThatIsKeptNowhere(t *testing.T) {
+	for _, c := range []struct{ name, lines, want string }{
+		{name: "nothing", lines: "stdout_logfile=NONE\nstderr_logfile=/dev/null\n", want: "of a log: app"},
+		{name: "syslog", lines: "stdout_logfile=syslog\nredirect_stderr=true\n", want: "of a log: app"},
+		{name: "one of both", lines: "stdout_logfile=NONE\n"},
+		{name: "a container", lines: "stdout_logfile=/dev/stdout\nstderr_logfile=/dev/stderr\n"},
+	} {
+		h := &host{conf: mustRead(t, "[supervisord]\n[program:app]\ncommand=sleep 1\n"+c.lines)}
+		checkPrograms(t.Context(), h)
+		text := ""
+		for _, f := range h.report.Findings {
+			text += string(f.Status) + f.Message
+		}
+		if (text == "") != (c.want == "") || !strings.Contains(text, c.want) || text != "" && !strings.HasPrefix(text, "ok") {
+			t.Errorf("%s: %q", c.name, text)
+		}
+	}
+}
+
+func mustRead(t *testing.T, text string) *supervisordconf.Configuration {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "supervisord.conf")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	conf, err := supervisordconf.Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conf
+}

@@ -104,8 +104,8 @@ func addAnswer(ctx context.Context, in *Installation, r *checkup.Report, a pages
 	asksWho := a.status == http.StatusUnauthorized || a.status == http.StatusForbidden || a.status/100 == 3
 	switch {
 	case a.err != nil:
-		r.Warn("curl -v "+wording.ShellQuote(web.ExternalURL+"/healthz")+" shows more; correct external_url, the proxy "+
-			"there or its certificate (if only other machines reach it, nothing is wrong)",
+		r.Warn("curl -v "+wording.ShellQuote(web.ExternalURL+"/healthz")+" shows more; correct external_url, the "+
+			"proxy there or its certificate (if only other machines reach it, nothing is wrong)",
 			"external_url %s cannot be reached from here, so links in notifications may lead nowhere: %v",
 			web.ExternalURL, withoutURL(a.err))
 	case asksWho:
@@ -117,7 +117,8 @@ func addAnswer(ctx context.Context, in *Installation, r *checkup.Report, a pages
 			web.ExternalURL, web.Prefix)
 	case !a.isOurs:
 		r.Warn("correct external_url, or the proxy there, so that it leads to "+in.Config.Listen,
-			"external_url %s answers (status %d), and is not the page of supernats: links in notifications lead elsewhere",
+			"external_url %s answers (status %d), and is not the page of supernats: links in notifications lead "+
+				"elsewhere",
 			web.ExternalURL, a.status)
 	default:
 		addIdentity(ctx, in, r, a.active)

@@ -26,7 +26,7 @@ func TestDoctorOfAFileThatDoesNotAnswer(t *testing.T) {
 		args []string
 		want string
 	}{
-		{name: "the configuration", args: []string{"-c", pipe}, want: "fail config: read " + pipe + ": it does not answer within 10s"},
+		{name: "the configuration", args: []string{"-c", pipe}, want: "fail config: read " + pipe + ": it does not answer within SPAN"},
 		{name: "the credentials", args: []string{"--nats-creds", pipe}, want: "fail nats: connect to NATS: the server, or a file with its credentials"},
 	} {
 		begun := time.Now()
