@@ -70,6 +70,12 @@ func install(t *testing.T, allow ...string) *installation {
 	}
 	f.PublishRaw(n.Subject(), f.JSON(n.Envelope("n1", schema.TypeAlertFiring, now.Time)))
 
+	// Events were recorded once: since then nobody does.
+	if _, err := f.JS.CreateConsumer(t.Context(), stream.Events, jetstream.ConsumerConfig{
+		Durable: stream.EventsConsumer, AckPolicy: jetstream.AckAllPolicy,
+	}); err != nil {
+		t.Fatal(err)
+	}
 	live := fleet.New()
 	stop := f.Background(func(ctx context.Context) error { return live.Run(ctx, f.JS, zerolog.Nop()) })
 	t.Cleanup(stop)
