@@ -22,7 +22,7 @@ import (
 type Ack struct {
 	Alert  string           `arg:"" help:"${help_open_alert}"`
 	Reason string           `env:"-" help:"Who does what. Required."`
-	For    *schema.Duration `env:"-" placeholder:"DURATION" help:"How long, at most 30d: 8h (default: until it is over)."`
+	For    *schema.Duration `env:"-" placeholder:"DURATION" help:"How long, up to 30d (default: until it is over)."`
 	Author string           `env:"-" placeholder:"NAME" help:"Who acknowledges (default: $$USER@host)."`
 	frame.OutputFlag
 }
