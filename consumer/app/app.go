@@ -96,9 +96,6 @@ type Options struct {
 	// all is done, and end is called when it is over.
 	Progress func(what string) (show func(done, total uint64), end func())
 	Log      zerolog.Logger
-
-	// zeroFor is metrics.Config.ZeroFor.
-	zeroFor time.Duration
 }
 
 // plan is what a reload replaces: a valid configuration with the receivers that it makes.

@@ -26,7 +26,7 @@ func (a *App) newMetrics() *metrics.Metrics {
 			}
 			return pings
 		},
-		ZeroFor: a.options.zeroFor, Log: a.log,
+		Log: a.log,
 	})
 }
 

@@ -5,7 +5,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"supernats/consumer/config"
 	"supernats/consumer/fleettest"
@@ -42,8 +41,7 @@ func TestOneOfTwoDaemonsExportsTheFleet(t *testing.T) {
 
 	cfg := config.Default()
 	cfg.NATS.URL, cfg.Listen = f.Server.URL, "127.0.0.1:0"
-	atOnce := func(o *Options) { o.zeroFor = time.Nanosecond } // counters of a new process
-	first := readyDaemon(t, cfg, atOnce)
+	first := readyDaemon(t, cfg)
 	f.WaitHandled(f.Publish(f.Event(schema.ProcessStateStarting), f.Event(schema.ProcessStateRunning)))
 	f.Until("a process that has never crashed is exported", exports(first, crashes+"0"))
 	f.WaitHandled(f.Publish(f.Crash()))
@@ -51,7 +49,7 @@ func TestOneOfTwoDaemonsExportsTheFleet(t *testing.T) {
 		`supervisord_events_total{event="PROCESS_STATE_EXITED"} 1`, `supernats_consumer_lag_messages 0`,
 		`supernats_alerts{rule="unexpected-exit",severity="critical",state="firing"} 1`))
 
-	second := readyDaemon(t, cfg, atOnce)
+	second := readyDaemon(t, cfg)
 	f.Until("the second daemon exports itself", exports(second, "supernats_leader 0",
 		`supernats_alerts{rule="unexpected-exit",severity="critical",state="firing"} 1`))
 	if body := scrape(t, second); strings.Contains(body, "supervisord_") {

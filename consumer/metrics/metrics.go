@@ -16,7 +16,6 @@
 package metrics
 
 import (
-	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -35,9 +34,6 @@ const (
 	// maxScrapes are served at once, maxRendering of them make text at a time.
 	maxScrapes   = 16
 	maxRendering = 2
-	// zeroFor is Config.ZeroFor if none is given: what scrape intervals are at most, and a
-	// half more than Prometheus's own default.
-	zeroFor = 90 * time.Second
 )
 
 // Config says where the values come from that are looked up at each scrape.
@@ -52,11 +48,7 @@ type Config struct {
 	NodeExporter func() bool
 	// Pings returns how many pings of each watchdog had each result.
 	Pings func() map[string]map[string]uint64
-	// ZeroFor is for how long the counters of a new process are exported at 0, whatever it
-	// does: each Prometheus must scrape that once, or what the process did before its first
-	// scrape would have no increase. 0 is 90 s; tests have less patience.
-	ZeroFor time.Duration
-	Log     zerolog.Logger
+	Log   zerolog.Logger
 }
 
 // Rule is what metrics show of a rule.
@@ -72,6 +64,7 @@ type Metrics struct {
 
 	notifications notifications
 	labels        labelCache
+	scrapers      scrapers
 
 	// scrapes has room for maxScrapes values, rendering for maxRendering.
 	scrapes   chan struct{}
@@ -80,7 +73,6 @@ type Metrics struct {
 
 // New returns the metrics of a daemon.
 func New(cfg Config) *Metrics {
-	cfg.ZeroFor = cmp.Or(cfg.ZeroFor, zeroFor)
 	m := &Metrics{
 		cfg: cfg, own: prometheus.NewRegistry(),
 		scrapes: make(chan struct{}, maxScrapes), rendering: make(chan struct{}, maxRendering),
@@ -121,12 +113,14 @@ func (m *Metrics) serveMetrics(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 
+	now := time.Now()
+	m.scrapers.scraped(r.RemoteAddr, now)
 	c := contents{own: len(globs) == 0}
 	if s := m.cfg.Snapshot(); m.cfg.Active() && s.Status.Loaded {
 		c.events = c.own
 		c.node = m.cfg.NodeExporter()
 		c.hosts = selectHosts(m.labels.of(s), globs)
-		c.newSince = s.Time().Add(-m.cfg.ZeroFor)
+		c.newSince = m.scrapers.newSince(now, s.Time())
 	} else {
 		m.labels.reset()
 	}

@@ -14,8 +14,7 @@ import (
 	"time"
 )
 
-// patience is how long an expression may have no result: counters of new processes are at 0
-// for 90 s.
+// patience is how long an expression may have no result.
 const patience = 3 * time.Minute
 
 // Need returns a program of one of Debian's packages.
