@@ -39,6 +39,7 @@ func TestNATSIsAwayAtTheStart(t *testing.T) {
 		return strings.Contains(string(text), "NATS")
 	}, "the bridge to log that NATS is away")
 
+	in.server.WaitLog(t, "success: app entered RUNNING", 1)
 	in.server.KillProgram(t, "app")
 	nats.Restart()
 	js := nats.JetStream()
@@ -67,7 +68,7 @@ func TestABridgeWithoutALog(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := supervisordtest.Start(t, string(sections)+supervisordtest.Program("app", "sleep 1000"))
+			s := supervisordtest.Start(t, string(sections)+supervisordtest.Program("app", "sleep 1000", "startsecs=0"))
 			js := nats.JetStream()
 			arrives := func(event, process string) {
 				t.Helper()

@@ -100,9 +100,14 @@ func difference(view string, from, to *Frame) (text []byte, isReset bool) {
 
 	writeOrders(&b, view, from, to)
 	if from.Head != to.Head || from.Summary != to.Summary || from.Status != to.Status {
-		writeEvent(&b, eventCounts, message{View: view, Head: to.Head, Summary: to.Summary, Status: to.Status})
+		writeCounts(&b, view, to)
 	}
 	return b.Bytes(), false
+}
+
+// writeCounts writes what stands above the lists of a view.
+func writeCounts(b *bytes.Buffer, view string, f *Frame) {
+	writeEvent(b, eventCounts, message{View: view, Head: f.Head, Summary: f.Summary, Status: f.Status})
 }
 
 // writeOrders writes the order of each list in which rows that stay have changed places.

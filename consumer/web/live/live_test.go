@@ -244,10 +244,25 @@ func TestResuming(t *testing.T) {
 	if got := again.next(); got != `new {"view":"/","list":"/","id":"c","after":"b"` {
 		t.Errorf("after %s comes %s", v.id, got)
 	}
-	for _, unknown := range []string{"", "x", "other.2", strings.Replace(id, ".", ".99", 1)} {
+	for _, unknown := range []string{"x", "other.2", strings.Replace(id, ".", ".99", 1)} {
 		if got := watch(t, address, url.Values{"view": {"/"}, "after": {unknown}}).next(); got != `reset {"view":"/"}` {
 			t.Errorf("after %q comes %s", unknown, got)
 		}
+	}
+}
+
+// A program that has no page begins with the counts, and gets what comes.
+func TestWithoutAPage(t *testing.T) {
+	f, h, address := newHub(t, 10)
+	f.shows("a")
+	h.Snapshot()
+	v := watch(t, address, url.Values{"view": {"/"}})
+	if got := v.next(); !strings.HasPrefix(got, `counts {"view":"/"`) {
+		t.Errorf("first comes %s", got)
+	}
+	f.shows("a", "b")
+	if got := v.next(); got != `new {"view":"/","list":"/","id":"b","after":"a"` {
+		t.Errorf("then comes %s", got)
 	}
 }
 

@@ -55,9 +55,10 @@ func (r *room) updateAt(t time.Time) {
 	}
 }
 
-// join adds a stream, which gets what has changed since its viewers got their pages.
+// join adds a stream, which gets what has changed since its viewers got their pages. One that
+// does not say since when has no page: it begins with the counts, and gets what comes.
 func (r *room) join(s *stream) {
-	var first []byte
+	var first bytes.Buffer
 	for i, open := range s.views {
 		known, place := r.hub.find(s.after[i])
 		v := r.views[open.Key]
@@ -65,10 +66,15 @@ func (r *room) join(s *stream) {
 			v = r.open(open, s.addresses[i], place)
 		}
 		v.used++
-		first = append(first, r.resume(v, known, place)...)
+
+		if s.after[i] == "" {
+			writeCounts(&first, v.address, v.frame)
+		} else {
+			r.resume(&first, v, known, place)
+		}
 	}
 	r.streams[s] = true
-	s.send(batch{id: r.idFor(s), text: first})
+	s.send(batch{id: r.idFor(s), text: first.Bytes()})
 }
 
 // open begins to show a view, to viewers who have its news up to a place.
@@ -91,11 +97,10 @@ func (v *View) frameAt(s *fleet.Snapshot) *Frame {
 }
 
 // resume writes what has changed in a view since a snapshot, and a place of its news.
-func (r *room) resume(v *view, known *fleet.Snapshot, place uint64) []byte {
-	var b bytes.Buffer
+func (r *room) resume(b *bytes.Buffer, v *view, known *fleet.Snapshot, place uint64) {
 	if known == nil {
-		writeEvent(&b, eventReset, message{View: v.address})
-		return b.Bytes()
+		writeEvent(b, eventReset, message{View: v.address})
+		return
 	}
 
 	frame := v.frame
@@ -104,10 +109,9 @@ func (r *room) resume(v *view, known *fleet.Snapshot, place uint64) []byte {
 	}
 	text, needsReset := difference(v.address, frame, v.frame)
 	b.Write(text)
-	if v.News != nil && !v.writeNews(&b, place, v.place) || needsReset {
-		writeEvent(&b, eventReset, message{View: v.address})
+	if v.News != nil && !v.writeNews(b, place, v.place) || needsReset {
+		writeEvent(b, eventReset, message{View: v.address})
 	}
-	return b.Bytes()
 }
 
 // writeNews writes the news between two places, and reports whether they are all known.

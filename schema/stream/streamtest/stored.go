@@ -23,6 +23,11 @@ func Stored(tb testing.TB, js jetstream.JetStream, name string, subjects ...stri
 		tb.Fatal(err)
 	}
 
+	defer func() { // callers ask again and again, and the server keeps a consumer for minutes
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = js.DeleteConsumer(ctx, name, c.CachedInfo().Name)
+	}()
 	for n := int(c.CachedInfo().NumPending); len(msgs) < n; {
 		batch, err := c.Fetch(min(n-len(msgs), 5000), jetstream.FetchMaxWait(10*time.Second))
 		if err != nil {
