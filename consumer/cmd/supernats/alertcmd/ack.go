@@ -50,9 +50,6 @@ func (a *Ack) Run(ctx context.Context, c *frame.Flags) error {
 			}
 		}
 	}
-	if err := q.Check(); err != nil {
-		return frame.UsageError{Err: err}
-	}
 	return send(ctx, c, a.Alert, q, &a.OutputFlag)
 }
 
