@@ -98,7 +98,7 @@ func TestWithdrawing(t *testing.T) {
 	h.post(incident+"/ack", url.Values{"reason": {"on it"}})
 	h.sees(incident, "by web: on it", `action="`+incident+`/ack/end"`)
 
-	if status, _ := h.get(incident + "/ack/end"); status != http.StatusNotFound || got.what != "ack" {
+	if status, _ := h.get(incident + "/ack/end"); status != http.StatusMethodNotAllowed || got.what != "ack" {
 		t.Errorf("by GET: status %d, %+v", status, got)
 	}
 	answer := h.post(incident+"/ack/end", nil)

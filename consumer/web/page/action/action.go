@@ -54,6 +54,15 @@ func (room *Room) Handlers() map[string]Handler {
 		"GET /alerts/{id}/ack":      room.showAckForm,
 		"POST /alerts/{id}/ack":     room.acknowledge,
 		"POST /alerts/{id}/ack/end": room.endAck,
+		"GET /alerts/{id}/ack/end":  wantPost, // else it would be the page of an incident
+	}
+}
+
+// wantPost answers who opens what a form sends: that changes nothing.
+func wantPost(*http.Request) (*Answer, error) {
+	return nil, &look.Problem{
+		Status: http.StatusMethodNotAllowed, Text: "opening this address withdraws nothing",
+		Fix: "The page of the incident has the form that does.",
 	}
 }
 
