@@ -128,11 +128,16 @@ func (p *Pages) recoverIn(v view, err *error) {
 	}
 }
 
-// Run keeps open pages up to date until ctx ends.
+// Run counts crashes and keeps open pages up to date until ctx ends.
 func (p *Pages) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return p.hub.Run(ctx) })
 	g.Go(func() error { return p.feed.Run(ctx) })
+	g.Go(func() error {
+		return p.crashes.Run(ctx, p.JetStream, func(err error) {
+			p.Log.Debug().Err(err).Msg("crashes cannot be counted for the page")
+		})
+	})
 	return g.Wait()
 }
 
