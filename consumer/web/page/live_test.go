@@ -200,15 +200,23 @@ func TestNobodyRecordsEvents(t *testing.T) {
 	tab.isQuiet()
 }
 
-// That nobody records events any more is sent to every page.
-func TestNobodyRecordsEventsOnAnyPage(t *testing.T) {
-	t.Parallel()
-	h := newHouse(t)
+// hasOneOfEach records a host with a process and an alert about that, and waits until they are
+// seen.
+func (h *house) hasOneOfEach() *schema.Alert {
+	h.Helper()
 	h.hasHost("web1")
 	h.hasProcess("web1", "api", "api_00", schema.StateRunning)
 	a := h.hasAlert("exit", "critical", "web1", "api", "api_00")
 	h.sees("/processes/web1/api/api_00", "RUNNING")
 	h.sees("/", "api_00")
+	return a
+}
+
+// That nobody records events any more is sent to every page.
+func TestNobodyRecordsEventsOnAnyPage(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	a := h.hasOneOfEach()
 	pages := map[string]func(text string) string{}
 	for _, path := range []string{
 		"/", "/?q=web1", "/hosts/web1", "/processes/web1/api/api_00", "/alerts", "/alerts?show=past",
@@ -231,11 +239,7 @@ func TestNobodyRecordsEventsOnAnyPage(t *testing.T) {
 func TestASilentServer(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	h.hasHost("web1")
-	h.hasProcess("web1", "api", "api_00", schema.StateRunning)
-	a := h.hasAlert("exit", "critical", "web1", "api", "api_00")
-	h.sees("/processes/web1/api/api_00", "RUNNING")
-	h.sees("/", "api_00")
+	a := h.hasOneOfEach()
 	behind := h.proxied(func(w http.ResponseWriter, r *http.Request) bool { return h.answersWithClock(w, r, 1) })
 	w := newWire(t, behind.address)
 	behind.address = w.address
