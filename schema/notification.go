@@ -63,6 +63,9 @@ type Notification struct {
 // ended although nothing has recovered, where that is known.
 const AnnotationReason = "reason"
 
+// EventTest is the one event of a notification that `supernats test-alert` sends.
+const EventTest = "TEST"
+
 // Kinds of rules, by what they are about.
 const (
 	KindEvent   = "event"

@@ -545,6 +545,7 @@ func TestSchemasRefuse(t *testing.T) {
 		{id: schemaAck, document: ackDocument, changes: `{"data":{"alert":null}}`, want: "/data required"},
 		{id: schemaAck, document: ackDocument, changes: `{"data":{"by":""}}`, want: "/data/by minLength"},
 		{id: schemaAck, document: ackDocument, changes: `{"data":{"for":"soon"}}`, want: "/data/for pattern"},
+		{id: schemaAck, document: ackDocument, changes: `{"data":{"for":""}}`, want: "/data/for minLength"},
 		{id: schemaAck, document: ackDocument, changes: `{"type":"supernats.acked"}`, want: "/type enum"},
 		{
 			id:       alert,

@@ -51,12 +51,12 @@ func (a Account) Denied(path string, use Use) (d *Denial) {
 	_ = a.run(func() {
 		for _, dir := range parents(path) {
 			if err := unix.Faccessat(unix.AT_FDCWD, dir, unix.X_OK, 0); err != nil {
-				d = a.denial(dir, Enter, err)
+				d = denialOf(dir, err)
 				return
 			}
 		}
 		if err := unix.Faccessat(unix.AT_FDCWD, path, uint32(use), 0); err != nil {
-			d = a.denial(path, use, err)
+			d = denialOf(path, err)
 		}
 	})
 	if d != nil {
@@ -91,8 +91,8 @@ func parents(path string) (dirs []string) {
 	return dirs
 }
 
-// denial makes one of an error; nil for one that is not about rights.
-func (a Account) denial(path string, use Use, err error) *Denial {
+// denialOf makes one of an error; nil for one that is not about rights.
+func denialOf(path string, err error) *Denial {
 	for _, denying := range []error{unix.EACCES, unix.EPERM, unix.EROFS} {
 		if errors.Is(err, denying) {
 			return &Denial{Path: path, Why: denying.Error()}

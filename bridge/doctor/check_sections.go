@@ -45,36 +45,38 @@ func checkSections(_ context.Context, h *host) {
 // confCommand puts the sections where supervisord reads them.
 func (h *host) confCommand() string {
 	file := h.Conf
-	if include := h.conf.Section("include"); include != nil {
-		patterns, _ := include.Value("files", "")
-		for pattern := range strings.FieldsSeq(patterns) {
-			if !filepath.IsAbs(pattern) {
-				pattern = filepath.Join(filepath.Dir(h.Conf), pattern)
-			}
-			if name := filepath.Base(pattern); strings.HasPrefix(name, "*") {
-				file = filepath.Join(filepath.Dir(pattern), "supernats"+strings.TrimPrefix(name, "*"))
-				break
-			}
+	_, patterns := h.included()
+	for _, pattern := range patterns {
+		if name := filepath.Base(pattern); strings.HasPrefix(name, "*") {
+			file = filepath.Join(filepath.Dir(pattern), "supernats"+strings.TrimPrefix(name, "*"))
+			break
 		}
 	}
 	return "supernats-bridge conf >> " + checkup.Quote(file) + " && " + h.fix.apply(nil)
 }
 
-// leftOut names files beside those that are included which have such a section.
-func (h *host) leftOut() string {
-	include := h.conf.Section("include")
-	if include == nil {
-		return ""
+// included is what [include] files= says, and the patterns of files in it.
+func (h *host) included() (value string, patterns []string) {
+	if include := h.conf.Section("include"); include != nil {
+		value, _ = include.Value("files", "")
 	}
-	patterns, _ := include.Value("files", "")
-	for pattern := range strings.FieldsSeq(patterns) {
+	for pattern := range strings.FieldsSeq(value) {
 		if !filepath.IsAbs(pattern) {
 			pattern = filepath.Join(filepath.Dir(h.Conf), pattern)
 		}
+		patterns = append(patterns, pattern)
+	}
+	return value, patterns
+}
+
+// leftOut names files beside those that are included which have such a section.
+func (h *host) leftOut() string {
+	value, patterns := h.included()
+	for _, pattern := range patterns {
 		files, _ := filepath.Glob(filepath.Join(filepath.Dir(pattern), "*"))
 		for _, file := range files {
 			if matched, _ := filepath.Match(pattern, file); !matched && mentionsBridge(file) {
-				return fmt.Sprintf(" (%s has one, and [include] files=%s does not include it)", file, patterns)
+				return fmt.Sprintf(" (%s has one, and [include] files=%s does not include it)", file, value)
 			}
 		}
 	}

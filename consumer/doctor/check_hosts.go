@@ -180,8 +180,12 @@ func (h *hostReport) addTroubles(host *schema.HostRecord) {
 		if t.Pool != "" && t.Pool != ownPool {
 			where += " (section " + t.Pool + ")"
 		}
+		lasts := ""
+		if !t.Since.IsZero() {
+			lasts = " for " + h.age(t.Since)
+		}
 		h.report.Add(checkup.Finding{Status: status, Fix: t.Fix, Message: fmt.Sprintf(
-			"host %s: %s for %s: %s", where, t.Cause, h.age(t.Since), t.Text)})
+			"host %s: %s%s: %s", where, t.Cause, lasts, t.Text)})
 	}
 
 	if host.MoreTroubles > 0 {

@@ -75,6 +75,11 @@ func TestAnyTroubleIsReported(t *testing.T) {
 			t.Errorf("%q", got)
 		}
 	}
+
+	h.Troubles = []schema.HostTrouble{{Cause: "disk-full", Text: "text", Fix: "fix"}}
+	if got := hostFindings(now, h); len(got) != 1 || got[0] != "fail host web1: disk-full: text [fix]" {
+		t.Errorf("nobody knows since when: %q", got)
+	}
 }
 
 // What bridges say of their sections.

@@ -28,7 +28,8 @@ type model struct {
 	mutesChanged  bool
 	statusChanged bool
 
-	// interned are names that many records share: of hosts, groups, states and boots.
+	// interned are names that many records share: of hosts that are there, of groups,
+	// processes and states.
 	interned map[string]string
 	version  uint64
 	last     *Snapshot
@@ -36,7 +37,9 @@ type model struct {
 
 // hostEntry is what is known of a host.
 type hostEntry struct {
-	record    *schema.HostRecord
+	record *schema.HostRecord
+	// boot is that of the process that was taken in last: the others share it.
+	boot      string
 	processes map[schema.ProcessName]*schema.ProcessRecord
 	// shown is the host in the last snapshot, built the processes in it.
 	shown *Host
@@ -76,9 +79,13 @@ func (m *model) entry(host string) *hostEntry {
 // setProcess takes in the record of a process.
 func (m *model) setProcess(p *schema.ProcessRecord) {
 	p.Host, p.Group, p.Process = m.intern(p.Host), m.intern(p.Group), m.intern(p.Process)
-	p.State, p.Boot = m.intern(p.State), m.intern(p.Boot)
-
+	p.State = m.intern(p.State)
 	e, name := m.entry(p.Host), schema.ProcessName{Group: p.Group, Process: p.Process}
+	if e.boot != p.Boot {
+		e.boot = p.Boot
+	}
+	p.Boot = e.boot
+
 	e.processes[name] = p
 	delete(e.built, name)
 }
@@ -227,6 +234,7 @@ func (m *model) listHosts(alerts []*Alert, now time.Time) []*Host {
 		}
 		if e.record == nil && len(e.processes) == 0 {
 			delete(m.hosts, name)
+			delete(m.interned, name)
 			continue
 		}
 		e.shown = e.build(name, open[name], m.last.Status.Loaded, now)

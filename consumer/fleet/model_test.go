@@ -8,6 +8,24 @@ import (
 	"supernats/schema"
 )
 
+// Hosts that come and go, each with a name of its own, leave nothing behind.
+func TestHostsThatAreGoneTakeNoMemory(t *testing.T) {
+	f := newFixture()
+	f.put(host("web1", noon), process("web1", "api", "api_00", schema.StateRunning))
+	f.snapshot(noon)
+	hosts, names := len(f.hosts), len(f.interned)
+
+	other, itsProcess := host("web2-5f8c", noon), process("web2-5f8c", "api", "api_00", schema.StateRunning)
+	f.put(other, itsProcess)
+	f.snapshot(noon)
+	f.removeHost(other)
+	f.removeProcess(itsProcess)
+	f.snapshot(noon)
+	if len(f.hosts) != hosts || len(f.interned) != names {
+		t.Errorf("%d hosts and %d names, want %d and %d", len(f.hosts), len(f.interned), hosts, names)
+	}
+}
+
 // A snapshot shares with the one before all that has not changed.
 func TestASnapshotSharesWhatHasNotChanged(t *testing.T) {
 	f := newFixture()

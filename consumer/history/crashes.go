@@ -17,9 +17,10 @@ const (
 	// crashPeriod is how far back crashes are counted, CrashParts in how many parts.
 	crashPeriod = 24 * time.Hour
 	CrashParts  = 48
-	// crashesEvery is how often they are counted at most, crashesTimeout how long that may
-	// take: it continues the next time.
-	crashesEvery   = 5 * time.Second
+	// crashesEvery is how often they are counted, firstEvery how often until all of the period
+	// was counted once, crashesTimeout how long that may take: it continues the next time.
+	crashesEvery   = 2 * time.Second
+	firstEvery     = 250 * time.Millisecond
 	crashesTimeout = 10 * time.Second
 )
 
@@ -31,18 +32,20 @@ var crashSubjects = [2]string{
 }
 
 // CrashLog counts the crashes of the last 24 hours from the stream, as mails count them: each
-// message is read once. The zero value has counted none.
+// message is read once, and nothing while the stream holds no newer one. The zero value has
+// counted none.
 type CrashLog struct {
 	mu sync.Mutex
 	// counts are by the number of the part of time, as slotOf has it.
 	counts map[int64]int
-	// next is the sequence after the last one that was read, of each of crashSubjects; 0 at
-	// first. whole says that everything up to some time ago was read.
-	next  [len(crashSubjects)]uint64
+	// whole says that everything up to some time ago was counted.
 	whole bool
-	// counted is when this was last done; running while it is being done.
-	counted time.Time
-	running bool
+
+	// The rest is Run's. next is the sequence from which on to read each of crashSubjects; 0:
+	// from a day ago. seen is the stream up to the end of which all was counted.
+	next     [len(crashSubjects)]uint64
+	identity stream.Identity
+	seen     uint64
 }
 
 // CrashPart is the length of one part.
@@ -50,69 +53,88 @@ const CrashPart = crashPeriod / CrashParts
 
 func slotOf(t time.Time) int64 { return t.UnixNano() / int64(CrashPart) }
 
-// Refresh counts what has come, if it is time to, in the background. It reports errors to
-// failed.
-func (c *CrashLog) Refresh(js jetstream.JetStream, failed func(error)) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if js == nil || c.running || time.Since(c.counted) < crashesEvery {
-		return
-	}
-
-	c.running = true
-	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), crashesTimeout)
-		defer cancel()
-		if err := c.read(ctx, js); err != nil && !errors.Is(err, context.DeadlineExceeded) {
-			failed(err)
+// Run counts until ctx ends. jetStream returns the connection, nil while there is none; failed
+// gets the errors.
+func (c *CrashLog) Run(ctx context.Context, jetStream func() jetstream.JetStream, failed func(error)) error {
+	for {
+		pause := firstEvery
+		if js := jetStream(); js != nil {
+			err := c.read(ctx, js)
+			switch {
+			case err == nil:
+				pause = crashesEvery
+			case ctx.Err() == nil && !errors.Is(err, context.DeadlineExceeded):
+				failed(err)
+				pause = crashesEvery
+			}
 		}
-	}()
+
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	}
 }
 
 // read counts what has come since the last time.
 func (c *CrashLog) read(ctx context.Context, js jetstream.JetStream) error {
-	var err error
-	for i := range crashSubjects {
-		if err = c.readSubject(ctx, js, i); err != nil {
-			break
-		}
+	ctx, cancel := context.WithTimeout(ctx, crashesTimeout)
+	defer cancel()
+	s, err := js.Stream(ctx, stream.Events)
+	if err != nil {
+		return err
+	}
+	current := stream.IdentityOf(s.CachedInfo())
+	if !current.Follows(c.identity) {
+		c.startAgain()
+	}
+	c.identity = current
+	if c.whole && c.seen == current.Last {
+		return nil
 	}
 
+	for i := range crashSubjects {
+		if err := c.readSubject(ctx, js, i); err != nil {
+			return err
+		}
+		c.next[i] = max(c.next[i], current.Last+1)
+	}
+	c.seen = current.Last
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.counted, c.running = time.Now(), false
-	c.whole = c.whole || err == nil
-	return err
+	c.whole = true
+	return nil
+}
+
+// startAgain counts another stream.
+func (c *CrashLog) startAgain() {
+	c.next = [len(crashSubjects)]uint64{}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.counts, c.whole = map[int64]int{}, false
 }
 
 // readSubject reads one of crashSubjects from where it was read to.
 func (c *CrashLog) readSubject(ctx context.Context, js jetstream.JetStream, i int) error {
-	c.mu.Lock()
 	from := Position{Seq: c.next[i], Subject: crashSubjects[i]}
-	c.mu.Unlock()
 	if from.Seq == 0 {
 		from.Time = time.Now().Add(-crashPeriod)
 	}
-
 	return (&Reader{JS: js}).Scan(ctx, stream.Events, from, func(m *Message) error {
-		c.add(i, m)
+		c.next[i] = m.Seq + 1
+		isExit := i == 0
+		if !isExit || bytes.Contains(m.Data, []byte(`"expected":false`)) {
+			c.add(m.Stored)
+		}
 		return nil
 	})
 }
 
-// add counts a message of one of crashSubjects.
-func (c *CrashLog) add(i int, m *Message) {
+func (c *CrashLog) add(at time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.next[i] = m.Seq + 1
-	isExit := i == 0
-	if isExit && !bytes.Contains(m.Data, []byte(`"expected":false`)) {
-		return
-	}
-	if c.counts == nil {
-		c.counts = map[int64]int{}
-	}
-	c.counts[slotOf(m.Stored)]++
+	c.counts[slotOf(at)]++
 }
 
 // Counts returns how many crashes there were in each part of the last 24 hours, the oldest

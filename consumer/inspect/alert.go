@@ -81,13 +81,9 @@ func (r *Reader) Alerts(ctx context.Context, f *AlertFilter) ([]Alert, error) {
 			continue
 		}
 
-		a := Alert{Kind: KindAlert, Alert: record, Receivers: []Delivery{}}
-		for _, m := range mutes {
-			if record.Phase != schema.PhaseResolved && Silences(&m, &record) {
-				a.Mutes = append(a.Mutes, m.ID)
-			}
-		}
-		list = append(list, a)
+		list = append(list, Alert{
+			Kind: KindAlert, Alert: record, Mutes: matching(mutes, &record), Receivers: []Delivery{},
+		})
 	}
 
 	phases := []string{schema.PhaseFiring, schema.PhasePending, schema.PhaseResolved}

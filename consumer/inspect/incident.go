@@ -91,17 +91,11 @@ func (in *Incident) readRecord(ctx context.Context, r *Reader, id string) error 
 		return nil
 	}
 
-	in.Alert = &Alert{Kind: KindAlert, Alert: records[i], Receivers: []Delivery{}}
 	mutes, err := r.Mutes(ctx)
-	if err != nil {
-		return err
+	in.Alert = &Alert{
+		Kind: KindAlert, Alert: records[i], Mutes: matching(mutes, &records[i]), Receivers: []Delivery{},
 	}
-	for _, m := range mutes {
-		if in.Alert.Phase != schema.PhaseResolved && Silences(&m, &in.Alert.Alert) {
-			in.Alert.Mutes = append(in.Alert.Mutes, m.ID)
-		}
-	}
-	return nil
+	return err
 }
 
 // readNotifications reads what was sent. Where there is no record, the rule at the beginning

@@ -31,6 +31,16 @@ func Silences(m *schema.Mute, a *schema.Alert) bool {
 		schema.MatchAny(m.Processes, a.Process) && schema.MatchAny(m.Rules, a.Rule)
 }
 
+// matching returns the ids of those silences that match an alert which is not over.
+func matching(mutes []schema.Mute, a *schema.Alert) (ids []string) {
+	for i := range mutes {
+		if a.Phase != schema.PhaseResolved && Silences(&mutes[i], a) {
+			ids = append(ids, mutes[i].ID)
+		}
+	}
+	return ids
+}
+
 // MutedBy returns the ids of the open alerts that a silence matches.
 func MutedBy(m *schema.Mute, alerts []schema.Alert) []string {
 	ids := []string{}

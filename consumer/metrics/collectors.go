@@ -1,6 +1,8 @@
 package metrics
 
 import (
+	"math"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"supernats/consumer/fleet"
@@ -80,7 +82,8 @@ var (
 	lagMessages = prometheus.NewDesc("supernats_consumer_lag_messages",
 		"Messages of the stream of events that are not recorded yet; missing while that cannot be found out.", nil, nil)
 	lagSeconds = prometheus.NewDesc("supernats_consumer_lag_seconds",
-		"How long the oldest of them has waited or, while that cannot be found out, since when it cannot.", nil, nil)
+		"How long the oldest of them has waited or, while that cannot be found out, since when it cannot: "+
+			"+Inf if that is not known.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
@@ -97,11 +100,15 @@ func (c lagCollector) Collect(ch chan<- prometheus.Metric) {
 		return
 	}
 
-	age := s.LagAge
-	if !s.Live {
-		age = max(age, snapshot.Time().Sub(s.Since)) // both are the server's
+	age := s.LagAge.Seconds()
+	switch {
+	case s.Live:
+	case s.Since.IsZero():
+		age = math.Inf(1)
+	default:
+		age = max(age, snapshot.Time().Sub(s.Since).Seconds()) // both are the server's
 	}
-	ch <- prometheus.MustNewConstMetric(lagSeconds, prometheus.GaugeValue, age.Seconds())
+	ch <- prometheus.MustNewConstMetric(lagSeconds, prometheus.GaugeValue, age)
 	if s.Live || s.Lag > 0 {
 		ch <- prometheus.MustNewConstMetric(lagMessages, prometheus.GaugeValue, float64(s.Lag))
 	}

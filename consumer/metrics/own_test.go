@@ -62,6 +62,7 @@ func TestLag(t *testing.T) {
 		{name: "some wait", status: fleet.Status{Loaded: true, Live: true, Lag: 7, LagAge: 90 * time.Second}, messages: "7", seconds: "90"},
 		{name: "they are late", status: fleet.Status{Loaded: true, Lag: 7, LagAge: 90 * time.Second, Since: noon.Time}, messages: "7", seconds: "90"},
 		{name: "NATS is away", status: fleet.Status{Loaded: true, Since: noon.Add(-time.Hour)}, seconds: "3600"},
+		{name: "nobody has ever recorded", status: fleet.Status{Loaded: true}, seconds: "+Inf"},
 		{name: "the records were not read yet", status: fleet.Status{}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -23,7 +23,7 @@ const (
 // The counters of a new process are exported at 0 until each Prometheus has seen that once:
 // what the process did before its first scrape would have no increase. Who asks by hand gets
 // them as they are, and its intervals mean nothing. Prometheus keeps its
-// connection, so that each connection tells the interval of one of them; where a proxy or a
+// connection, so that each connection shows the interval of one of them; where a proxy or a
 // timeout ends connections, the interval between any two scrapes stands for it, which of a
 // pair is half of it or more. Twice the longest is waited for. Until an interval is known,
 // and if it is long, that is maxHold. What a Prometheus has not scraped twice yet is not

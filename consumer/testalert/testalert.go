@@ -112,7 +112,7 @@ func (t *Test) notification(now time.Time) (*schema.Notification, error) {
 	id := rule + "/" + host + "/" + strconv.FormatInt(now.UnixMicro(), 10)
 	return &schema.Notification{
 		Incident: id, Rule: rule, Severity: "info", Host: host, Opened: at, Count: 1, Notify: t.Notify,
-		Events: []schema.AlertEvent{{ID: id, Time: at, Event: "TEST"}},
+		Events: []schema.AlertEvent{{ID: id, Time: at, Event: schema.EventTest}},
 		Labels: map[string]string{"test": "true"},
 		Annotations: map[string]string{
 			"summary": "TEST: nothing is wrong (" + t.Author + ")",

@@ -1,4 +1,4 @@
-// Package timeline tells an incident as a list of facts, one after the other: what happened
+// Package timeline arranges an incident as a list of facts, one after the other: what happened
 // to its processes, who was notified of it and when, and what people did. It is for the
 // page, for `supernats alerts show` and for a post-mortem that is pasted somewhere.
 //

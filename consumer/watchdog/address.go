@@ -88,7 +88,7 @@ func (a *address) Ping(ctx context.Context, v Verdict) error {
 		}
 	}
 
-	p, err := post.NewPoster("watchdog "+a.settings.Name, a.settings.HTTPConfig, a.id)
+	p, err := post.NewPoster("its server", a.settings.HTTPConfig, a.id)
 	if err != nil {
 		return err
 	}

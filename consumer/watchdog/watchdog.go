@@ -15,7 +15,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"supernats/consumer/health"
-	"supernats/schema/repeat"
 )
 
 // Verdict is whether people are notified.
@@ -52,8 +51,6 @@ type Watchdog struct {
 	health  *health.Health
 	log     zerolog.Logger
 
-	// failing has what the last ping failed with, if it did.
-	failing repeat.Errors
 	// counts are the pings by result, for metrics.
 	counts map[string]*atomic.Uint64
 }
@@ -124,19 +121,10 @@ func (w *Watchdog) pingOnce(ctx context.Context, v Verdict) {
 			return
 		}
 		w.counts[ResultFailed].Add(1)
-		w.reportError(err)
+		w.health.Warn(w.cause(), w.cause()+" cannot be pinged: "+err.Error(), "`supernats doctor` tries the way there")
 		return
 	}
 
 	w.counts[result].Add(1)
-	w.failing.LogOver(w.log).Msg("watchdog can be pinged again")
 	w.health.Clear(w.cause())
-}
-
-func (w *Watchdog) reportError(err error) {
-	if w.failing.Failed(err) {
-		w.log.Warn().Err(err).Msg("watchdog cannot be pinged")
-	}
-	w.health.Warn(w.cause(), "watchdog "+w.name+" cannot be pinged: "+err.Error(),
-		"check url of the watchdog in the configuration, and the way there")
 }

@@ -168,6 +168,10 @@ func TestAPingThatFailsIsAWarning(t *testing.T) {
 	if strings.Contains(text, "secret") || !strings.Contains(text, "404") || !strings.Contains(text, "url_file") {
 		t.Errorf("%q", text)
 	}
+	whole := text + "; " + h.Warnings()[0].Fix // as /readyz has it
+	if strings.Count(whole, "watchdog "+w.Name()) != 1 || strings.Count(whole, "check ") != 1 {
+		t.Errorf("%q names the watchdog, or says what to check, twice", whole)
+	}
 	if w.Counts()[ResultFailed] == 0 || len(h.Failures()) != 0 {
 		t.Errorf("%v, %v", w.Counts(), h.Failures())
 	}

@@ -191,7 +191,7 @@ func TestAckOfNoOpenAlert(t *testing.T) {
 			name: "it is over",
 			args: []string{"ack", "db", "--reason", "x"},
 			code: program.ExitFailed,
-			says: "alert host-silent/db/1 is not open but resolved: nothing needs to be acknowledged (`supernats alerts show host-silent/db/1` tells its story)",
+			says: "alert host-silent/db/1 is not open but resolved: nothing needs to be acknowledged (`supernats alerts show host-silent/db/1` has its timeline)",
 		},
 		{name: "by its id", args: []string{"unack", "host-silent/db/1"}, code: program.ExitFailed, says: "alert host-silent/db/1 is not open but resolved"},
 		{name: "it has not begun", args: []string{"ack", "soon", "--reason", "x"}, code: program.ExitFailed, says: "is not open but pending"},

@@ -10,6 +10,7 @@ import (
 	"supernats/consumer/cmd/supernats/completion"
 	"supernats/consumer/cmd/supernats/frame"
 	"supernats/consumer/inspect"
+	"supernats/schema"
 	"supernats/schema/program"
 )
 
@@ -61,12 +62,8 @@ func addNames(ctx context.Context, c *frame.Flags, kind string, add func(string)
 				add(q.Receiver)
 			}
 			return err
-		case "alert":
-			alerts, err := r.AlertRecords(ctx)
-			for i := range alerts {
-				add(alerts[i].Incident)
-			}
-			return err
+		case "alert", "open-alert", "acknowledged-alert":
+			return addAlerts(ctx, r, kind, add)
 		case "id":
 			mutes, err := r.Mutes(ctx)
 			for _, m := range mutes {
@@ -76,6 +73,18 @@ func addNames(ctx context.Context, c *frame.Flags, kind string, add func(string)
 		}
 		return nil
 	})
+}
+
+func addAlerts(ctx context.Context, r *inspect.Reader, kind string, add func(string)) error {
+	alerts, err := r.AlertRecords(ctx)
+	for i := range alerts {
+		a := &alerts[i]
+		isOpen := a.Phase == schema.PhaseFiring
+		if kind == "alert" || isOpen && (kind == "open-alert" || a.IsAcknowledged()) {
+			add(a.Incident)
+		}
+	}
+	return err
 }
 
 func addConfigured(c *frame.Flags, kind string, add func(string)) {

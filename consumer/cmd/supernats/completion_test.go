@@ -34,7 +34,10 @@ func (i *installation) forCompletion() {
 	i.state(schema.ProcessRecord{Host: "web1", Group: "api", Process: "api_00", State: "RUNNING"})
 	i.state(schema.ProcessRecord{Host: "web2", Group: "api", Process: "a name", State: "RUNNING"})
 	i.mute(schema.Mute{ID: "m1", Comment: "c", Author: "a", Created: schema.Time{Time: time.Now()}, Expires: schema.Time{Time: time.Now().Add(time.Hour)}})
-	i.alert(schema.Alert{Incident: "fatal/web1/x", Rule: "fatal", Host: "web1", Phase: schema.PhaseFiring, Opened: schema.Time{Time: time.Now()}})
+	now := schema.Time{Time: time.Now()}
+	i.alert(schema.Alert{Incident: "fatal/web1/x", Rule: "fatal", Host: "web1", Phase: schema.PhaseFiring, Opened: now})
+	i.alert(schema.Alert{Incident: "fatal/web2/y", Rule: "fatal", Host: "web2", Phase: schema.PhaseFiring, Opened: now, Acknowledged: &schema.Acknowledgement{By: "ann", Since: now}})
+	i.alert(schema.Alert{Incident: "fatal/web3/z", Rule: "fatal", Host: "web3", Phase: schema.PhaseResolved, Opened: now, Closed: &now})
 }
 
 func TestComplete(t *testing.T) {
@@ -53,9 +56,9 @@ func TestComplete(t *testing.T) {
 		{words: []string{"rules", ""}, want: []string{"check", "backtest"}},
 		{words: []string{"--log-level", "w"}, want: []string{"warn"}},
 		{words: []string{"ps", "--al"}, want: []string{"--all"}},
-		{words: []string{"alerts", "show", url, "fat"}, want: []string{"fatal/web1/x"}},
-		{words: []string{"ack", url, ""}, want: []string{"fatal/web1/x"}},
-		{words: []string{"unack", url, "f"}, want: []string{"fatal/web1/x"}},
+		{words: []string{"alerts", "show", url, "fat"}, want: []string{"fatal/web1/x", "fatal/web2/y", "fatal/web3/z"}},
+		{words: []string{"ack", url, ""}, want: []string{"fatal/web1/x", "fatal/web2/y"}},
+		{words: []string{"unack", url, "f"}, want: []string{"fatal/web2/y"}},
 		{words: []string{"alerts", "-c", file, "--rule", ""}, want: []string{"down"}}, // alerts list
 		{words: []string{"alerts", "--ru"}, want: []string{"--rule"}},
 		{words: []string{"hosts", "--outp"}, want: []string{"--output"}},

@@ -29,7 +29,7 @@ type Links struct {
 	// Incident is the page of the incident, with everything that is known of it.
 	Incident string
 	// Acknowledge is the form on it that stops repeats, Silence a form for a silence of
-	// the same host, group, process and rule. What is over has neither.
+	// the same host, group, process and rule. What is over has neither, nor has a test.
 	Acknowledge, Silence string
 	// Runbook is what the rule's annotation runbook_url or runbook says.
 	Runbook string
@@ -64,12 +64,16 @@ func Of(from notify.Identity, n *notify.Notification) Links {
 
 	path := site.AlertPath(a.Incident)
 	l.Incident = address(from, path)
-	if n.Type != schema.TypeAlertResolved {
+	if n.Type != schema.TypeAlertResolved && !isTest(a) {
 		l.Acknowledge = address(from, path+"#ack")
-		l.Silence = address(from, site.NewMutePath(
-			schema.QuoteGlob(a.Host), schema.QuoteGlob(a.Group), schema.QuoteGlob(a.Process), schema.QuoteGlob(a.Rule)))
+		l.Silence = address(from, site.NewMutePath(a.Host, a.Group, a.Process, a.Rule))
 	}
 	return l
+}
+
+// isTest reports whether a notification is of `supernats test-alert`: no alert is open then.
+func isTest(a *schema.Notification) bool {
+	return len(a.Events) > 0 && a.Events[0].Event == schema.EventTest
 }
 
 // OfEach returns the links of each notification of a batch. Of several about one incident

@@ -47,6 +47,14 @@ func TestLinks(t *testing.T) {
 			want: Links{Incident: "https://ops.example.com/supernats/alerts/a"},
 		},
 		{
+			name: "a test is never open", from: from,
+			n: notifytest.Firing("test-alert/ops1/1", func(a *schema.Notification) {
+				a.Rule, a.Host, a.Group, a.Process = "test-alert", "ops1", "", ""
+				a.Events = []schema.AlertEvent{{ID: a.Incident, Event: schema.EventTest}}
+			}),
+			want: Links{Incident: "https://ops.example.com/supernats/alerts/test-alert%2Fops1%2F1"},
+		},
+		{
 			name: "a silent host", from: from,
 			n: notifytest.Firing("a", func(a *schema.Notification) { a.Rule, a.Group, a.Process = "host-silent", "", "" }),
 			want: Links{

@@ -28,6 +28,12 @@ type acknowledgement struct {
 	Acknowledged *schema.Acknowledgement `json:"acknowledged"`
 }
 
+// pendingAck is the answer while no consumer has taken what is stored.
+type pendingAck struct {
+	Incident string `json:"alert"`
+	Hint     string `json:"hint"`
+}
+
 // createAck answers POST /api/v1/alerts/{id}/ack.
 func (a *API) createAck(r *http.Request) (any, error) {
 	id, err := a.toBeAcknowledged(r)
@@ -46,7 +52,10 @@ func (a *API) createAck(r *http.Request) (any, error) {
 	}
 
 	record, err := a.sendAck(r, q)
-	if err != nil {
+	switch {
+	case errors.Is(err, acknowledge.ErrPending):
+		return accepted{pendingAck{id, err.Error()}}, nil
+	case err != nil:
 		return nil, err
 	}
 	a.Log.Info().Str("alert", id).Str("author", q.By).Str("reason", q.Reason).Msg("alert is acknowledged")
@@ -60,7 +69,11 @@ func (a *API) endAck(r *http.Request) (any, error) {
 		return nil, err
 	}
 	q := acknowledge.Request{Incident: id, By: site.VisitorOf(r).Author(), Withdraw: true}
-	if _, err := a.sendAck(r, q); err != nil {
+	_, err = a.sendAck(r, q)
+	switch {
+	case errors.Is(err, acknowledge.ErrPending):
+		return accepted{pendingAck{id, err.Error()}}, nil
+	case err != nil:
 		return nil, err
 	}
 	a.Log.Info().Str("alert", id).Str("author", q.By).Msg("alert is no longer acknowledged")

@@ -112,8 +112,11 @@ func (a *API) refuse(r *http.Request) (any, error) {
 // handler answers a request with a value to be written as JSON, or an error, see problem.
 type handler func(r *http.Request) (any, error)
 
-// created is an answer with the status 201.
-type created struct{ value any }
+// created is an answer with the status 201, accepted one with 202.
+type (
+	created  struct{ value any }
+	accepted struct{ value any }
+)
 
 // text is an answer that is not JSON.
 type text struct{ contentType, body string }
@@ -144,6 +147,8 @@ func (a *API) serve(handle handler) http.Handler {
 			return
 		case created:
 			answer, status = v.value, http.StatusCreated
+		case accepted:
+			answer, status = v.value, http.StatusAccepted
 		case nil:
 			w.WriteHeader(http.StatusNoContent)
 			return

@@ -274,6 +274,22 @@ func TestAcknowledgements(t *testing.T) {
 	}
 }
 
+// What is stored while nobody records events has effect later: to send it again would be one
+// more.
+func TestAcknowledgementsThatNobodyHasTaken(t *testing.T) {
+	t.Parallel() // it waits for a consumer
+	i := install(t, site.AllowAck)
+	_, compile := schemas(t)
+	status, _, body := i.do("POST", "/api/v1/alerts/unexpected-exit/web1/4f0c6d1e2a90b7c3/1/ack", `{"reason":"looking"}`)
+	answer, err := jsonschema.UnmarshalJSON(strings.NewReader(body))
+	if err != nil || status != 202 || !strings.Contains(body, "it is stored") {
+		t.Fatalf("%d %s, %v", status, body, err)
+	}
+	if err := compile("/components/schemas/PendingAck").Validate(answer); err != nil {
+		t.Error(err)
+	}
+}
+
 // What programs have written is only for who is logged in, and for loopback.
 func TestStrangersSeeNoOutput(t *testing.T) {
 	i := install(t)

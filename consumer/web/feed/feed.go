@@ -2,8 +2,8 @@
 // of them for pages that show them as they come.
 //
 // Under pressure: the stream is read four times a second at most, only while it is followed,
-// and at most maxHeld events of maxBytes in all are held. Who wants what is no longer held is
-// told so, and reads the stream itself. An event is decoded when the first one asks for it.
+// and at most maxHeld events of maxBytes in all are held. Who wants what is no longer held
+// learns that, and reads the stream itself. An event is decoded when the first one asks for it.
 package feed
 
 import (

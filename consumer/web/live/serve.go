@@ -105,7 +105,7 @@ func (h *Hub) parse(r *http.Request) (*stream, error) {
 	last := r.Header.Get("Last-Event-ID")
 	for i, address := range s.addresses {
 		if slices.Contains(s.addresses[:i], address) {
-			return nil, fmt.Errorf("view: %.100q is there twice", address)
+			return nil, fmt.Errorf("view: duplicate %.100q", address)
 		}
 		view, err := h.Open(r, address)
 		if err != nil {

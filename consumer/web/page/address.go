@@ -9,8 +9,6 @@ import (
 	"supernats/consumer/fleet"
 	"supernats/consumer/web/page/action"
 	"supernats/consumer/web/page/look"
-	"supernats/consumer/web/site"
-	"supernats/schema"
 )
 
 // pageLength is how many entries of a list a page has.
@@ -65,21 +63,4 @@ func filterWords(q url.Values) string {
 		}
 	}
 	return strings.Join(words, ", ")
-}
-
-// newMutePath is that of a form for a silence of exactly these names, of which any may be "".
-func newMutePath(host, group, process, rule string) string {
-	return site.NewMutePath(schema.QuoteGlob(host), schema.QuoteGlob(group), schema.QuoteGlob(process),
-		schema.QuoteGlob(rule))
-}
-
-// eventsPath is that of the events of a host, a group and a process, of which any may be "".
-func eventsPath(host, group, process string) string {
-	q := url.Values{}
-	for _, part := range [][2]string{{"host", host}, {"group", group}, {"process", process}} {
-		if part[1] != "" {
-			q.Set(part[0], schema.QuoteGlob(part[1]))
-		}
-	}
-	return "/events?" + q.Encode()
 }

@@ -18,8 +18,11 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// browserLimit bounds one test in a browser: the machine may be busy.
-const browserLimit = 2 * time.Minute
+const (
+	// browserLimit bounds one test in a browser, untilLimit one wait: the machine may be busy.
+	browserLimit = 2 * time.Minute
+	untilLimit   = time.Minute
+)
 
 // browser is Chromium, or why it does not start.
 type browser struct {
@@ -150,7 +153,7 @@ func evaluate[T any](t *tab, expression string) (value T) {
 // until waits until an expression holds.
 func (t *tab) until(what, expression string) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(untilLimit); ; time.Sleep(20 * time.Millisecond) {
 		if evaluate[bool](t, expression) {
 			return
 		}

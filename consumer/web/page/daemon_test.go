@@ -104,6 +104,7 @@ func TestACrashIsOnTheOpenPage(t *testing.T) {
 // Who is logged in by web_config is the author of a silence and of an acknowledgement, each their
 // own, and the page stays live.
 func TestWhoIsLoggedIn(t *testing.T) {
+	t.Parallel()
 	hash, err := bcrypt.GenerateFromPassword([]byte("hush"), bcrypt.MinCost)
 	if err != nil {
 		t.Fatal(err)
@@ -158,6 +159,7 @@ func (h *house) firstIncident(change func(*http.Request)) string {
 // From the fleet to an acknowledgement and its withdrawal by keys alone, with JavaScript and
 // without: the alert's record, the stream of events and the page have both.
 func TestAcknowledgingByKeysAlone(t *testing.T) {
+	t.Parallel()
 	h := runDaemon(t, "")
 	for _, c := range []struct {
 		name, process string

@@ -112,8 +112,12 @@ func TestAccessibility(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := newHouse(t, allowingAll)
+	looking := make(chan struct{}, 2) // axe takes a processor: more at once would starve other tabs
 	for _, p := range h.pages() {
 		t.Run(p.name, func(t *testing.T) {
+			t.Parallel()
+			looking <- struct{}{}
+			defer func() { <-looking }()
 			tab := h.visit(t, p)
 			tab.run(chromedp.Evaluate[chromedp.Void](string(axe) + "; void 0"))
 			for _, s := range screens {

@@ -56,10 +56,11 @@ func login(w http.ResponseWriter) {
 // A proxy that does not let the stream through costs no more than speed: the page is
 // fetched every 30 s, and says so.
 func TestProxiesThatSpoilTheStream(t *testing.T) {
-	t.Parallel() // it waits most of the time
+	t.Parallel()
 	h := newHouse(t)
 	h.hasHost("web1")
 	h.sees("/", "web1")
+	const speed = 4
 	proxies := map[string]func(w http.ResponseWriter, r *http.Request){
 		"502": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "bad gateway", http.StatusBadGateway) },
 		"login": func(w http.ResponseWriter, r *http.Request) {
@@ -77,7 +78,7 @@ func TestProxiesThatSpoilTheStream(t *testing.T) {
 			case r.URL.Path == "/login":
 				login(w)
 			default:
-				return false
+				return h.answersWithClock(w, r, speed)
 			}
 			return true
 		})
@@ -88,7 +89,7 @@ func TestProxiesThatSpoilTheStream(t *testing.T) {
 		tabs[name].untilText("refreshed every 30 s, last")
 	}
 	h.hasAlert("exit", "critical", "web1", "api", "api_07")
-	for end := time.Now().Add(100 * time.Second); len(tabs) > 0; time.Sleep(time.Second) {
+	for end := time.Now().Add(100 * time.Second / speed); len(tabs) > 0; time.Sleep(100 * time.Millisecond) {
 		for name, tab := range tabs {
 			if evaluate[bool](tab, `document.body.innerText.includes("web1 · api:api_07")`) {
 				tab.untilText("refreshed every 30 s, last")
@@ -104,6 +105,7 @@ func TestProxiesThatSpoilTheStream(t *testing.T) {
 // A page that somebody else answers for is stale, says why, and keeps what it shows: a login
 // that has ended, a proxy without its server.
 func TestSomebodyElseAnswers(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	h.hasHost("web1")
 	h.hasProcess("web1", "api", "api_00", schema.StateRunning)
@@ -146,6 +148,7 @@ func TestSomebodyElseAnswers(t *testing.T) {
 
 // Where no worker can be shared, each tab has its own.
 func TestWithoutASharedWorker(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	h.hasHost("web1")
 	h.sees("/", "web1")
@@ -165,6 +168,7 @@ func TestWithoutASharedWorker(t *testing.T) {
 // The clock of a browser may be wrong: how long ago things were, and since when the page is
 // stale, are by the server's.
 func TestAClockThatIsWrong(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	h.hasHost("web1")
 	h.hasAlert("exit", "critical", "web1", "api", "api_00")
@@ -192,6 +196,7 @@ func TestAClockThatIsWrong(t *testing.T) {
 // Another server at the address, after a kill or an upgrade, knows nothing of what open pages
 // have: they get all again, and what has changed meanwhile.
 func TestAnotherServerAtTheAddress(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	h.hasHost("web1")
 	h.hasAlert("exit", "critical", "web1", "api", "api_00")
@@ -217,6 +222,7 @@ func TestAnotherServerAtTheAddress(t *testing.T) {
 
 // An address whose subject is gone says so, and shows it again when it is back.
 func TestAProcessThatIsGoneAndBack(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	h.hasHost("web1")
 	h.hasProcess("web1", "api", "api_00", schema.StateRunning)
@@ -234,6 +240,7 @@ func TestAProcessThatIsGoneAndBack(t *testing.T) {
 
 // What a list is about changes with it: its numbers, and that there is nothing in it.
 func TestNotesOfLists(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	h.hasHost("web1")
 	h.sees("/", "web1")

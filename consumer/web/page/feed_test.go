@@ -63,6 +63,7 @@ func TestEventsComeAsTheyHappen(t *testing.T) {
 
 // Events wait while the pointer is among them, and the page keeps the newest hundred.
 func TestEventsWaitForThePointer(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	h.hasCrashed("web1", 100)
 	h.sees("/events", "pid 100")
@@ -98,6 +99,7 @@ func TestEventsWaitForThePointer(t *testing.T) {
 
 // What programs wrote comes live to those alone who may see it.
 func TestEventsOfPrograms(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	h.hasHost("web1")
 	const path = "/events?event=PROCESS_LOG"
@@ -141,6 +143,7 @@ func TestTheWorstIsSeenAtOnce(t *testing.T) {
 
 // A row that becomes worse moves up, but not under the pointer: there the page says so.
 func TestAnOrderThatHasChanged(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	h.hasHost("web1")
 	const order = `[...document.querySelectorAll("#open li")].map(row => row.innerText.match(/api_../)[0]).join(" ")`

@@ -162,7 +162,7 @@ func TestFormsThatAreRefused(t *testing.T) {
 		{name: "no end", change: func(f url.Values) { f.Set("for", "") }, status: 422},
 		{name: "an end in the past", change: func(f url.Values) { f.Set("for", "-1h") }, status: 422},
 		{name: "a malformed glob", change: func(f url.Values) { f.Set("host", "web[") }, status: 422},
-		{name: "too much", change: func(f url.Values) { f.Set("comment", strings.Repeat("x", 100_000)) }, status: 400},
+		{name: "too much", change: func(f url.Values) { f.Set("comment", strings.Repeat("x", 100_000)) }, status: 413},
 		{name: "a page of another site", send: func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") }, status: 403},
 		{name: "another origin", send: func(r *http.Request) { r.Header.Set("Origin", "https://evil.example") }, status: 403},
 		{name: "acknowledging is not allowed", path: "/alerts/x/ack", status: 403},

@@ -180,9 +180,4 @@ func (v *homeView) addHostsByName(out *shown, s *fleet.Snapshot, now look.Clock)
 	return nil
 }
 
-func (v *homeView) complete(*http.Request, *answer) error {
-	v.pages.crashes.Refresh(v.pages.JetStream(), func(err error) {
-		v.pages.Log.Debug().Err(err).Msg("crashes cannot be counted for the page")
-	})
-	return nil
-}
+func (v *homeView) complete(*http.Request, *answer) error { return nil }

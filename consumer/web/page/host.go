@@ -67,7 +67,7 @@ func (v *hostView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
 
 	data := &hostData{
 		Name: look.Name(h.Name()), Mark: look.HostMark(h), Why: look.HostWhy(h), Facts: look.HostFacts(h, now),
-		MutePath: newMutePath(h.Name(), "", "", ""), EventsPath: eventsPath(h.Name(), "", ""),
+		MutePath: site.NewMutePath(h.Name(), "", "", ""), EventsPath: site.EventsPath(h.Name(), "", ""),
 		Query: v.url, Sorts: look.SortChoices(v.query.Sort), States: look.StateChoices(v.query.States),
 	}
 	for _, t := range h.Troubles {

@@ -83,7 +83,7 @@ func (v *incidentView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
 func (d *incidentData) describe(a *fleet.Alert, now look.Clock) {
 	d.Who, d.Why, d.Mark = look.About(&a.Alert), look.AlertWhy(&a.Alert), look.AlertMark(a)
 	d.IsOpen, d.Facts = a.Phase != schema.PhaseResolved, look.IncidentFacts(a, now)
-	d.MutePath = newMutePath(a.Host, a.Group, a.Process, a.Rule)
+	d.MutePath = site.NewMutePath(a.Host, a.Group, a.Process, a.Rule)
 	d.Runbook = runbook(cmp.Or(a.Annotations["runbook_url"], a.Annotations["runbook"]))
 }
 

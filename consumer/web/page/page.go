@@ -6,9 +6,11 @@
 // them, and package wording makes them visible and short. Log tails are shown only to those
 // who are logged in, or sit at this machine.
 //
-// Under pressure: a page shows at most 100 entries of a list, and reads at most 500 events
-// of a stream for five seconds at most. What shows the fleet alone reads nothing from NATS, and
-// works while NATS is away: its status line says since when.
+// Under pressure: a page shows at most 100 entries of a list, 200 events of a process or 500
+// facts of an incident. What it reads from the streams takes ten seconds at most, and is read
+// and rendered once for all who look at the same within a second (see package shared). What
+// shows the fleet alone reads nothing from NATS, and works while NATS is away: its status line
+// says since when.
 package page
 
 import (
@@ -128,11 +130,16 @@ func (p *Pages) recoverIn(v view, err *error) {
 	}
 }
 
-// Run keeps open pages up to date until ctx ends.
+// Run counts crashes and keeps open pages up to date until ctx ends.
 func (p *Pages) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return p.hub.Run(ctx) })
 	g.Go(func() error { return p.feed.Run(ctx) })
+	g.Go(func() error {
+		return p.crashes.Run(ctx, p.JetStream, func(err error) {
+			p.Log.Debug().Err(err).Msg("crashes cannot be counted for the page")
+		})
+	})
 	return g.Wait()
 }
 
@@ -230,9 +237,7 @@ func (p *Pages) body(r *http.Request, a *answer) ([]byte, error) {
 	var b bytes.Buffer
 	if err := p.render(&b, r, a); err != nil {
 		p.few.Error().Err(err).Str("path", r.URL.Path).Msg("page could not be rendered")
-		return nil, &look.Problem{
-			Status: http.StatusInternalServerError, Text: "this page could not be rendered, the log says why",
-		}
+		return nil, errors.New("this page could not be rendered, the log says why")
 	}
 	return b.Bytes(), nil
 }

@@ -102,6 +102,7 @@ func TestPages(t *testing.T) {
 // What has no record any more is over, although the last notification says that it fires; its
 // page offers nothing to do about it.
 func TestAnIncidentWithoutARecord(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, silencing)
 	h.hasHost("web3")
 	opened := schema.Time{Time: time.Now().UTC()}
@@ -157,7 +158,7 @@ func TestLogsAreForThoseWhoMaySeeThem(t *testing.T) {
 		}
 	}
 	if _, text := h.get(site.AlertPath(a.Incident), stranger); !strings.Contains(text, "may hold secrets") {
-		t.Error("a stranger is not told why")
+		t.Error("a stranger does not learn why")
 	}
 }
 
@@ -285,6 +286,7 @@ func nextOf(text string) string {
 
 // The scripts stay small enough to be read in one sitting.
 func TestScriptsAreSmall(t *testing.T) {
+	t.Parallel()
 	lines := 0
 	for _, name := range []string{"assets/page.js", "assets/worker.js"} {
 		text, err := os.ReadFile(name)
@@ -299,5 +301,19 @@ func TestScriptsAreSmall(t *testing.T) {
 	}
 	if lines >= 300 {
 		t.Errorf("%d lines of code, want fewer than 300", lines)
+	}
+}
+
+// Crashes are counted whether somebody looks or not: the first visitor sees them all.
+func TestCrashesBeforeTheFirstVisitor(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.hasHost("web1")
+	h.hasCrashed("web1", 100)
+	h.hasCrashed("web1", 101)
+	h.Until("all is seen", func() bool { return len(h.live.Snapshot().Hosts) == 1 })
+	time.Sleep(5 * time.Second) // they are counted every two seconds
+	if _, text := h.get("/"); !strings.Contains(text, "24 hours · 2<") {
+		t.Errorf("%s", text)
 	}
 }

@@ -66,8 +66,8 @@ func (v *processView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
 	data := &processData{
 		Name: label, Host: look.Name(v.host), HostPath: site.HostPath(v.host), Mark: look.MarkOf(p),
 		Why: look.ProcessWhy(p), Since: now.At(p.Since.Time), Facts: look.ProcessFacts(p, now),
-		MutePath:   newMutePath(v.host, v.group, v.process, ""),
-		EventsPath: eventsPath(v.host, v.group, v.process),
+		MutePath:   site.NewMutePath(v.host, v.group, v.process, ""),
+		EventsPath: site.EventsPath(v.host, v.group, v.process),
 	}
 	out.data = data
 	for _, a := range s.Alerts {

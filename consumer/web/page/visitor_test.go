@@ -15,6 +15,7 @@ import (
 
 // From the fleet to a silence by keys alone.
 func TestByKeysAlone(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, silencing)
 	h.hasHost("web1")
 	h.hasAlert("exit", "critical", "web1", "api", "api_00")

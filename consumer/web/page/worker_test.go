@@ -29,9 +29,10 @@ const fakeStreams = `
 `
 
 // The worker asks for each view once, from where the tab begins that knows least, for as many
-// as there is room; a tab that it cannot serve is told so, and one that has just come misses
+// as there is room; a tab that it cannot serve learns that, and one that has just come misses
 // nothing.
 func TestTheWorker(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	tab := h.open("/mutes/new") // it has no stream of its own
 	for _, c := range []struct{ name, script, want string }{

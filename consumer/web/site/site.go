@@ -11,6 +11,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"supernats/schema"
 )
 
 // What a visitor may be allowed to do, beside reading.
@@ -145,29 +147,51 @@ func (s *Site) MaxStreams() int {
 // Paths of the site, with names from hosts in them.
 
 // HostPath is that of the page of a host.
-func HostPath(host string) string { return "/hosts/" + url.PathEscape(host) }
+func HostPath(host string) string {
+	if isDots(host) {
+		return globsPath("/", [2]string{"host", host})
+	}
+	return "/hosts/" + url.PathEscape(host)
+}
 
 // ProcessPath is that of the page of a process.
 func ProcessPath(host, group, process string) string {
+	if isDots(host) || isDots(group) || isDots(process) {
+		return globsPath("/", [2]string{"host", host}, [2]string{"group", group}, [2]string{"process", process})
+	}
 	return "/processes/" + url.PathEscape(host) + "/" + url.PathEscape(group) + "/" + url.PathEscape(process)
 }
+
+// isDots reports whether a name cannot be a part of a path: a browser takes it for the folder
+// itself or the one above, escaped or not (WHATWG URL, single-dot and double-dot segments). A
+// search for it leads there.
+func isDots(name string) bool { return name == "." || name == ".." }
 
 // AlertPath is that of the page of an incident.
 func AlertPath(incident string) string { return "/alerts/" + url.PathEscape(incident) }
 
-// NewMutePath is that of a form for a silence of a host, a group, a process and a rule, of
-// which any may be "".
+// NewMutePath is that of a form for a silence of exactly a host, a group, a process and a rule,
+// of which any may be "".
 func NewMutePath(host, group, process, rule string) string {
+	return globsPath("/mutes/new", [2]string{"host", host}, [2]string{"group", group},
+		[2]string{"process", process}, [2]string{"rule", rule})
+}
+
+// EventsPath is that of the events of a host, a group and a process, of which any may be "".
+func EventsPath(host, group, process string) string {
+	return globsPath("/events", [2]string{"host", host}, [2]string{"group", group}, [2]string{"process", process})
+}
+
+// globsPath is a path with parameters that match exactly some names, of which any may be "".
+func globsPath(path string, names ...[2]string) string {
 	q := url.Values{}
-	for _, part := range []struct{ key, value string }{
-		{"host", host}, {"group", group}, {"process", process}, {"rule", rule},
-	} {
-		if part.value != "" {
-			q.Set(part.key, part.value)
+	for _, name := range names {
+		if name[1] != "" {
+			q.Set(name[0], schema.QuoteGlob(name[1]))
 		}
 	}
 	if len(q) == 0 {
-		return "/mutes/new"
+		return path
 	}
-	return "/mutes/new?" + q.Encode()
+	return path + "?" + q.Encode()
 }

@@ -175,3 +175,25 @@ func TestPrefixes(t *testing.T) {
 		}
 	}
 }
+
+// A host or a process that a browser would take for a folder is found by a search.
+func TestPathsOfNames(t *testing.T) {
+	for _, c := range []struct{ got, want string }{
+		{got: HostPath("web1"), want: "/hosts/web1"},
+		{got: HostPath("a/b?c"), want: "/hosts/a%2Fb%3Fc"},
+		{got: HostPath("..."), want: "/hosts/..."},
+		{got: HostPath("."), want: "/?host=."},
+		{got: HostPath(".."), want: "/?host=.."},
+		{got: ProcessPath("web1", "api", "api_00"), want: "/processes/web1/api/api_00"},
+		{got: ProcessPath("web1", "..", "api_00"), want: "/?group=..&host=web1&process=api_00"},
+		{got: ProcessPath("web*", "api", "."), want: "/?group=api&host=web%5C%2A&process=."},
+		{got: ProcessPath("..", "api", "api_00"), want: "/?group=api&host=..&process=api_00"},
+		{got: NewMutePath("", "", "", ""), want: "/mutes/new"},
+		{got: NewMutePath("web*", "", "", "fatal"), want: "/mutes/new?host=web%5C%2A&rule=fatal"},
+		{got: EventsPath("web1", "", ""), want: "/events?host=web1"},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s, want %s", c.got, c.want)
+		}
+	}
+}

@@ -20,7 +20,7 @@ import (
 
 // Ack is the command ack.
 type Ack struct {
-	Alert  string           `arg:"" help:"${help_open_alert}"`
+	Alert  string           `arg:"" completes:"open-alert" help:"${help_open_alert}"`
 	Reason string           `env:"-" help:"Who does what. Required."`
 	For    *schema.Duration `env:"-" placeholder:"DURATION" help:"How long, up to 30d (default: until it is over)."`
 	Author string           `env:"-" placeholder:"NAME" help:"Who acknowledges (default: $$USER@host)."`
@@ -55,7 +55,7 @@ func (a *Ack) Run(ctx context.Context, c *frame.Flags) error {
 
 // Unack is the command unack.
 type Unack struct {
-	Alert  string `arg:"" help:"${help_open_alert}"`
+	Alert  string `arg:"" completes:"acknowledged-alert" help:"${help_open_alert}"`
 	Reason string `env:"-" help:"Why nobody takes care of it any more."`
 	Author string `env:"-" placeholder:"NAME" help:"Who withdraws it (default: $$USER@host)."`
 	frame.OutputFlag
@@ -160,7 +160,7 @@ func choose(records []schema.Alert, given string, withdraw bool) (*schema.Alert,
 	case len(found) > 0:
 		a := found[0]
 		return nil, fmt.Errorf("alert %s is not open but %s: nothing needs to be acknowledged "+
-			"(`supernats alerts show %s` tells its story)",
+			"(`supernats alerts show %s` has its timeline)",
 			terminal.Clean(a.Incident), a.Phase, wording.ShellQuote(a.Incident))
 	}
 	return nil, fmt.Errorf("no open alert %s: `supernats alerts` lists them, and -o json has their ids",

@@ -20,7 +20,7 @@ const maxListed = 10
 
 // findAlert returns the id of the alert that is meant by what somebody typed: the whole id,
 // or a beginning of it that no other has, with or without the rule. What is recorded comes
-// before what only notifications still tell of.
+// before what is left in notifications alone.
 func findAlert(ctx context.Context, r *inspect.Reader, given string) (id string, err error) {
 	given = strings.TrimSpace(given)
 	alerts, err := r.Alerts(ctx, &inspect.AlertFilter{})

@@ -6,6 +6,7 @@
 package completion
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"fmt"
@@ -49,9 +50,9 @@ const (
 // Completer finds what may come next on a command line.
 type Completer struct {
 	Parser *kong.Kong
-	// Names calls add with what a flag or an argument may name: host, group, process,
-	// pattern, rule, receiver, alert, id. flags are those of the connection and the configuration
-	// that stand on the command line.
+	// Names calls add with what a flag or an argument may name, of a kind that is
+	// one of namedKinds. flags are those of the connection and the configuration that stand on
+	// the command line.
 	Names func(ctx context.Context, flags []string, kind string, add func(name string))
 }
 
@@ -209,11 +210,15 @@ func flagsOf(node *kong.Node) (list []candidate) {
 	return list
 }
 
-// namedKinds are the flags and arguments whose values are names from an installation.
-var namedKinds = []string{"host", "group", "process", "pattern", "rule", "receiver", "alert", "id"}
+// namedKinds are the flags and arguments whose values are names from an installation: by their
+// own name, or what their tag `completes` says.
+var namedKinds = []string{
+	"host", "group", "process", "pattern", "rule", "receiver", "alert", "open-alert", "acknowledged-alert", "id",
+}
 
 // values returns what may stand for a flag or an argument.
 func (c *Completer) values(v *kong.Value, flags []string) []candidate {
+	kind := cmp.Or(v.Tag.Get("completes"), v.Name)
 	switch {
 	case v.Enum != "":
 		return asCandidates(slices.DeleteFunc(v.EnumSlice(), func(s string) bool { return s == "" }))
@@ -223,14 +228,14 @@ func (c *Completer) values(v *kong.Value, flags []string) []candidate {
 		return asCandidates(append(schema.States(), "DOWN"))
 	case v.Name == "event":
 		return asCandidates(append(schema.Families(), schema.Names()...))
-	case !slices.Contains(namedKinds, v.Name):
+	case !slices.Contains(namedKinds, kind):
 		return nil
 	}
 
 	ctx, cancel := context.WithTimeout(context.Background(), namesTimeout)
 	defer cancel()
 	names := map[string]bool{}
-	c.Names(ctx, flags, v.Name, func(name string) { names[name] = true })
+	c.Names(ctx, flags, kind, func(name string) { names[name] = true })
 	delete(names, "")
 	return asCandidates(slices.Sorted(maps.Keys(names)))
 }

@@ -8,6 +8,7 @@ package action
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -71,7 +72,14 @@ const maxForm = 64 << 10
 
 func parseForm(r *http.Request) error {
 	r.Body = http.MaxBytesReader(nil, r.Body, maxForm)
-	if err := r.ParseForm(); err != nil {
+	err := r.ParseForm()
+	if errors.As(err, new(*http.MaxBytesError)) {
+		return &look.Problem{
+			Status: http.StatusRequestEntityTooLarge, Text: fmt.Sprintf("the form is larger than %d bytes", maxForm),
+			Fix: "Send it again from the page, with less text.",
+		}
+	}
+	if err != nil {
 		return &look.Problem{
 			Status: http.StatusBadRequest, Text: "the form cannot be read: " + err.Error(),
 			Fix: "Send it again from the page.",

@@ -70,7 +70,7 @@ function connect() {
   for (const name of names) opened.addEventListener(name, event => { if (source === opened) receive(name, event); });
 }
 
-// send tells the tabs of a view that are served, or all of these. A tab that has come since
+// send sends to the tabs of a view that are served, or to all of these. A tab that has come since
 // the connection was made is not: it would miss what came before.
 function send(message, view) {
   for (const [port, tab] of tabs) if (tab.served && (!view || tab.view === view)) port.postMessage(message);
