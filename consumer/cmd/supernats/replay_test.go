@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -38,6 +39,7 @@ func (i *installation) eventsAt(after ...time.Duration) {
 }
 
 func TestReplaySpeed(t *testing.T) {
+	t.Parallel()
 	i := newInstallation(t)
 	i.eventsAt(0, 600*time.Millisecond, 300*time.Millisecond, 900*time.Millisecond)
 	for _, c := range []struct {
@@ -131,6 +133,7 @@ func TestReplayPublish(t *testing.T) {
 }
 
 func TestReplayPublishRefuses(t *testing.T) {
+	t.Parallel()
 	i := newInstallation(t)
 	i.eventsAt(0)
 	s, err := i.js.Stream(i.Context(), stream.Events)
@@ -187,8 +190,9 @@ func TestReplayPublishDenied(t *testing.T) {
 		{user: "half", want: "supernats: --publish: this NATS user may not publish again.supervisor.event.web2.-.-.tick.5: "},
 	} {
 		out, errs, code := supernats(t, "replay", "--publish", "again", "--nats-url", i.as(c.user))
-		const fix = `add "again.>" to its publish permissions; at most 4 events are published below again.` + "\n"
-		if code != program.ExitFailed || out != "" || !strings.HasPrefix(errs, c.want) || !strings.HasSuffix(errs, fix) {
+		// How many were sent until the refusal came is the server's to say.
+		fix := regexp.MustCompile(`add "again\.>" to its publish permissions; at most (1 event is|[2-4] events are) published below again\.\n$`)
+		if code != program.ExitFailed || out != "" || !strings.HasPrefix(errs, c.want) || !fix.MatchString(errs) {
 			t.Errorf("%s: %d, printed %q and %q", c.user, code, out, errs)
 		}
 	}
@@ -199,6 +203,7 @@ func TestReplayPublishDenied(t *testing.T) {
 
 // Where a filter lets most of the stream pass, all of it is read, and the rest left out.
 func TestReplayOfMostOfTheStream(t *testing.T) {
+	t.Parallel()
 	i := newInstallation(t)
 	const many = 12_000
 	e := &schema.Event{Host: "web1", Event: schema.Tick60, Server: "supervisor", Boot: "4f0c6d1e2a90b7c3"}

@@ -15,7 +15,7 @@ import (
 )
 
 // patience is how long an expression may have no result.
-const patience = 3 * time.Minute
+const patience = 60 * time.Second
 
 // Need returns a program of one of Debian's packages.
 func Need(tb testing.TB, program, debian string) string {
