@@ -3,9 +3,9 @@ package watchdog
 import (
 	"crypto/tls"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"log"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -18,6 +18,7 @@ import (
 	"supernats/consumer/notify/post"
 	"supernats/schema/natsconn/natsconntest"
 	"supernats/schema/secretfile"
+	"supernats/schema/stream/streamtest"
 )
 
 // expiredServer is one whose certificate has expired, with the authority that has signed it.
@@ -49,18 +50,13 @@ func TestReach(t *testing.T) {
 		t.Fatal(err)
 	}
 	expired, expiredCA := expiredServer(t, count)
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed.Close()
 
 	for _, c := range []struct {
 		name     string
 		settings Settings
 		want     string
 	}{
-		{name: "nobody listens", settings: Settings{URL: secretfile.Secret("http://" + closed.Addr().String() + "/hush")}, want: "connection refused"},
+		{name: "nobody listens", settings: Settings{URL: secretfile.Secret(fmt.Sprintf("http://127.0.0.1:%d/hush", streamtest.FreePort(t)))}, want: "connection refused"},
 		{name: "no such host", settings: Settings{URL: "https://none.invalid/hush"}, want: "none.invalid"},
 		{name: "a certificate of nobody", settings: Settings{URL: secretfile.Secret(secure.URL + "/hush")}, want: "certificate"},
 		{

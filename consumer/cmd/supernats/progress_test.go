@@ -67,7 +67,7 @@ func (i *installation) crashing(n int) {
 		if err != nil {
 			i.Fatal(err)
 		}
-		if _, err := i.js.PublishAsync(e.Subject(), payload); err != nil {
+		if _, err := i.js.PublishAsync(e.Subject(), payload, jetstream.WithStallWait(time.Minute)); err != nil {
 			i.Fatal(err)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nats.go"
 
 	"supernats/schema"
@@ -213,11 +214,11 @@ func TestReplayOfMostOfTheStream(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := i.js.PublishAsync(e.Subject(), payload); err != nil {
+		if _, err := i.js.PublishAsync(e.Subject(), payload, jetstream.WithStallWait(time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 		if n%1000 == 0 {
-			if _, err := i.js.PublishAsync(schema.SnapshotSubject("web1"), []byte("{}")); err != nil {
+			if _, err := i.js.PublishAsync(schema.SnapshotSubject("web1"), []byte("{}"), jetstream.WithStallWait(time.Minute)); err != nil {
 				t.Fatal(err)
 			}
 		}

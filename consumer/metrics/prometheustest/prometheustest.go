@@ -9,9 +9,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
+
+	"supernats/schema/stream/streamtest"
 )
 
 // patience is how long an expression may have no result.
@@ -27,15 +30,10 @@ func Need(tb testing.TB, program, debian string) string {
 	return path
 }
 
-// FreeAddress returns an address that nobody listens on.
+// FreeAddress returns an address that nobody listens on, also while its program is stopped.
 func FreeAddress(tb testing.TB) string {
 	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(streamtest.FreePort(tb)))
 }
 
 // Run starts a program that the test ends. The test shows what it logs if it fails.
