@@ -62,10 +62,7 @@ func TestTwoSections(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.MustCtl(t, "update")
-	supervisordtest.Wait(t, 30*time.Second, func() bool {
-		out, _ := s.Ctl("status", "supernats-logs")
-		return strings.Contains(out, "RUNNING")
-	}, "the section for output to be started")
+	supervisordtest.Wait(t, 30*time.Second, func() bool { return s.State("supernats-logs") == "RUNNING" }, "the section for output to be started")
 
 	// A tick comes to both, and a bridge that has read nothing else since is killed.
 	tick := schema.Subject{Host: "web1", Event: schema.Tick5}.String()

@@ -91,7 +91,7 @@ func TestOneAfterTheOtherWithoutPauses(t *testing.T) {
 	_, js := start(t)
 	const n = 1500
 	for i := range n {
-		if _, err := js.PublishAsync(subject, []byte(fmt.Sprint(i))); err != nil {
+		if _, err := js.PublishAsync(subject, []byte(fmt.Sprint(i)), jetstream.WithStallWait(time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,6 +35,7 @@ import (
 	"supernats/consumer/web"
 	"supernats/consumer/web/api"
 	"supernats/consumer/web/page"
+	"supernats/consumer/wording"
 )
 
 // App is the daemon.
@@ -96,6 +98,9 @@ type Options struct {
 	// all is done, and end is called when it is over.
 	Progress func(what string) (show func(done, total uint64), end func())
 	Log      zerolog.Logger
+
+	// lateAfter is another one for tests.
+	lateAfter time.Duration
 }
 
 // plan is what a reload replaces: a valid configuration with the receivers that it makes.
@@ -272,8 +277,16 @@ func (a *App) startServer(c *connector) (stop func(), err error) {
 func (a *App) newPages() *page.Pages {
 	return page.New(page.Options{
 		Site: a.cfg.Site(), Fleet: a.fleet, JetStream: a.currentJetStream, Version: a.options.Version, Log: a.log,
-		Acknowledger: acknowledge.Web{JetStream: a.currentJetStream},
+		Acknowledger: acknowledge.Web{JetStream: a.currentJetStream}, Troubles: a.troubles,
 	})
+}
+
+// troubles are what /readyz says is wrong, for people to see.
+func (a *App) troubles() (list []string) {
+	for _, t := range slices.Concat(a.health.Failures(), a.health.Warnings()) {
+		list = append(list, wording.Clip(t.Text, wording.MaxText))
+	}
+	return list
 }
 
 func (a *App) webServer() *web.Server {

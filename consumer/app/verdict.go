@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -78,19 +79,19 @@ func (a *App) verdict(ctx context.Context) watchdog.Verdict {
 	if failures := a.health.Failures(); len(failures) > 0 {
 		return watchdog.Verdict{Reason: failures[0].Text}
 	}
-	if reason := lateness(a.fleet.Snapshot()); reason != "" {
+	if reason := lateness(a.fleet.Snapshot(), cmp.Or(a.options.lateAfter, lateAfter)); reason != "" {
 		return watchdog.Verdict{Reason: reason}
 	}
 	return watchdog.Verdict{Reason: a.refusal(ctx)}
 }
 
-// lateness says that events are not read in time, or that nobody knows whether they are; ""
-// if they are. Times are the server's.
-func lateness(s *fleet.Snapshot) string {
+// lateness says that events have waited for longer than after to be read, or that nobody has
+// known for so long whether they do; "" if all is well. Times are the server's.
+func lateness(s *fleet.Snapshot, after time.Duration) string {
 	switch st := s.Status; {
-	case st.LagAge > lateAfter:
+	case st.LagAge > after:
 		return fmt.Sprintf("events are read late: %d wait, the oldest for %s", st.Lag, wording.Brief(st.LagAge))
-	case st.Loaded && !st.Live && s.Time().Sub(st.Since) > lateAfter:
+	case st.Loaded && !st.Live && s.Time().Sub(st.Since) > after:
 		return st.Why
 	}
 	return ""

@@ -78,6 +78,7 @@ func (p *pings) section(f *fleettest.Fleet, hook string) string {
 
 // It is pinged while people are notified, fails while NATS is away, and comes back by itself.
 func TestWatchdogFollowsNATS(t *testing.T) {
+	t.Parallel()
 	f := fleettest.New(t)
 	p := newPings(t)
 	readyDaemon(t, loadText(t, p.section(f, newWebhooks(t).serve("hook"))))
@@ -97,6 +98,7 @@ func TestWatchdogFollowsNATS(t *testing.T) {
 
 // It fails while no receiver accepts anything.
 func TestWatchdogFollowsTheReceivers(t *testing.T) {
+	t.Parallel()
 	f := fleettest.New(t)
 	var status atomic.Int32
 	status.Store(http.StatusServiceUnavailable)
@@ -120,6 +122,7 @@ func TestWatchdogFollowsTheReceivers(t *testing.T) {
 // Of two instances the active one alone pings, and the other one when that is dead: nobody
 // pings while none is active.
 func TestWatchdogOfTheActiveInstanceAlone(t *testing.T) {
+	t.Parallel()
 	f := fleettest.New(t)
 	first, second := newPings(t), newPings(t)
 	hook := newWebhooks(t).serve("hook")
@@ -143,6 +146,7 @@ func TestWatchdogOfTheActiveInstanceAlone(t *testing.T) {
 // It fails when another process has the lease, and this one cannot get it back: events are
 // read by nobody.
 func TestWatchdogWithoutTheLease(t *testing.T) {
+	t.Parallel()
 	f := fleettest.New(t)
 	p := newPings(t)
 	readyDaemon(t, loadText(t, p.section(f, newWebhooks(t).serve("hook"))))
@@ -170,7 +174,7 @@ func TestLateness(t *testing.T) {
 		{name: "nobody knows for longer", status: fleet.Status{Loaded: true, Why: "x cannot be read", Since: now.Add(-61 * time.Second)}, want: "x cannot be read"},
 		{name: "the records were not read yet", status: fleet.Status{Why: "not yet", Since: now.Add(-time.Hour)}},
 	} {
-		if got := lateness(&fleet.Snapshot{Now: now, Status: c.status}); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
+		if got := lateness(&fleet.Snapshot{Now: now, Status: c.status}, lateAfter); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
 	}
@@ -179,6 +183,7 @@ func TestLateness(t *testing.T) {
 // The alert fires in an Alertmanager while people are notified, and is not sent again while
 // they are not: it is over there by itself then.
 func TestAlertThatAlwaysFires(t *testing.T) {
+	t.Parallel()
 	url := notifytest.Alertmanager(t, "")
 	am, err := alertmanager.New("am", alertmanager.Config{URLs: []string{url}, Watchdog: true}.WithDefaults(), notify.Identity{Instance: "mon1"}, zerolog.Nop())
 	if err != nil {

@@ -236,7 +236,7 @@ func killDaemon(t *testing.T, d *daemon, config string, n int, over time.Duratio
 // What the daemon reported live, though it was killed, is what a back-test over the
 // same stream says.
 func TestBacktest(t *testing.T) {
-	needPrograms(t)
+	besideOthers(t)
 	t.Logf("seed %d", *seed)
 	url := startNATS(t)
 	js := connect(t, url)

@@ -27,6 +27,7 @@ import (
 	"testing"
 	"time"
 
+	"supernats/schema/natsconn/natsconntest"
 	"supernats/schema/program/programtest"
 )
 
@@ -57,6 +58,15 @@ func needPrograms(tb testing.TB) {
 	tb.Helper()
 	if testing.Short() {
 		tb.Skip("-short: needs the programs")
+	}
+}
+
+// besideOthers lets a test run at the same time as others, unless its figures are wanted.
+func besideOthers(t *testing.T) {
+	t.Helper()
+	needPrograms(t)
+	if *results == "" {
+		t.Parallel()
 	}
 }
 
@@ -148,13 +158,20 @@ func quantile(of []float64, q float64) float64 {
 
 func median(of []float64) float64 { return quantile(of, 0.5) }
 
+// storeConfig is a configuration file of nats-server with a store of its own. Its limit is
+// set: by itself it is what the disk has room for, which may be less than the streams ask for.
+func storeConfig(tb testing.TB) string {
+	tb.Helper()
+	return natsconntest.File(tb, "nats-server.conf", fmt.Sprintf("jetstream {store_dir: %q, max_file_store: 32GB}\n", tb.TempDir()))
+}
+
 // startNATS runs a nats-server in a process of its own for the length of a test and
 // returns its URL.
 func startNATS(tb testing.TB) string {
 	tb.Helper()
 	needPrograms(tb)
 	ports := tb.TempDir()
-	cmd := exec.Command(bin+"/nats-server", "-a", "127.0.0.1", "-p", "-1", "-js", "-sd", tb.TempDir(),
+	cmd := exec.Command(bin+"/nats-server", "-c", storeConfig(tb), "-a", "127.0.0.1", "-p", "-1",
 		"-l", filepath.Join(ports, "log"), "--ports_file_dir", ports)
 	if err := cmd.Start(); err != nil {
 		tb.Fatal(err)

@@ -62,8 +62,8 @@ stderr_logfile=AUTO
 	}
 	c.super = supervisordtest.Start(tb, sections.String()+listener)
 	supervisordtest.Wait(tb, 60*time.Second, func() bool {
-		out, _ := c.super.Ctl("status")
-		return strings.Count(out, " RUNNING ") == n+1
+		out, _ := c.super.Call("supervisor.getAllProcessInfo")
+		return strings.Count(out, "<string>RUNNING</string>") == n+1
 	}, "%d processes and a listener", n)
 	return c
 }

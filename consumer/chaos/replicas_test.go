@@ -191,7 +191,7 @@ func (r *replicas) readLease(ctx context.Context) error {
 // The active one of three consumers is killed again and again while processes
 // crash: people are notified of every crash once, by one of them.
 func TestReplicas(t *testing.T) {
-	needPrograms(t)
+	besideOthers(t)
 	t.Logf("seed %d", *seed)
 	url := startNATS(t)
 	js := connect(t, url)

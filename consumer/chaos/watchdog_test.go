@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,6 +22,7 @@ import (
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
 	"supernats/schema/stream"
+	"supernats/schema/stream/streamtest"
 )
 
 // period is how often the switch is pinged, watched how long it is looked at after something
@@ -122,14 +123,9 @@ type natsServer struct {
 func startNATSServer(t *testing.T) *natsServer {
 	t.Helper()
 	needPrograms(t)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	_ = l.Close()
+	port := strconv.Itoa(streamtest.FreePort(t))
 	n := &natsServer{url: "nats://127.0.0.1:" + port}
-	n.args = []string{"-a", "127.0.0.1", "-p", port, "-js", "-sd", t.TempDir(), "-l", filepath.Join(t.TempDir(), "log")}
+	n.args = []string{"-a", "127.0.0.1", "-p", port, "-c", storeConfig(t), "-l", filepath.Join(t.TempDir(), "log")}
 	n.start(t)
 	return n
 }
@@ -185,6 +181,7 @@ func publishCrash(t *testing.T, js jetstream.JetStream, serial uint64) {
 // The switch is pinged for two periods at most after anything broke without which nobody is
 // notified, and again once that is mended.
 func TestWatchdogStopsWithinTwoPeriods(t *testing.T) {
+	besideOthers(t)
 	t.Run("NATS is killed", func(t *testing.T) {
 		t.Parallel()
 		n, s, _ := startWatched(t)

@@ -20,7 +20,7 @@ func TestScan(t *testing.T) {
 	}
 	const n = 2*scanBatch + 10
 	for range n {
-		if _, err := js.PublishAsync("supervisor.alert.a.b.c.d", nil); err != nil {
+		if _, err := js.PublishAsync("supervisor.alert.a.b.c.d", nil, jetstream.WithStallWait(time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 	}

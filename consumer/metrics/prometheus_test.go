@@ -25,6 +25,7 @@ import (
 // a process that was new, and had crashed before either has scraped it. Neither sees crashes
 // that are old.
 func TestTheFirstCrashIsSeenByAPair(t *testing.T) {
+	t.Parallel()
 	var snapshot atomic.Pointer[fleet.Snapshot]
 	show := func(processes ...*fleet.Process) {
 		for _, p := range processes {
@@ -56,7 +57,7 @@ func TestTheFirstCrashIsSeenByAPair(t *testing.T) {
 	daemon := httptest.NewServer(mux)
 	defer daemon.Close()
 	var pair []*prometheustest.Server
-	for _, interval := range []string{"1s", "4s"} {
+	for _, interval := range []string{"1s", "2s"} {
 		config := filepath.Join(t.TempDir(), "prometheus.yml")
 		text := fmt.Sprintf("global: {scrape_interval: %s, scrape_timeout: 1s}\n"+
 			"scrape_configs: [{job_name: x, static_configs: [{targets: [%q]}]}]\n", interval, strings.TrimPrefix(daemon.URL, "http://"))
@@ -90,6 +91,7 @@ func hostileNames() []string {
 // Whatever names hosts and processes have, a real Prometheus takes every series, in both
 // formats, with the very names; and so does promtool.
 func TestHostileNames(t *testing.T) {
+	t.Parallel()
 	names := hostileNames()
 	slices.Sort(names)
 	var hosts []*fleet.Host

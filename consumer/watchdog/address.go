@@ -100,8 +100,10 @@ func (a *address) Ping(ctx context.Context, v Verdict) error {
 	return p.Do(ctx, post.Request{URL: url, URLKey: key, Body: body, Accepted: accepted})
 }
 
-// accepted knows the answers 200 by which healthchecks has not taken a ping: "OK (not
-// found)" and "OK (rate limited)" (hc/api/views.py ping).
+// accepted knows the answers 200 by which hc-ping.com has not taken a ping: "OK
+// (rate-limited)" is of the hosted service alone, as its author says in healthchecks'
+// discussion "Rate limit in the ping API?", and clients report "OK (not found)". What people
+// host themselves answers 404 (hc/api/views.py ping).
 func accepted(answer post.Answer) *post.Refusal {
 	if text := answer.Text(); strings.HasPrefix(text, "OK (") {
 		return &post.Refusal{Why: text}

@@ -195,7 +195,8 @@ func TestAddressesThatFail(t *testing.T) {
 			<-r.Context().Done()
 		}},
 		{name: "a check that is gone", want: "OK (not found)", answer: func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "OK (not found)") }},
-		{name: "too many", want: "OK (rate limited)", answer: func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "OK (rate limited)\n") }},
+		{name: "too many", want: "OK (rate-limited)", answer: func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "OK (rate-limited)\n") }},
+		{name: "too many, as others quote it", want: "OK (rate limited)", answer: func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "OK (rate limited)\n") }},
 		{name: "a page of a proxy", want: "web page", answer: func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, "<html><title>Welcome</title></html>")
 		}},
@@ -248,6 +249,19 @@ func TestAddressesThatFail(t *testing.T) {
 			}
 			until(t, "the end of the warning", func() bool { return len(h.Warnings()) == 0 && w.Counts()[ResultPing] > 0 })
 		})
+	}
+}
+
+// A certificate of the address that has expired is a warning.
+func TestACertificateThatHasExpired(t *testing.T) {
+	t.Parallel()
+	server, ca := expiredServer(t, http.NotFoundHandler())
+	s := Settings{URL: secretfile.Secret(server.URL + "/ping/secret-1234")}
+	s.TLS.CA = ca
+	_, _, h := start(t, s)
+	until(t, "the warning", func() bool { return len(h.Warnings()) == 1 })
+	if text := h.Warnings()[0].Text; !strings.Contains(text, "certificate has expired") || strings.Contains(text, "secret") {
+		t.Errorf("%q", text)
 	}
 }
 

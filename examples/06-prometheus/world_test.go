@@ -37,6 +37,10 @@ func TestMain(m *testing.M) {
 	}())
 }
 
+// client keeps no connection: to the daemon each one that asks twice is a Prometheus, whose
+// interval new processes wait for.
+var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+
 // get asks for an address until somebody answers 200.
 func get(t *testing.T, url, accept string) (answer *http.Response, body string) {
 	t.Helper()
@@ -46,7 +50,7 @@ func get(t *testing.T, url, accept string) (answer *http.Response, body string) 
 			t.Fatal(err)
 		}
 		r.Header.Set("Accept", accept)
-		if answer, err = http.DefaultClient.Do(r); err != nil {
+		if answer, err = client.Do(r); err != nil {
 			return false
 		}
 		defer answer.Body.Close()

@@ -18,7 +18,6 @@ import (
 	"supernats/bridge/doctor"
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema/checkup"
-	"supernats/schema/program/programtest"
 )
 
 // Whatever a configuration names, the doctor ends in time, says what does not answer, makes
@@ -27,8 +26,6 @@ func TestDoctorNeverHangs(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: waits for what does not answer")
 	}
-	programs := t.TempDir()
-	programtest.Build(t, programs, "supernats/bridge/cmd/supernats-bridge")
 	const section = "\n[eventlistener:supernats]\ncommand=/usr/bin/env supernats-bridge --host none --nats-url nats://127.0.0.1:1 %s\n" +
 		"events=EVENT\nbuffer_size=65536\n"
 
@@ -131,8 +128,8 @@ func TestDoctorNeverHangs(t *testing.T) {
 			before := namesIn(t, dir)
 
 			begun := time.Now()
-			cmd := exec.Command(programs+"/supernats-bridge", "doctor", "-o", "json", "--supervisord-conf", conf)
-			cmd.Env = append(os.Environ(), "PATH="+programs+":"+os.Getenv("PATH"))
+			cmd := exec.Command(bin+"/supernats-bridge", "doctor", "-o", "json", "--supervisord-conf", conf)
+			cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"))
 			out, _ := cmd.Output()
 			if took := time.Since(begun); took > doctor.Timeout+10*time.Second {
 				t.Errorf("it took %v", took)

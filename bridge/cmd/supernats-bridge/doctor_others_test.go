@@ -38,6 +38,7 @@ func findingOf(found []checkup.Finding, check, text string) *checkup.Finding {
 // both publish a process of one name under one host is a warning.
 func TestDoctorOfSeveralSupervisords(t *testing.T) {
 	needSupervisord(t)
+	t.Parallel()
 	nats := streamtest.Start(t)
 	in := installOn(t, nats)
 	supervisordtest.Wait(t, 20*time.Second, in.isRunning, "the bridge to run")
@@ -55,10 +56,7 @@ func TestDoctorOfSeveralSupervisords(t *testing.T) {
 		t.Fatal(err)
 	}
 	rival := supervisordtest.Start(t, string(sections)+supervisordtest.Program("app", "sleep 1000"))
-	supervisordtest.Wait(t, 20*time.Second, func() bool {
-		out, _ := rival.Ctl("status", "supernats")
-		return strings.Contains(out, "RUNNING")
-	}, "the other bridge to run")
+	supervisordtest.Wait(t, 20*time.Second, func() bool { return rival.State("supernats") == "RUNNING" }, "the other bridge to run")
 	f = findingOf(in.all(), "others", "publishes as host")
 	if f == nil || f.Status != checkup.Warn || !strings.Contains(f.Message, "both have app:app") ||
 		!strings.Contains(f.Fix, "another --host") {
@@ -69,6 +67,7 @@ func TestDoctorOfSeveralSupervisords(t *testing.T) {
 // A socket that was removed is a failure, and a signal brings it back.
 func TestDoctorOfASocketThatIsGone(t *testing.T) {
 	needSupervisord(t)
+	t.Parallel()
 	nats := streamtest.Start(t)
 	in := installOn(t, nats)
 	supervisordtest.Wait(t, 20*time.Second, in.isRunning, "the bridge to run")
@@ -81,9 +80,11 @@ func TestDoctorOfASocketThatIsGone(t *testing.T) {
 		t.Fatalf("%+v", f)
 	}
 	command, _, _ := strings.Cut(f.Fix, " (")
-	if out, err := exec.Command("sh", "-c", command).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	in.afterRestart(command, func() {
+		if out, err := exec.Command("sh", "-c", command).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	})
 	supervisordtest.Wait(t, 30*time.Second, in.isRunning, "the bridge to run again")
 	if f := findingOf(in.all(), "rpc", "is gone"); f != nil {
 		t.Errorf("%+v", f)

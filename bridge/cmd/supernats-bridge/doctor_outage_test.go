@@ -12,7 +12,6 @@ import (
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
 	"supernats/schema/checkup"
-	"supernats/schema/program/programtest"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -23,6 +22,7 @@ func TestNATSIsAwayAtTheStart(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: needs a supervisord")
 	}
+	t.Parallel()
 	nats := streamtest.Start(t)
 	nats.Stop()
 	in := installOn(t, nats)
@@ -57,13 +57,13 @@ func TestABridgeWithoutALog(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: needs a supervisord")
 	}
+	t.Parallel()
 	nats := streamtest.Start(t)
-	dir := supervisordtest.Dir(t)
-	programtest.Build(t, dir, "supernats/bridge/cmd/supernats-bridge")
 	for _, log := range []string{"/dev/null", "NONE"} {
 		t.Run(log, func(t *testing.T) {
+			t.Parallel()
 			host := "nolog" + fmt.Sprint(len(log))
-			sections, err := exec.Command(dir+"/supernats-bridge", "conf", "--nats-url", nats.URL, "--host", host,
+			sections, err := exec.Command(bin+"/supernats-bridge", "conf", "--nats-url", nats.URL, "--host", host,
 				"--spool-dir", diskDir(t), "--stderr-logfile", log).Output()
 			if err != nil {
 				t.Fatal(err)

@@ -14,13 +14,13 @@ import (
 
 // Every call of the program in the manuals is one that it takes.
 func TestManuals(t *testing.T) {
+	p, err := commandLine().Parser(new(cli))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range schematest.Commands(t, "supernats-bridge") {
 		if slices.Contains(c.Words, "--help") {
 			continue
-		}
-		p, err := commandLine().Parser(new(cli))
-		if err != nil {
-			t.Fatal(err)
 		}
 		if _, err := p.Parse(c.Words[1:]); err != nil {
 			t.Errorf("%s: %s: %v", c.File, strings.Join(c.Words, " "), err)

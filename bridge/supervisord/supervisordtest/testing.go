@@ -3,6 +3,7 @@ package supervisordtest
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -90,9 +91,26 @@ func (s *Supervisord) ProcessID(tb testing.TB, program string) int {
 
 // processID is the process id of a program, 0 while it does not run.
 func (s *Supervisord) processID(program string) int {
-	out, _ := s.Ctl("pid", program) // an error while there is none
-	pid, _ := strconv.Atoi(strings.TrimSpace(out))
+	pid, _ := strconv.Atoi(s.infoOf(program, pidValue))
 	return pid
+}
+
+// State is the state of a program, as "RUNNING"; "" if supervisord cannot say it.
+func (s *Supervisord) State(program string) string { return s.infoOf(program, stateName) }
+
+// What supervisord says of a process.
+var (
+	pidValue  = regexp.MustCompile(`<name>pid</name>\s*<value><int>(\d+)<`)
+	stateName = regexp.MustCompile(`<name>statename</name>\s*<value><string>(\w+)<`)
+)
+
+// infoOf asks supervisord itself: supervisorctl would start Python with every poll.
+func (s *Supervisord) infoOf(program string, what *regexp.Regexp) string {
+	out, _ := s.Call("supervisor.getProcessInfo", program)
+	if m := what.FindStringSubmatch(out); m != nil {
+		return m[1]
+	}
+	return ""
 }
 
 // KillProgram ends the process of a program with SIGKILL, and returns its process id.

@@ -212,6 +212,7 @@ func TestNoAlerts(t *testing.T) {
 // An alert is NOTIFIED when a receiver that is in use has taken it, and not because a
 // notification was made.
 func TestWhoWasNotified(t *testing.T) {
+	t.Parallel()
 	i := newInstallation(t)
 	a := schema.Notification{Incident: "a", Rule: "fatal", Host: "web1", Group: "api", Process: "api_00"}
 	open := schema.Alert{Incident: "a", Rule: "fatal", Severity: "critical", Host: "web1", Group: "api", Process: "api_00", Phase: schema.PhaseFiring, Opened: at(0), Count: 1, Notified: new(at(1))}

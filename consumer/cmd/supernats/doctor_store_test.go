@@ -31,6 +31,7 @@ func has(findings []string, checks ...string) (list []string) {
 
 // A server that answers everything and stores nothing is not ok.
 func TestDoctorTriesAWrite(t *testing.T) {
+	t.Parallel()
 	s := streamtest.Start(t)
 	i := &installation{T: t, url: s.URL, js: s.JetStream()}
 	if err := stream.EnsureAll(t.Context(), i.js, stream.Limits{Replicas: 1, EventBytes: 16 << 20}); err != nil {

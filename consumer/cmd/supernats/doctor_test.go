@@ -24,6 +24,10 @@ import (
 
 var numbers = regexp.MustCompile(`\d+(\.\d+)? MiB|127\.0\.0\.1:\d+|nats-server \d[^ ]*|since \S+ \S+`)
 
+// atDefault is in what is found at the address that a file without `listen` means: there may
+// be a daemon of somebody else on this machine.
+const atDefault = "`supernats consume` at 127.0.0.1:8000"
+
 // doctor runs the command and returns what it finds, a line each; fixes are
 // between brackets.
 func (i *installation) doctor(want int, args ...string) (lines []string) {
@@ -41,6 +45,9 @@ func (i *installation) doctor(want int, args ...string) (lines []string) {
 		}
 		if f.Status == checkup.Fail {
 			failed++
+		}
+		if f.Check == "ready" && strings.Contains(f.Message, atDefault) {
+			continue
 		}
 		lines = append(lines, aSpan.ReplaceAllString(numbers.ReplaceAllString(line, "N"), "SPAN"))
 	}
@@ -309,7 +316,10 @@ func TestDoctorOfAWrongConfiguration(t *testing.T) {
 	// The file alone says where NATS is.
 	file := natsconntest.File(t, "c.yaml", "nats: {url: '"+i.url+"'}\nmax_age: x\n")
 	out, errs, code := supernats(t, "doctor", "-o", "json", "-c", file)
-	if code != program.ExitFailed || !strings.Contains(out, `"nats-server `) || !strings.Contains(out, "1 host, all seen") || errs != fmt.Sprintf("supernats: 1 of %d checks failed\n", len(rest)+1) {
+	others := strings.Count(out, atDefault)
+	failed := 1 + strings.Count(out, atDefault+" is not ready")
+	said := fmt.Sprintf("supernats: %d of %d checks failed\n", failed, len(rest)+1+others)
+	if code != program.ExitFailed || !strings.Contains(out, `"nats-server `) || !strings.Contains(out, "1 host, all seen") || errs != said {
 		t.Errorf("%d %q\n%s", code, errs, out)
 	}
 

@@ -74,6 +74,7 @@ func forms(args []string) []string {
 // Where the output cannot be written, as on a full disk, a command fails: it has not
 // answered.
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	i := printable(t)
 	for _, args := range i.printing() {
 		for _, form := range forms(args) {
@@ -103,6 +104,7 @@ func TestFullDisk(t *testing.T) {
 
 // Who reads no more, as `head` does, is no error of a command, which ends without a word.
 func TestClosedPipe(t *testing.T) {
+	t.Parallel()
 	i := printable(t)
 	i.crashing(3000)
 	for _, args := range i.printing() {
@@ -131,6 +133,7 @@ func TestClosedPipe(t *testing.T) {
 // Control-C ends every command within a moment. One that runs until it is stopped is done
 // then; one that owed an answer has failed, and says so.
 func TestInterrupted(t *testing.T) {
+	t.Parallel()
 	i := printable(t)
 	i.crashing(6000)
 	i.eventsAt(0, 20*time.Minute) // a long silence

@@ -52,6 +52,7 @@ func serials(t *testing.T, lines string) []uint64 {
 }
 
 func TestReplayFilters(t *testing.T) {
+	t.Parallel()
 	i := newInstallation(t)
 	i.fill()
 	at := func(second int) string { return i.at(second).Format(time.RFC3339) }

@@ -97,6 +97,7 @@ func TestUnknownEvents(t *testing.T) {
 }
 
 func TestFiltersHint(t *testing.T) {
+	t.Parallel()
 	i := newInstallation(t)
 	out, errs, code := supernats(t, "replay", "--host", "web.*,db", "--group", "api*", "--nats-url", i.url)
 	if want := "supernats: --host \"web.*\" looks like a regular expression, and globs are meant: did you mean \"web*\"?\n"; code != program.ExitDone || out != "" || errs != want {
@@ -110,6 +111,7 @@ func TestFiltersHint(t *testing.T) {
 
 // tail ends when --until is there, whether or not anything comes.
 func TestTailUntil(t *testing.T) {
+	t.Parallel()
 	i := newInstallation(t)
 	i.fill()
 	begun := time.Now()

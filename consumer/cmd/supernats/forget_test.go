@@ -13,6 +13,7 @@ import (
 
 // The whole way: the command, and the daemon that drops what is known of the host.
 func TestHostsForget(t *testing.T) {
+	t.Parallel()
 	i := newInstallation(t)
 	dir := t.TempDir()
 	file := filepath.Join(dir, "s.yaml")

@@ -22,7 +22,8 @@ func parserOf(t *testing.T) *kong.Kong {
 
 // Every command shows two examples at least, which are right.
 func TestExamples(t *testing.T) {
-	for _, leaf := range parserOf(t).Model.Leaves(true) {
+	p := parserOf(t)
+	for _, leaf := range p.Model.Leaves(true) {
 		list := examplesOf(leaf)
 		if len(list) < 2 {
 			t.Errorf("%s has %d examples, want 2", leaf.Path(), len(list))
@@ -40,7 +41,7 @@ func TestExamples(t *testing.T) {
 			if slices.Contains(strings.Fields(line), "--version") {
 				continue
 			}
-			if _, err := parserOf(t).Parse(words(line)[1:]); err != nil {
+			if _, err := p.Parse(words(line)[1:]); err != nil {
 				t.Errorf("%s: %v", e, err)
 			}
 		}

@@ -125,10 +125,12 @@ func hostileCommands() [][]string {
 // Nothing that other machines, or people, have named reaches a terminal as it is, in any
 // command, at any width; and no line is broken by the terminal.
 func TestHostileNames(t *testing.T) {
+	t.Parallel()
 	i := newInstallation(t)
 	i.hostile()
 	for _, args := range hostileCommands() {
 		t.Run(fmt.Sprintf("%.40q", args), func(t *testing.T) {
+			t.Parallel()
 			for _, width := range []int{40, 80, 200} {
 				screen := i.onScreen(width, nil, args...)
 				if bad := steering(screen); len(bad) > 0 {

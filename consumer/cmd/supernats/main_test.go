@@ -189,6 +189,7 @@ func TestHelp(t *testing.T) {
 }
 
 func TestWrongUsage(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	file := func(name, text string) string {
 		path := filepath.Join(dir, name)
@@ -267,6 +268,7 @@ func TestWrongUsage(t *testing.T) {
 }
 
 func TestNoServer(t *testing.T) {
+	t.Parallel()
 	for _, args := range [][]string{{"ps"}, {"hosts"}, {"tail"}, {"replay"}, {"alerts"}, {"mutes"}, {"test-alert"}, {"unmute", "x"}, {"mute", "--all", "--for", "1h", "--comment", "x"}} {
 		// Nobody listens on port 1.
 		out, errs, code := supernats(t, append(args, "--nats-url", "nats://127.0.0.1:1")...)

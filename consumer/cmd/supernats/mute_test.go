@@ -93,6 +93,7 @@ func TestMuteAndUnmute(t *testing.T) {
 
 // NATS itself ends a silence.
 func TestMuteExpires(t *testing.T) {
+	t.Parallel()
 	i := newInstallation(t)
 	begun := time.Now()
 	id := strings.Fields(i.run("mute", "--rule", "x", "--for", "1100ms", "--comment", "x", "-o", "table"))[0]

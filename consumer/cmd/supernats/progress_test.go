@@ -67,7 +67,7 @@ func (i *installation) crashing(n int) {
 		if err != nil {
 			i.Fatal(err)
 		}
-		if _, err := i.js.PublishAsync(e.Subject(), payload); err != nil {
+		if _, err := i.js.PublishAsync(e.Subject(), payload, jetstream.WithStallWait(time.Minute)); err != nil {
 			i.Fatal(err)
 		}
 	}
@@ -109,6 +109,7 @@ func isProgress(t *testing.T, written, what string, width int) {
 }
 
 func TestProgressOnATerminal(t *testing.T) {
+	t.Parallel()
 	i := newInstallation(t)
 	i.crashing(1500)
 	direct := i.js
@@ -147,6 +148,7 @@ func TestProgressOnATerminal(t *testing.T) {
 
 // A daemon says how far the rebuild is, with its log above that.
 func TestProgressOfARebuild(t *testing.T) {
+	t.Parallel()
 	i := newInstallation(t)
 	i.crashing(3000)
 	i.handled(3000)
@@ -164,6 +166,7 @@ func TestProgressOfARebuild(t *testing.T) {
 
 // Control-C ends a rebuild at once, which is no error.
 func TestRebuildInterrupted(t *testing.T) {
+	t.Parallel()
 	i := newInstallation(t)
 	i.crashing(3000)
 	i.handled(3000)
@@ -207,6 +210,7 @@ func (i *installation) quietDaemon() string {
 
 // Into a pipe or a file there is a line now and then, and only if it takes long.
 func TestProgressElsewhere(t *testing.T) {
+	t.Parallel()
 	i := newInstallation(t)
 	i.eventsAt(0, 6*time.Second, 12*time.Second)
 	out, errs, code := supernats(t, "replay", "--speed", "1", "-o", "jsonl", "--nats-url", i.url)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/schema"
 	"supernats/schema/program"
@@ -38,6 +40,7 @@ func (i *installation) eventsAt(after ...time.Duration) {
 }
 
 func TestReplaySpeed(t *testing.T) {
+	t.Parallel()
 	i := newInstallation(t)
 	i.eventsAt(0, 600*time.Millisecond, 300*time.Millisecond, 900*time.Millisecond)
 	for _, c := range []struct {
@@ -131,6 +134,7 @@ func TestReplayPublish(t *testing.T) {
 }
 
 func TestReplayPublishRefuses(t *testing.T) {
+	t.Parallel()
 	i := newInstallation(t)
 	i.eventsAt(0)
 	s, err := i.js.Stream(i.Context(), stream.Events)
@@ -187,8 +191,9 @@ func TestReplayPublishDenied(t *testing.T) {
 		{user: "half", want: "supernats: --publish: this NATS user may not publish again.supervisor.event.web2.-.-.tick.5: "},
 	} {
 		out, errs, code := supernats(t, "replay", "--publish", "again", "--nats-url", i.as(c.user))
-		const fix = `add "again.>" to its publish permissions; at most 4 events are published below again.` + "\n"
-		if code != program.ExitFailed || out != "" || !strings.HasPrefix(errs, c.want) || !strings.HasSuffix(errs, fix) {
+		// How many were sent until the refusal came is the server's to say.
+		fix := regexp.MustCompile(`add "again\.>" to its publish permissions; at most (1 event is|[2-4] events are) published below again\.\n$`)
+		if code != program.ExitFailed || out != "" || !strings.HasPrefix(errs, c.want) || !fix.MatchString(errs) {
 			t.Errorf("%s: %d, printed %q and %q", c.user, code, out, errs)
 		}
 	}
@@ -199,6 +204,7 @@ func TestReplayPublishDenied(t *testing.T) {
 
 // Where a filter lets most of the stream pass, all of it is read, and the rest left out.
 func TestReplayOfMostOfTheStream(t *testing.T) {
+	t.Parallel()
 	i := newInstallation(t)
 	const many = 12_000
 	e := &schema.Event{Host: "web1", Event: schema.Tick60, Server: "supervisor", Boot: "4f0c6d1e2a90b7c3"}
@@ -208,11 +214,11 @@ func TestReplayOfMostOfTheStream(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := i.js.PublishAsync(e.Subject(), payload); err != nil {
+		if _, err := i.js.PublishAsync(e.Subject(), payload, jetstream.WithStallWait(time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 		if n%1000 == 0 {
-			if _, err := i.js.PublishAsync(schema.SnapshotSubject("web1"), []byte("{}")); err != nil {
+			if _, err := i.js.PublishAsync(schema.SnapshotSubject("web1"), []byte("{}"), jetstream.WithStallWait(time.Minute)); err != nil {
 				t.Fatal(err)
 			}
 		}

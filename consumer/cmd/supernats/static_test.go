@@ -13,6 +13,7 @@ import (
 // What `task build` makes runs where nothing else is: no C library, no time zones,
 // no certificates, no /etc/passwd.
 func TestStaticPrograms(t *testing.T) {
+	t.Parallel()
 	root := t.TempDir()
 	build := exec.Command("go", "tool", "-modfile=tools.mod", "task", "build", "OUT="+root)
 	build.Dir = "../../.."

@@ -75,6 +75,7 @@ func (i *installation) testAlert(want int, args ...string) (list []testalert.Out
 var outcomesEqual = cmp.AllowUnexported(testalert.Outcome{})
 
 func TestTestAlert(t *testing.T) {
+	t.Parallel()
 	i := newInstallation(t)
 	i.leased()
 	mails, chat := i.receiver("mail/ops@example.com", nil), i.receiver("chat", nil)
@@ -124,6 +125,7 @@ func TestTestAlert(t *testing.T) {
 }
 
 func TestTestAlertThatFails(t *testing.T) {
+	t.Parallel()
 	i := newInstallation(t)
 	i.receiver("chat", consumer.Park(errors.New("404 Not Found")))
 	i.receiver("down", errors.New("connection refused"))
@@ -158,6 +160,7 @@ func TestTestAlertThatFails(t *testing.T) {
 // The error of a receiver is shown as soon as it is there, and not after the whole
 // time.
 func TestTestAlertShowsTheError(t *testing.T) {
+	t.Parallel()
 	i := newInstallation(t)
 	i.leased()
 	i.durable(stream.Alerts, "notify_chat")
@@ -182,6 +185,7 @@ func TestTestAlertShowsTheError(t *testing.T) {
 // A test that a rate limit holds is no mystery: the limit and its end are named, here and in
 // the list of alerts.
 func TestTestAlertHeldByTheRateLimit(t *testing.T) {
+	t.Parallel()
 	i := newInstallation(t)
 	i.leased()
 	until := schema.Time{Time: time.Now().Add(time.Hour).UTC().Truncate(time.Second)}
@@ -242,6 +246,7 @@ func TestTestAlertOfNobody(t *testing.T) {
 
 // From the command to the mailbox.
 func TestTestAlertByMail(t *testing.T) {
+	t.Parallel()
 	i := newInstallation(t)
 	box, err := smtptest.Start(smtptest.Options{})
 	if err != nil {

@@ -74,6 +74,7 @@ func TestSystemdUnit(t *testing.T) {
 
 // A real supervisord runs the section, and reloads and ends the daemon with it.
 func TestSupervisordSection(t *testing.T) {
+	t.Parallel()
 	supervisord, err := exec.LookPath("supervisord")
 	if err != nil {
 		t.Fatalf("%v: on Debian it is in the package supervisor", err)

@@ -155,6 +155,7 @@ func (i *installation) running(host, process, state string) {
 
 // The screen follows the records, says that nobody writes them, and gives the terminal back.
 func TestPsWatch(t *testing.T) {
+	t.Parallel()
 	i := newInstallation(t)
 	i.running("データベース", "api_00", "RUNNING")
 	i.running("web1", "api_01", "RUNNING")
@@ -180,6 +181,7 @@ func TestPsWatch(t *testing.T) {
 
 // While NATS is away, nothing on the screen is as if it were now; then it continues.
 func TestPsWatchOverARestartOfNATS(t *testing.T) {
+	t.Parallel()
 	i := newInstallation(t)
 	i.running("web1", "api_01", "RUNNING")
 	i.leased()
@@ -275,6 +277,7 @@ func TestPsWatchScrolls(t *testing.T) {
 }
 
 func TestPsWatchWithoutColors(t *testing.T) {
+	t.Parallel()
 	i := newInstallation(t)
 	i.running("web1", "api_01", "FATAL")
 	for _, c := range []struct {

@@ -9,13 +9,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
+
+	"supernats/schema/stream/streamtest"
 )
 
 // patience is how long an expression may have no result.
-const patience = 3 * time.Minute
+const patience = 60 * time.Second
 
 // Need returns a program of one of Debian's packages.
 func Need(tb testing.TB, program, debian string) string {
@@ -27,15 +30,10 @@ func Need(tb testing.TB, program, debian string) string {
 	return path
 }
 
-// FreeAddress returns an address that nobody listens on.
+// FreeAddress returns an address that nobody listens on, also while its program is stopped.
 func FreeAddress(tb testing.TB) string {
 	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(streamtest.FreePort(tb)))
 }
 
 // Run starts a program that the test ends. The test shows what it logs if it fails.

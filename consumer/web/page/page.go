@@ -51,8 +51,18 @@ type Options struct {
 	JetStream func() jetstream.JetStream
 	// Acknowledger acknowledges incidents; nil: that is not offered.
 	Acknowledger action.Acknowledger
-	Version      string
-	Log          zerolog.Logger
+	// Troubles returns what is wrong with this instance itself, a sentence each; nil: nothing.
+	Troubles func() []string
+	Version  string
+	Log      zerolog.Logger
+}
+
+// troubles returns what is wrong with this instance itself.
+func (p *Pages) troubles() []string {
+	if p.Troubles == nil {
+		return nil
+	}
+	return p.Troubles()
 }
 
 // Pages serves the pages. Run keeps those that are open up to date.

@@ -148,7 +148,7 @@ func (p *Pages) serveView(r *http.Request) (*answer, error) {
 	}
 
 	// When something happens, all who look at a page get it again: it is made once.
-	what := fmt.Sprint(address, " ", s.Version, p.feed.Last(), site.VisitorOf(r))
+	what := fmt.Sprint(address, " ", s.Version, p.feed.Last(), site.VisitorOf(r), p.troubles())
 	body, err := p.bodies.Get(r.Context(), what, func(ctx context.Context) ([]byte, error) {
 		return p.viewBody(r.WithContext(ctx), v, address, s)
 	})
@@ -181,8 +181,10 @@ type layout struct {
 	// which would lose what was typed.
 	Stale, Retry bool
 	Status       template.HTML
-	Summary      string
-	Version      string
+	// Troubles are what is wrong with this instance itself.
+	Troubles []string
+	Summary  string
+	Version  string
 	// Now is the server's time in milliseconds since 1970: a browser may have another one.
 	Now int64
 	// MayMute says that the visitor may make silences.
@@ -196,7 +198,7 @@ type layout struct {
 func (p *Pages) render(b *bytes.Buffer, r *http.Request, a *answer) error {
 	l := &layout{
 		Title: a.title, Nav: a.nav, Search: r.URL.Query().Get("q"), View: a.view, ID: a.id, Version: p.Version,
-		Now:     time.Now().UnixMilli(),
+		Now: time.Now().UnixMilli(), Troubles: p.troubles(),
 		Retry:   a.status == http.StatusServiceUnavailable && a.template == "problem" && r.Method == http.MethodGet,
 		MayMute: p.actions.MayMute(), Shown: a.shown, Data: a.data,
 	}

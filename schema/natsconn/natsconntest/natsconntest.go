@@ -76,9 +76,16 @@ func NewAuthority(tb testing.TB) *Authority {
 // can identify itself.
 func (a *Authority) Issue(tb testing.TB, name string) (certFile, keyFile string) {
 	tb.Helper()
+	return a.IssueUntil(tb, name, time.Now().Add(24*time.Hour))
+}
+
+// IssueUntil is Issue for a certificate that is valid until a time, which may be over.
+func (a *Authority) IssueUntil(tb testing.TB, name string, until time.Time) (certFile, keyFile string) {
+	tb.Helper()
 	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	der := must(x509.MarshalECPrivateKey(key))
 	cert := template(name)
+	cert.NotBefore, cert.NotAfter = until.Add(-25*time.Hour), until
 	cert.KeyUsage = x509.KeyUsageDigitalSignature
 	cert.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
 	cert.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}

@@ -38,16 +38,16 @@ func Start(tb testing.TB, change ...func(*server.Options)) *Server {
 	}
 	tb.Cleanup(s.Stop)
 	if s.opts.Port == server.RANDOM_PORT {
-		s.opts.Port = freePort(tb)
+		s.opts.Port = FreePort(tb)
 	}
 	s.Restart()
 	return s
 }
 
-// freePort returns a port that the kernel gives to nobody by itself (Linux's
+// FreePort returns a port that the kernel gives to nobody by itself (Linux's
 // ip_local_port_range begins at 32768): while a server is stopped its port must not
 // become that of another test's.
-func freePort(tb testing.TB) int {
+func FreePort(tb testing.TB) int {
 	tb.Helper()
 	for range 100 {
 		port := 10_000 + rand.IntN(22_000)
