@@ -1,10 +1,12 @@
 package app
 
 import (
+	"net/http"
 	"slices"
 
 	"supernats/consumer/config"
 	"supernats/consumer/metrics"
+	"supernats/consumer/web/site"
 )
 
 // newMetrics returns what Prometheus sees of this daemon.
@@ -26,7 +28,8 @@ func (a *App) newMetrics() *metrics.Metrics {
 			}
 			return pings
 		},
-		Log: a.log,
+		IsLocal: func(r *http.Request) bool { return site.VisitorOf(r).Local },
+		Log:     a.log,
 	})
 }
 

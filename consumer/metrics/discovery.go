@@ -23,16 +23,22 @@ type target struct {
 
 // serveDiscovery answers with the bridges that listen. Prometheus keeps the list of before
 // after an answer other than 200, which is why there is no list that is not known.
-func (m *Metrics) serveDiscovery(w http.ResponseWriter, _ *http.Request) {
+//
+// A bridge on loopback is in the list for who asks from its machine, and for nobody else.
+func (m *Metrics) serveDiscovery(w http.ResponseWriter, r *http.Request) {
 	s := m.cfg.Snapshot()
 	if !s.Status.Loaded {
 		refuse(w, "the hosts are not known yet: "+s.Status.Why)
 		return
 	}
 
+	var here []netip.Addr
+	if m.cfg.IsLocal(r) {
+		here = machineAddresses()
+	}
 	targets := []target{}
 	for _, h := range s.Hosts {
-		targets = append(targets, targetsOf(h)...)
+		targets = append(targets, targetsOf(h, here)...)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
@@ -53,8 +59,12 @@ func refuse(w http.ResponseWriter, detail string) {
 }
 
 // targetsOf returns the bridges of a host that listen, so far as is known. Of several with
-// one address, the last that was seen has the port.
-func targetsOf(h *fleet.Host) (list []target) {
+// one address, the last that was seen has the port. here are the addresses of the machine from
+// which they are asked for, if that is this one.
+func targetsOf(h *fleet.Host, here []netip.Addr) (list []target) {
+	own, err := netip.ParseAddr(h.Address)
+	isHere := err == nil && slices.Contains(here, own.Unmap())
+
 	listens := map[string]*schema.HostBridge{}
 	for i := range h.Bridges {
 		b := &h.Bridges[i]
@@ -65,7 +75,7 @@ func targetsOf(h *fleet.Host) (list []target) {
 	}
 
 	for _, listen := range slices.Sorted(maps.Keys(listens)) {
-		address, port, ok := reachable(listen, h.Name(), h.Address)
+		address, port, ok := reachable(listen, h.Name(), h.Address, isHere)
 		if !ok {
 			continue
 		}
@@ -95,9 +105,9 @@ func isThere(h *fleet.Host, b *schema.HostBridge) bool {
 
 // reachable returns where an address that a bridge listens on is reached from elsewhere: at
 // the name of the host if it listens on all of its addresses, and at one of these if the
-// name cannot be one of DNS, or means every machine itself. One on loopback is not reached,
-// nor one that counts on one interface of its host only (fe80::1%eth0).
-func reachable(listen, name, address string) (host, port string, ok bool) {
+// name cannot be one of DNS, or means every machine itself. One on loopback is reached from its
+// own machine alone, and one that counts on one interface of its host only (fe80::1%eth0) is not.
+func reachable(listen, name, address string, isHere bool) (host, port string, ok bool) {
 	host, port, err := net.SplitHostPort(listen)
 	if number, e := strconv.ParseUint(port, 10, 16); err != nil || e != nil || number == 0 {
 		return "", "", false
@@ -106,14 +116,30 @@ func reachable(listen, name, address string) (host, port string, ok bool) {
 	ip, err := netip.ParseAddr(host)
 	ip = ip.Unmap()
 	switch {
-	case isLocal(host), ip.Zone() != "":
+	case ip.Zone() != "":
 		return "", "", false
+	case isLocal(host):
+		return host, port, isHere
 	case host != "" && !(err == nil && ip.IsUnspecified()):
 		return host, port, isHostName(host)
 	case isHostName(name) && !(isLocal(name) && address != ""):
 		return name, port, true
 	}
 	return address, port, address != ""
+}
+
+// machineAddresses returns the addresses of this machine.
+func machineAddresses() (list []netip.Addr) {
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil // bridges on loopback are not reached then
+	}
+	for _, a := range addresses {
+		if prefix, err := netip.ParsePrefix(a.String()); err == nil {
+			list = append(list, prefix.Addr().Unmap())
+		}
+	}
+	return list
 }
 
 // isLocal reports whether a name or an address means the machine itself, on every machine.

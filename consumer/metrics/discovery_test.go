@@ -69,6 +69,40 @@ func TestDiscovery(t *testing.T) {
 	}
 }
 
+// A bridge that listens on loopback is found by a Prometheus on its machine alone.
+func TestDiscoveryOfLoopback(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		isLocal bool
+		address string
+		want    []string
+	}{
+		{name: "from elsewhere", address: "127.0.0.1"},
+		{name: "of another machine", isLocal: true, address: "192.0.2.200"},
+		{name: "of nobody knows where", isLocal: true},
+		{name: "of this machine", isLocal: true, address: "127.0.0.1", want: []string{"127.0.0.1:9876", "localhost:9876"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := host("web1")
+			h.Address = c.address
+			h.Bridges = []schema.HostBridge{{Listen: "127.0.0.1:9876"}, {Listen: "localhost:9876"}}
+			d := newDaemon(h)
+			d.isLocal = c.isLocal
+			var list []target
+			if _, body := d.get(t, "/api/v1/sd", ""); json.Unmarshal([]byte(body), &list) != nil {
+				t.Fatal(body)
+			}
+			var got []string
+			for _, one := range list {
+				got = append(got, one.Targets...)
+			}
+			if d := cmp.Diff(c.want, got); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
 func discover(t *testing.T, hosts ...*fleet.Host) (list []target) {
 	t.Helper()
 	answer, body := newDaemon(hosts...).get(t, "/api/v1/sd", "")

@@ -31,6 +31,8 @@ type daemon struct {
 	node     bool
 	rules    []Rule
 	pings    map[string]map[string]uint64
+	// isLocal says that who asks is on this machine.
+	isLocal bool
 }
 
 // newDaemon returns an active one with hosts.
@@ -43,6 +45,7 @@ func newDaemon(hosts ...*fleet.Host) *daemon {
 		Rules:        func() []Rule { return d.rules },
 		NodeExporter: func() bool { return d.node },
 		Pings:        func() map[string]map[string]uint64 { return d.pings },
+		IsLocal:      func(*http.Request) bool { return d.isLocal },
 		Log:          zerolog.Nop(),
 	})
 	return d
@@ -70,13 +73,20 @@ func process(name, state string, change ...func(*fleet.Process)) *fleet.Process 
 	return p
 }
 
-// get asks for an address, with a header Accept.
+// get asks for an address as Prometheus does, with a header Accept.
 func (d *daemon) get(t *testing.T, path, accept string) (answer *http.Response, body string) {
+	t.Helper()
+	r := httptest.NewRequest(http.MethodGet, path, nil)
+	r.Header.Set("Accept", accept)
+	r.Header.Set("X-Prometheus-Scrape-Timeout-Seconds", "10")
+	return d.answer(t, r)
+}
+
+// answer returns what comes to a request.
+func (d *daemon) answer(t *testing.T, r *http.Request) (answer *http.Response, body string) {
 	t.Helper()
 	mux := http.NewServeMux()
 	d.Register(mux)
-	r := httptest.NewRequest(http.MethodGet, path, nil)
-	r.Header.Set("Accept", accept)
 	w := httptest.NewRecorder()
 	mux.ServeHTTP(w, r)
 

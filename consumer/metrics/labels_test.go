@@ -1,6 +1,8 @@
 package metrics
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -57,6 +59,23 @@ func TestTheFirstCrashOfANewProcess(t *testing.T) {
 	_, body := d.get(t, "/metrics", "")
 	if !strings.Contains(body, `supervisord_up{host="web1",group="api",name="b"} 1`) {
 		t.Error("what is no counter is held as well")
+	}
+}
+
+// Who asks by hand sees the first crash of a new process at once, however it has asked before,
+// and what Prometheus gets stays the same.
+func TestCountersByHand(t *testing.T) {
+	d := newDaemon(host("web1", crashed("new", 1)))
+	d.snapshot.Hosts[0].Processes[0].Appeared = noon.Time
+	for range 2 {
+		_, body := d.answer(t, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+		const want = `supervisord_process_exits_total{host="web1",group="api",name="new",expected="false"} 1`
+		if !slices.Contains(samples(body, "supervisord_process_exits_total"), want) {
+			t.Errorf("want %s, got\n%s", want, body)
+		}
+		if got := d.crashes(t, "/metrics"); !slices.Equal(got, []string{"web1 new 0"}) {
+			t.Errorf("Prometheus gets %q", got)
+		}
 	}
 }
 

@@ -48,7 +48,9 @@ type Config struct {
 	NodeExporter func() bool
 	// Pings returns how many pings of each watchdog had each result.
 	Pings func() map[string]map[string]uint64
-	Log   zerolog.Logger
+	// IsLocal reports whether a request comes from this machine, and through no proxy.
+	IsLocal func(*http.Request) bool
+	Log     zerolog.Logger
 }
 
 // Rule is what metrics show of a rule.
@@ -113,14 +115,16 @@ func (m *Metrics) serveMetrics(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 
-	now := time.Now()
-	m.scrapers.scraped(r.RemoteAddr, now)
-	c := contents{own: len(globs) == 0}
+	c := contents{own: len(globs) == 0, newSince: never}
 	if s := m.cfg.Snapshot(); m.cfg.Active() && s.Status.Loaded {
 		c.events = c.own
 		c.node = m.cfg.NodeExporter()
 		c.hosts = selectHosts(m.labels.of(s), globs)
-		c.newSince = m.scrapers.newSince(now, s.Time())
+		if keepsSeries(r) {
+			now := time.Now()
+			m.scrapers.scraped(r.RemoteAddr, now)
+			c.newSince = m.scrapers.newSince(now, s.Time())
+		}
 	} else {
 		m.labels.reset()
 	}

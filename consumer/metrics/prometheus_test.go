@@ -45,6 +45,7 @@ func TestTheFirstCrashIsSeenByAPair(t *testing.T) {
 		},
 		Active: func() bool { return true }, Rules: func() []Rule { return nil }, NodeExporter: func() bool { return false },
 		Pings: func() map[string]map[string]uint64 { return nil }, Log: zerolog.Nop(),
+		IsLocal: func(*http.Request) bool { return true },
 	})
 	old := crashed("old", 7)
 	old.Appeared = time.Now().Add(-time.Hour)

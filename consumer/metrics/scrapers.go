@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"net/http"
 	"sync"
 	"time"
 )
@@ -20,7 +21,8 @@ const (
 // must have appeared to be a new one.
 //
 // The counters of a new process are exported at 0 until each Prometheus has seen that once:
-// what the process did before its first scrape would have no increase. Prometheus keeps its
+// what the process did before its first scrape would have no increase. Who asks by hand gets
+// them as they are, and its intervals mean nothing. Prometheus keeps its
 // connection, so that each connection shows the interval of one of them; where a proxy or a
 // timeout ends connections, the interval between any two scrapes stands for it, which of a
 // pair is half of it or more. Twice the longest is waited for. Until an interval is known,
@@ -36,6 +38,13 @@ type scrapers struct {
 	// ofOne are the intervals of one connection, ofAll those between any two scrapes.
 	ofOne, ofAll longest
 	since        time.Time
+}
+
+// keepsSeries reports whether a request is a scrape of one who computes increases: Prometheus
+// and what scrapes as it does (vmagent, Alloy, the OpenTelemetry Collector) say how long they
+// wait (Prometheus's scrape/scrape.go).
+func keepsSeries(r *http.Request) bool {
+	return r.Header.Get("X-Prometheus-Scrape-Timeout-Seconds") != ""
 }
 
 // scraped notes a scrape by a connection.

@@ -6,7 +6,7 @@
 //	message -> UnmarshalEvent -> schema.Event
 //
 // It writes and reads exactly what encoding/json makes of a schema.CloudEvent, in a small
-// part of the time: the fields and their order are here, the JSON itself is in
+// part of the time, what other programs write too: the fields and their order are here, the JSON itself is in
 // schema/internal/fastjson. Nothing blocks, and no input makes it panic or allocate more than
 // a small multiple of its size.
 package codec
@@ -26,6 +26,9 @@ import (
 // Errors name the attribute that is missing or malformed.
 func UnmarshalEvent(payload []byte) (*schema.CloudEvent[*schema.Event], error) {
 	ce, ok := scanEvent(payload)
+	if !ok {
+		ce, ok = scanAnyOrder(payload)
+	}
 	if !ok {
 		var err error
 		if ce, err = schema.Unmarshal[*schema.Event](payload); err != nil {

@@ -24,8 +24,18 @@ func checkScan(t interface {
 }, payload []byte,
 ) (scanned bool) {
 	t.Helper()
+	return checkScanner(t, scanEvent, payload)
+}
+
+// checkScanner does so with any reader.
+func checkScanner(t interface {
+	Helper()
+	Fatalf(string, ...any)
+}, scan func([]byte) (*schema.CloudEvent[*schema.Event], bool), payload []byte,
+) (scanned bool) {
+	t.Helper()
 	before := bytes.Clone(payload)
-	got, ok := scanEvent(payload)
+	got, ok := scan(payload)
 	if !bytes.Equal(before, payload) {
 		t.Fatalf("the payload is changed:\n%s\n%s", before, payload)
 	}

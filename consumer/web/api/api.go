@@ -99,7 +99,7 @@ func (a *API) getOpenAPI(*http.Request) (any, error) {
 		Components json.RawMessage     `json:"components"`
 	}
 	err := json.Unmarshal(openAPI, &document)
-	document.Servers = []map[string]string{{"url": cmp.Or(a.Site.Prefix, "/")}}
+	document.Servers = []map[string]string{{"url": cmp.Or(a.Site.Path(""), "/")}}
 	return document, err
 }
 

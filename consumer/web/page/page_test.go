@@ -181,6 +181,25 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
+// Behind a proxy that strips its path, links have that path, as in Prometheus.
+func TestBehindAStrippingProxy(t *testing.T) {
+	t.Parallel()
+	external, err := site.ParseExternal("https://ops.example.com/sn/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := newHouse(t, func(o *page.Options) { o.Site.External = external })
+	h.hasHost("web1")
+	text := h.sees("/", `href="/sn/hosts/web1"`)
+	for _, attribute := range []string{`href="`, `src="`, `action="`, `data-stream="`, `data-worker="`} {
+		for _, part := range strings.Split(text, attribute)[1:] {
+			if !strings.HasPrefix(part, "/sn/") && !strings.HasPrefix(part, "#") {
+				t.Errorf("%s%.40s", attribute, part)
+			}
+		}
+	}
+}
+
 // All links and files stay below the prefix.
 func TestBelowAPrefix(t *testing.T) {
 	t.Parallel()

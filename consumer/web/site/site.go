@@ -115,8 +115,14 @@ func (s *Site) Origin() string {
 	return s.External.Scheme + "://" + host
 }
 
-// Path returns a path of the site as a link within it: "/alerts" is "/supernats/alerts".
-func (s *Site) Path(path string) string { return s.Prefix + path }
+// Path returns a path of the site as a link within it: "/alerts" is "/supernats/alerts". As in
+// Prometheus that is the path outside, which a proxy may strip, if an external address is set.
+func (s *Site) Path(path string) string {
+	if s.External != nil {
+		return strings.TrimRight(s.External.EscapedPath(), "/") + path
+	}
+	return s.Prefix + path
+}
 
 // URL returns the address of a path for the world outside, "" if no external address is
 // configured.

@@ -20,7 +20,8 @@ func TestAddresses(t *testing.T) {
 	}{
 		{name: "nothing is set", wantPath: "/alerts"},
 		{name: "a path outside is one inside", external: "https://ops.example.com/sn/", wantPath: "/sn/alerts", wantURL: "https://ops.example.com/sn/alerts"},
-		{name: "a proxy strips it", external: "https://ops.example.com/sn", prefix: "/", wantPath: "/alerts", wantURL: "https://ops.example.com/sn/alerts"},
+		{name: "a proxy strips it", external: "https://ops.example.com/sn", prefix: "/", wantPath: "/sn/alerts", wantURL: "https://ops.example.com/sn/alerts"},
+		{name: "a proxy changes it", external: "https://ops.example.com/sn", prefix: "/in", wantPath: "/sn/alerts", wantURL: "https://ops.example.com/sn/alerts"},
 		{name: "a prefix without an address", prefix: "sn/", wantPath: "/sn/alerts"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
