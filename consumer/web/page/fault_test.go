@@ -60,7 +60,7 @@ func TestProxiesThatSpoilTheStream(t *testing.T) {
 	h := newHouse(t)
 	h.hasHost("web1")
 	h.sees("/", "web1")
-	const speed = 4
+	const speed = 3
 	proxies := map[string]func(w http.ResponseWriter, r *http.Request){
 		"502": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "bad gateway", http.StatusBadGateway) },
 		"login": func(w http.ResponseWriter, r *http.Request) {

@@ -118,9 +118,9 @@ func TestEventsOfPrograms(t *testing.T) {
 // needs attention, and in its place among the hosts.
 func TestTheWorstIsSeenAtOnce(t *testing.T) {
 	h := newHouse(t)
-	for i := range 250 { // of which 30 are not well: more than the page lists
+	h.many(250, func(i int) { // of which 30 are not well: more than the page lists
 		h.hasHost(fmt.Sprintf("web%03d", i), func(r *schema.HostRecord) { r.Down = min(1, 30/(i+1)) })
-	}
+	})
 	h.hasProcess("web240", "api", "api_00", schema.StateRunning)
 	page := h.sees("/", "30 things need attention", "5 more")
 	first, third := h.open("/"), h.open(nextOf(h.sees(nextOf(page), "web150")))

@@ -16,6 +16,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
 
 	"supernats/consumer/fleet"
 	"supernats/consumer/fleettest"
@@ -121,8 +122,22 @@ func (h *house) isActive() {
 func (h *house) put(bucket, key string, record any) {
 	h.Helper()
 	if _, err := h.Bucket(bucket).Put(h.Context(), key, []byte(h.JSON(record))); err != nil {
-		h.Fatal(err)
+		h.Error(err)
 	}
+}
+
+// many writes the records of each of n hosts, several at a time: NATS answers one after the other.
+func (h *house) many(n int, write func(i int)) {
+	h.Helper()
+	var g errgroup.Group
+	g.SetLimit(16)
+	for i := range n {
+		g.Go(func() error {
+			write(i)
+			return nil
+		})
+	}
+	_ = g.Wait()
 }
 
 // hasHost records a host that is seen now.

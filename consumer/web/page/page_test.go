@@ -225,14 +225,14 @@ func TestBelowAPrefix(t *testing.T) {
 func TestListsComeInPages(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	for i := range 250 {
+	h.many(250, func(i int) {
 		name := fmt.Sprintf("web%03d", i)
 		h.hasHost(name)
 		h.hasProcess(name, "api", "api", schema.StateRunning)
 		h.hasAlert("exit", "warning", name, "api", "api", func(a *schema.Alert) {
 			a.Opened = schema.Time{Time: time.Now().Add(-time.Duration(i) * time.Minute)}
 		})
-	}
+	})
 	h.sees("/hosts/web249", "web249")
 	h.Until("all alerts are seen", func() bool { return len(h.live.Snapshot().Alerts) == 250 })
 

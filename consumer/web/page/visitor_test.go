@@ -146,7 +146,7 @@ func TestNothingOfOthersRuns(t *testing.T) {
 func TestFilterSortAndPageByAddress(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	for i := range 130 {
+	h.many(130, func(i int) {
 		name := fmt.Sprintf("web%03d", i)
 		state := schema.StateRunning
 		if i%2 == 0 {
@@ -154,7 +154,7 @@ func TestFilterSortAndPageByAddress(t *testing.T) {
 		}
 		h.hasHost(name)
 		h.hasProcess(name, "api", "api", state)
-	}
+	})
 	h.Until("all is seen", func() bool { return len(h.live.Snapshot().Hosts) == 130 })
 	h.sees("/?state=fatal", "65 of 130 match")
 	tab := h.open("/?sort=name")
