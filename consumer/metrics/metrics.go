@@ -115,14 +115,16 @@ func (m *Metrics) serveMetrics(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 
+	now, isKept := time.Now(), keepsSeries(r)
+	if isKept { // standing by as well: at a take-over the intervals are known
+		m.scrapers.scraped(r.RemoteAddr, now)
+	}
 	c := contents{own: len(globs) == 0, newSince: never}
 	if s := m.cfg.Snapshot(); m.cfg.Active() && s.Status.Loaded {
 		c.events = c.own
 		c.node = m.cfg.NodeExporter()
 		c.hosts = selectHosts(m.labels.of(s), globs)
-		if keepsSeries(r) {
-			now := time.Now()
-			m.scrapers.scraped(r.RemoteAddr, now)
+		if isKept {
 			c.newSince = m.scrapers.newSince(now, s.Time())
 		}
 	} else {
