@@ -133,7 +133,6 @@ func TestClosedPipe(t *testing.T) {
 // Control-C ends every command within a moment. One that runs until it is stopped is done
 // then; one that owed an answer has failed, and says so.
 func TestInterrupted(t *testing.T) {
-	t.Parallel()
 	i := printable(t)
 	i.crashing(6000)
 	i.eventsAt(0, 20*time.Minute) // a long silence
