@@ -27,6 +27,8 @@ import (
 type Snapshot struct {
 	// Version grows with each snapshot of this process.
 	Version uint64
+	// Seq is the sequence in the stream of the last message that any record has seen.
+	Seq uint64
 	// Now is the server's time when it was made: an operator's machine may have another one.
 	Now time.Time
 	// Hosts are sorted by name, Alerts by rank: the open ones first, the worst of them first.

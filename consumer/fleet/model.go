@@ -32,7 +32,9 @@ type model struct {
 	// processes and states.
 	interned map[string]string
 	version  uint64
-	last     *Snapshot
+	// seq is Snapshot.Seq.
+	seq  uint64
+	last *Snapshot
 }
 
 // hostEntry is what is known of a host.
@@ -88,6 +90,7 @@ func (m *model) setProcess(p *schema.ProcessRecord) {
 
 	e.processes[name] = p
 	delete(e.built, name)
+	m.seq = max(m.seq, p.Seq)
 }
 
 func (m *model) removeProcess(p *schema.ProcessRecord) {
@@ -100,12 +103,14 @@ func (m *model) removeProcess(p *schema.ProcessRecord) {
 func (m *model) setHost(h *schema.HostRecord) {
 	h.Host = m.intern(h.Host)
 	m.entry(h.Host).record = h
+	m.seq = max(m.seq, h.Seq)
 }
 
 func (m *model) removeHost(h *schema.HostRecord) { m.entry(h.Host).record = nil }
 
 func (m *model) setAlert(a *schema.Alert) {
 	m.alerts[alertKey(a)] = &Alert{Alert: *a}
+	m.seq = max(m.seq, a.Seq)
 	m.changeAlert(a)
 }
 
@@ -150,7 +155,8 @@ func (m *model) snapshot(now time.Time) *Snapshot {
 
 	next := *m.last
 	m.version++
-	next.Version, next.Now, next.made, next.Status = m.version, now, time.Now(), m.status
+	next.Version, next.Seq, next.Status = m.version, m.seq, m.status
+	next.Now, next.made = now, time.Now()
 	if m.mutesChanged || m.version == 1 {
 		next.Mutes = m.listMutes()
 	}

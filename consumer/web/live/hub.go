@@ -16,10 +16,8 @@ package live
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -90,7 +88,7 @@ type Hub struct {
 	Options
 	// every is updateEvery, but in tests.
 	every time.Duration
-	// epoch distinguishes the ids of this process from those of another one.
+	// epoch distinguishes the ids of pages of this process from those of another one.
 	epoch string
 	// joining hands streams over to Run.
 	joining chan *stream
@@ -101,6 +99,8 @@ type Hub struct {
 	streams int
 	// kept are the last snapshots, oldest first.
 	kept []*fleet.Snapshot
+	// marks are the last ids, by number.
+	marks []mark
 }
 
 // New returns a hub.
@@ -118,9 +118,16 @@ func (h *Hub) Snapshot() *fleet.Snapshot {
 	return s
 }
 
-// ID is what a viewer has who knows a snapshot and all news up to a place.
+// ID is the id of a page, whose viewers have a snapshot and all news up to a place.
 func (h *Hub) ID(s *fleet.Snapshot, place uint64) string {
-	return fmt.Sprintf("%s.%d.%d", h.epoch, s.Version, place)
+	return h.epoch + "." + h.eventID(s, place)
+}
+
+// eventID is the id of an event after which they have that.
+func (h *Hub) eventID(s *fleet.Snapshot, place uint64) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return strconv.FormatUint(h.number(s.Seq, s.Version, place), 10)
 }
 
 // keep remembers a snapshot for a while.
@@ -141,21 +148,15 @@ func (h *Hub) keep(s *fleet.Snapshot) {
 
 // find returns what an id says, nil if its snapshot is no longer known.
 func (h *Hub) find(id string) (s *fleet.Snapshot, place uint64) {
-	epoch, numbers, _ := strings.Cut(id, ".")
-	first, second, _ := strings.Cut(numbers, ".")
-	version, err := strconv.ParseUint(first, 10, 64)
-	if epoch != h.epoch || err != nil {
-		return nil, 0
-	}
-	if place, err = strconv.ParseUint(second, 10, 64); err != nil {
-		return nil, 0
-	}
-
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	m, known := h.markOf(id)
+	if !known {
+		return nil, 0
+	}
 	for _, s := range h.kept {
-		if s.Version == version {
-			return s, place
+		if s.Version == m.version {
+			return s, m.place
 		}
 	}
 	return nil, 0

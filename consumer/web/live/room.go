@@ -193,7 +193,7 @@ func (r *room) idFor(s *stream) string {
 	if place == math.MaxUint64 {
 		place = 0
 	}
-	return r.hub.ID(r.now, place)
+	return r.hub.eventID(r.now, place)
 }
 
 // forgetEnded drops the streams that have ended, and the views that nobody looks at.

@@ -35,10 +35,10 @@ function later(ms) {
   timer = setTimeout(connect, ms);
 }
 
-// older returns an id ("START.VERSION.PLACE") from which on there is all that either lacks.
+// older returns an id ("START.NUMBER") from which on there is all that either lacks.
 function older(a, b) {
-  const [[start, ...one], [other, ...two]] = [a.split("."), b.split(".")];
-  return start === other ? [start, ...one.map((n, i) => Math.min(n, two[i]))].join(".") : "unknown";
+  const [[start, one], [other, two]] = [a.split("."), b.split(".")];
+  return start === other ? `${start}.${Math.min(one, two)}` : "unknown";
 }
 
 // query asks for the views of all tabs for which there is room. Of several tabs with one
@@ -80,7 +80,7 @@ function receive(name, event) {
   heard = Date.now();
   tries = 0;
   const data = JSON.parse(event.data);
-  if (event.lastEventId) for (const tab of tabs.values()) if (tab.served) tab.id = event.lastEventId;
+  if (event.lastEventId) for (const tab of tabs.values()) if (tab.served) tab.id = tab.id.split(".")[0] + "." + event.lastEventId;
   send({ event: name, data }, data.view);
   if (name !== "ping") send({ event: "ping", data: {} });
 }
