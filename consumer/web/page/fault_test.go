@@ -155,6 +155,7 @@ func TestWithoutASharedWorker(t *testing.T) {
 	for i, c := range []struct{ name, script string }{
 		{name: "there are none", script: `delete window.SharedWorker`},
 		{name: "they are forbidden", script: `window.SharedWorker = class { constructor() { throw new Error("forbidden") } }`},
+		{name: "they never answer", script: `window.SharedWorker = class { port = new MessageChannel().port1 }`},
 		{name: "their script is gone", script: `const S = SharedWorker; window.SharedWorker = class { constructor(a, o) { return new S(a + ".gone", o) } }`},
 	} {
 		tab := h.open("/", script(c.script))

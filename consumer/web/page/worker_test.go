@@ -21,7 +21,7 @@ const fakeStreams = `
 	window.tab = (view, id) => {
 		const channel = new MessageChannel(), heard = [];
 		connectTab(channel.port1);
-		channel.port2.onmessage = ({ data }) => { if (data.event !== "ping") heard.push(data.event ?? (data.refused ? "refused" : "lost")); };
+		channel.port2.onmessage = ({ data }) => { if (data.event !== "ping" && !data.here) heard.push(data.event ?? (data.refused ? "refused" : "lost")); };
 		channel.port2.postMessage({ view, id, stream: "/api/v1/stream" });
 		return { heard, say: data => channel.port2.postMessage(data) };
 	};

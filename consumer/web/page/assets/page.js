@@ -84,8 +84,7 @@ function arrange(list, { row, after, order }) {
 // settle puts what waits into a list if it may, or else says what there is.
 function settle(list, mayMove) {
   const { rows, order } = waiting.get(list);
-  let news = list.previousElementSibling;
-  if (!news?.matches(".news")) news = null;
+  let news = list.previousElementSibling?.matches(".news") ? list.previousElementSibling : null;
   if (mayMove || !rows.size && !order) {
     waiting.delete(list);
     for (const { row, after } of rows.values()) insertRow(list, row, after);
@@ -205,8 +204,8 @@ function showList(list, rows) {
 // ---- the status line ----
 
 // heard is when the page was last up to date, isLost says that there is no stream, isRefused
-// that the server refuses one.
-let port = null, heard = Date.now(), isLost = false, isRefused = false;
+// that the server refuses one. answer fires when the worker does not answer.
+let port = null, answer = 0, heard = Date.now(), isLost = false, isRefused = false;
 
 function showStatus() {
   const status = byId("status").firstElementChild, word = status.querySelector(".state-word");
@@ -221,21 +220,29 @@ function showStatus() {
   else if (status.dataset.live === "yes") word.textContent = "live";
 }
 
-const join = () => port.postMessage({ view, id: document.body.dataset.id, stream });
+// ask sends something to the worker, which answers at once. One that never came, or has died, is
+// replaced.
+function ask(message) {
+  port.postMessage(message);
+  answer ||= setTimeout(() => connect(true), 10e3);
+}
+
+const join = () => ask({ view, id: document.body.dataset.id, stream });
 
 function receive({ data }) {
-  if (data.rejoin) return join();
+  answer = clearTimeout(answer);
+  if (data.here || data.rejoin) return data.rejoin && join();
   isLost = Boolean(data.lost);
   isRefused = isLost && (isRefused || data.refused || Date.now() - heard > silence);
-  if (!isLost) {
-    heard = Date.now();
-    handlers[data.event]?.(data.data);
-  }
+  if (!isLost) heard = Date.now();
+  handlers[data.event]?.(data.data);
   showStatus();
 }
 
 // connect uses the worker of all tabs, or one of its own.
 function connect(isAlone) {
+  port?.postMessage({ bye: true });
+  answer = clearTimeout(answer);
   const channel = new MessageChannel();
   if (isAlone) connectTab(channel.port1);
   port = isAlone ? channel.port2 : Object.assign(new SharedWorker(worker, { name: stream }), { onerror: () => connect(true) }).port;
@@ -245,7 +252,7 @@ function connect(isAlone) {
 
 function wake() {
   if (document.hidden) return;
-  port.postMessage({ now: true });
+  ask({ now: true });
   if (again) refresh();
   showStatus();
 }
@@ -256,7 +263,7 @@ function follow() {
   document.addEventListener("visibilitychange", wake);
   addEventListener("pagehide", () => port.postMessage({ bye: true }));
   addEventListener("pageshow", event => { if (event.persisted) { join(); refresh(); } });
-  setInterval(() => port.postMessage({ here: true }), 20e3);
+  setInterval(() => ask({ here: true }), 20e3);
   setInterval(() => { if (isRefused || behind) refresh(); }, 30e3);
   setInterval(showStatus, 1e3);
 }

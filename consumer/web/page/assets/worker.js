@@ -12,6 +12,7 @@ let source = null, timer = 0, tries = 0, heard = 0, address = "";
 // connectTab serves the tab at the other end of a port.
 function connectTab(port) {
   port.onmessage = ({ data }) => {
+    port.postMessage({ here: true });
     if (data.bye) tabs.delete(port);
     else if (data.view) {
       address = data.stream;
@@ -30,10 +31,7 @@ function connectTab(port) {
 }
 self.onconnect = event => connectTab(event.ports[0]);
 
-function later(ms) {
-  clearTimeout(timer);
-  timer = setTimeout(connect, ms);
-}
+const later = ms => { clearTimeout(timer); timer = setTimeout(connect, ms); };
 
 // older returns an id ("START.NUMBER") from which on there is all that either lacks.
 function older(a, b) {
