@@ -49,7 +49,7 @@ func TestTakeOver(t *testing.T) {
 		if got := p.Query(`resets(supervisord_` + counter + `_total[10m]) > 0`); len(got) > 0 {
 			t.Errorf("counters fell: %v", got)
 		}
-		if got := p.Query(`count_over_time(supervisord_` + counter + `_total[10m]) > 10`); len(got) == 0 {
+		if got := p.Query(`count_over_time(supervisord_` + counter + `_total[10m]) > 5`); len(got) == 0 {
 			t.Errorf("there is no supervisord_%s_total", counter)
 		}
 	}
