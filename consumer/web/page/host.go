@@ -61,7 +61,7 @@ func (v *hostView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
 		return nil, &look.Problem{
 			Status: http.StatusNotFound,
 			Text:   "no host " + look.Name(v.host) + " is known, of " + wording.Count(len(s.Hosts), "host", "hosts"),
-			Fix:    "It may have been forgotten, or has never reported: `supernats doctor` run on it says why.",
+			Fix:    "It may have been forgotten, or has never reported: `supernats-bridge doctor` on it says why.",
 		}
 	}
 

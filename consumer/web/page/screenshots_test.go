@@ -19,7 +19,7 @@ func TestPicturesOfTheManual(t *testing.T) {
 	}
 	h := newHouse(t, allowingAll)
 	incident := h.furnish(22)
-	h.get("/") // counts the crashes
+	h.sees("/", "24 hours · 22")
 	for _, c := range []struct{ name, path, theme string }{
 		{name: "fleet.png", path: "/", theme: "light"}, {name: "incident.png", path: incident, theme: "dark"},
 	} {
